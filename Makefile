@@ -1,0 +1,44 @@
+# One command sets everything up and runs the default study: make run. The checks: make test.
+PYTHON ?= python3
+BIN := .venv/bin
+# uv does not read pip's setting of extra places where wheels lie, so it is handed on.
+export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null || echo $(PIP_FIND_LINKS))
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+
+.PHONY: run test lock browser benchmark clean
+.DELETE_ON_ERROR:
+
+run: .venv/ready
+	$(BIN)/medloop run
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+browser: .venv/ready
+	$(BIN)/pytest tests/browser
+
+benchmark: .venv/ready
+	$(BIN)/python -m pytest tests/benchmarks -s
+
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet uv
+
+.venv/ready: requirements.lock pyproject.toml | $(filter .uv/%,$(UV))
+	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The newest versions that pyproject.toml admits. torch keeps no local build suffix, so that any build of it fits.
+lock: | $(filter .uv/%,$(UV))
+	$(UV) pip compile --quiet --universal --python-version 3.11 --extra dev --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+	sed -i.bak -E 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' requirements.lock && rm requirements.lock.bak
+
+clean:
+	rm -rf .venv .uv

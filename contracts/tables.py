@@ -1,0 +1,63 @@
+"""The conventions of the tables that flow between stages.
+
+raw       every column text (blank is ""), and `@row`, the row's line in its file.
+samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
+          `@target` the class's index, then one column a feature: numeric float64,
+          categorical, ordinal and text `str`, datetime datetime64; a missing cell is NaN/NaT.
+split     `@id` and `@part`, one of PARTS.
+features  `@id`, `@group`, `@target`, then float32 columns; a training table that was balanced
+          adds `@weight` float32 and `@origin`, the `@id` that a synthetic row descends from.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from contracts.study import Column, Frozen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+
+
+class Schema(Frozen):
+    """The typed columns of a samples table, and the label's classes by index."""
+
+    features: dict[str, Column]
+    classes: tuple[str, ...]
+    positive: str | None = None
+
+    @property
+    def positive_index(self) -> int:
+        """The index of the positive class: the declared one, else the last."""
+        return self.classes.index(self.positive) if self.positive else len(self.classes) - 1
+
+    def of_type(self, *types: str) -> list[str]:
+        """The names of the features of these types, in the table's order."""
+        return [name for name, column in self.features.items() if column.type in types]
+
+
+class RowsSeen(Frozen):
+    """Which rows a fit saw: their number and the SHA-256 of their sorted ids."""
+
+    count: int
+    sha256: str
+
+
+def rows_seen(ids: Iterable[str]) -> RowsSeen:
+    """The evidence that the leak certificate checks: the ids of the rows that a fit was given."""
+    ordered = sorted(str(i) for i in ids)
+    return RowsSeen(count=len(ordered), sha256=hashlib.sha256("\0".join(ordered).encode()).hexdigest())
+
+
+def feature_names(table: "pd.DataFrame") -> list[str]:
+    """The feature columns of a table: all but medloop's own."""
+    return [name for name in table.columns if not name.startswith("@")]
+
+
+def of_part(table: "pd.DataFrame", split: "pd.DataFrame", part: Part) -> "pd.DataFrame":
+    """The rows of `table` that `split` puts in `part`, in the table's order."""
+    ids = split.loc[split["@part"] == part, "@id"]
+    return table[table["@id"].isin(ids)].reset_index(drop=True)

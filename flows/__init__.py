@@ -1,0 +1,1 @@
+"""The only place that knows Prefect, DVC and MLflow: command line, flow, workspace, tracking."""

@@ -1,0 +1,54 @@
+"""What is needed to score new rows as a run did: declaration, fitted steps, weights; sealed by a manifest of hashes."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from contracts.errors import MedloopError
+from contracts.study import Study
+from contracts.tables import Schema
+from flows.stages import Context
+from flows.store import read_json, read_model, write_json
+from pipelines.clean import CleanParams
+
+MANIFEST = "manifest.json"
+FITTED = {"clean": "schema.json", "impute": "imputer.json", "normalize": "normalizer.json"}
+
+
+def pack(context: Context, folder: Path) -> Path:
+    """Copies the fitted steps and weights of one model into `folder`."""
+    folder.mkdir(parents=True)
+    write_json(folder / "study.json", context.settings.study)
+    write_json(folder / "clean.json", context.settings.clean)
+    write_json(folder / "layout.json", {"decimal": getattr(context.settings.source, "decimal", None)})
+    for stage, name in FITTED.items():
+        shutil.copyfile(context.folder(stage) / name, folder / name)
+    shutil.copytree(context.model_folder("train") / "model", folder / "weights")
+    write_json(folder / MANIFEST, {"sha256": _hashes(folder)})
+    return folder
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def verify(folder: Path) -> None:
+    """Raises MedloopError when a file of the bundle is missing, changed or was added."""
+    expected, found = read_json(folder / MANIFEST)["sha256"], _hashes(folder)
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        raise MedloopError(
+            f"the model's files are not those that were recorded: {', '.join(wrong)}",
+            where=str(folder),
+            mend="do not use it; fetch it again or train it again",
+        )
+
+
+def declaration(folder: Path) -> tuple[Study, CleanParams, Schema]:
+    """How the bundle's study reads its rows."""
+    return (
+        read_model(folder / "study.json", Study),
+        read_model(folder / "clean.json", CleanParams),
+        read_model(folder / "schema.json", Schema),
+    )

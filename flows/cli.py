@@ -1,0 +1,108 @@
+"""The command `medloop`. Heavy packages are imported inside the commands, so that --help is quick."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.errors import MedloopError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From messy health data to compared and registered models, again and again the same.",
+)
+
+Studies = Annotated[list[str] | None, typer.Argument(help="Studies to run; the default one if none is named.")]
+Values = Annotated[
+    list[str] | None, typer.Option("--set", "-S", help="Set a value in the study's file first: -S train.epochs=3")
+]
+
+
+@app.command()
+def run(studies: Studies = None, values: Values = None) -> None:
+    """Bring studies up to date: run the stale stages, compare, record and register."""
+    from flows.commands import run_studies
+
+    run_studies(studies or [], values or [])
+
+
+@app.command()
+def stage(arguments: Annotated[list[str], typer.Argument(help="STAGE STUDY [MODEL]")]) -> None:
+    """Run one stage, as dvc.yaml names it; DVC calls this."""
+    from flows.commands import run_stage
+
+    run_stage(arguments)
+
+
+@app.command()
+def status(studies: Studies = None) -> None:
+    """Which stages are stale, and why."""
+    from flows.commands import show_status
+
+    show_status(studies or [])
+
+
+@app.command()
+def up() -> None:
+    """Start the local Prefect and MLflow servers, or find those that run."""
+    from flows.commands import start_servers
+
+    start_servers()
+
+
+@app.command()
+def ui() -> None:
+    """Print where to look, starting the servers where needed."""
+    from flows.commands import start_servers
+
+    start_servers()
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers that medloop started here."""
+    from flows.commands import stop_servers
+
+    stop_servers()
+
+
+@app.command()
+def init(
+    data: Annotated[str, typer.Argument(help="A CSV, TSV, parquet or Excel file, a folder of them, or a URL.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    group: Annotated[str | None, typer.Option(help="The column that names the patient.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column that says when.")] = None,
+    name: Annotated[str | None, typer.Option(help="The study's name; the file's by default.")] = None,
+) -> None:
+    """Draft studies/NAME.yaml from a data file, and say what a person must check."""
+    from flows.commands import draft_study
+
+    draft_study(data, target=target, group=group, time=time, name=name)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A study (its champion), STUDY@ALIAS, a run key/MODEL, or a run id.")],
+    data: Annotated[str, typer.Argument(help="New rows, in any format that a study can read.")],
+    out: Annotated[Path, typer.Option(help="Where to write: .csv or .parquet.")] = Path("predictions.csv"),
+) -> None:
+    """Score new rows with exactly the fitted steps and weights of a run."""
+    from flows.commands import predict_rows
+
+    predict_rows(model, data, out)
+
+
+def main() -> None:
+    """The entry point: faults are told, not traced."""
+    try:
+        app()
+    except MedloopError as error:
+        from flows.console import show_fault
+
+        show_fault(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,152 @@
+"""What the commands do; `flows.cli` only parses them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from contracts.errors import MedloopError
+from contracts.names import nearest
+from flows import console, index, journal, overrides, servers, workspace
+from flows.home import find_root
+from flows.settings import Settings, default_study
+from flows.stages import data_folder
+from flows.store import read_json
+
+
+def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
+    """`medloop run`: nothing is imported, started or recorded when nothing is stale."""
+    root = find_root()
+    chosen = _chosen(root, studies)
+    for name in chosen if values else ():
+        overrides.apply(root, name, values)
+    loaded = index.refresh(root, look_at=chosen)
+    _require(chosen, loaded)
+    plan = workspace.stages(root, chosen)
+    stale = workspace.status(root, [s.name for s in plan])
+    if stale:
+        _run_stale(root, chosen, plan, loaded)
+    else:
+        console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
+    for name in chosen:
+        _show_result(root, name)
+    _show_addresses(root)
+
+
+def _run_stale(root: Path, chosen: list[str], plan: list[workspace.Stage], loaded: Mapping[str, Settings]) -> None:
+    servers.prepare_environment(root)
+    local = servers.launch_for_run(root)
+    for crashed in journal.reconcile(root):
+        console.console.print(f"[yellow]![/] {crashed.key} had crashed; going on from its last finished stage.")
+    watcher = console.Watcher()
+    with journal.sole_run(root), watcher.live():
+        watcher.tell("loading")
+        from flows.pipeline import Run, execute
+        from flows.preflight import check_models
+
+        for name in chosen:
+            check_models(root, loaded[name])
+        if local:
+            watcher.tell("waiting for the Prefect server")
+            servers.ensure(root, "prefect")
+        opened = journal.start(root, chosen)
+        execute(Run(root=root, journal=opened, plan=plan, watcher=watcher))
+    console.console.print(f"\n[dim]run[/] {opened.key}")
+
+
+def _chosen(root: Path, studies: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(studies)) or [default_study(root)]
+
+
+def _show_result(root: Path, study: str) -> None:
+    from pipelines.compare import Leaderboard, table
+
+    board = Leaderboard.model_validate(read_json(data_folder(root, study, "compare") / "leaderboard.json"))
+    certificate = read_json(data_folder(root, study, "audit") / "certificate.json")
+    header, *rows = table(board)
+    console.show_leaderboard(f"{study}: {board.verdict}", header, rows)
+    console.show_facts(
+        {
+            "certificate": f"{certificate['verdict']}: {certificate['sentence']}",
+            "figures": (data_folder(root, study, "compare") / "leaderboard.html").relative_to(root),
+        }
+    )
+
+
+def _show_addresses(root: Path) -> None:
+    for name, what in (("mlflow", "models"), ("prefect", "runs")):
+        server = servers.running(root, name)
+        console.show_facts({what: f"{server.address} ({name})" if server else f"medloop ui ({name} is not running)"})
+
+
+def run_stage(arguments: Sequence[str]) -> None:
+    """`medloop stage`: one stage in this process, as `dvc repro` calls it."""
+    from flows import stages
+
+    root = find_root()
+    servers.prepare_environment(root)
+    if not 2 <= len(arguments) <= 3:
+        raise MedloopError("a stage is named with its study", mend="medloop stage STAGE STUDY [MODEL]")
+    console.console.print(stages.run(root, arguments, lambda text: None))
+
+
+def show_status(studies: Sequence[str]) -> None:
+    """`medloop status`: the stale stages with their reasons."""
+    root = find_root()
+    loaded = index.refresh(root)
+    chosen = list(studies) or sorted(loaded)
+    _require(chosen, loaded)
+    plan = [stage.name for stage in workspace.stages(root, chosen)]
+    stale = workspace.status(root, plan)
+    if not stale:
+        console.console.print(f"[green]✓[/] All {len(plan)} stages are up to date.")
+    for name in plan:
+        if name in stale:
+            shown = "; ".join(stale[name][:3]) + (f"; and {len(stale[name]) - 3} more" if len(stale[name]) > 3 else "")
+            console.console.print(f"[yellow]stale[/] {name:<24} {shown}", soft_wrap=True, markup=True)
+
+
+def _require(chosen: Iterable[str], known: Mapping[str, Settings]) -> None:
+    for name in chosen:
+        if name not in known:
+            raise MedloopError(f"there is no study {name!r}{nearest(name, known)}", mend=f"one of: {', '.join(known)}")
+
+
+def start_servers() -> None:
+    """`medloop up` and `medloop ui`: both servers, and their addresses."""
+    root = find_root()
+    servers.prepare_environment(root)
+    names: tuple[servers.Name, ...] = ("prefect", "mlflow")
+    with console.console.status("starting the servers"):
+        for name in names:
+            servers.launch(root, name)
+        found = {name: servers.ensure(root, name).address for name in names}
+    console.show_facts({"runs": f"{found['prefect']} (Prefect)", "models": f"{found['mlflow']} (MLflow)"})
+
+
+def stop_servers() -> None:
+    """`medloop down`."""
+    stopped = servers.stop(find_root())
+    console.console.print(
+        f"Stopped {' and '.join(stopped)}." if stopped else "No server of this workspace was running."
+    )
+
+
+def draft_study(data: str, *, target: str, group: str | None, time: str | None, name: str | None) -> None:
+    """`medloop init`: a drafted study, and what a person must check."""
+    from flows.draft import draft_file
+
+    root = find_root()
+    path, checks = draft_file(root, data, target=target, group=group, time=time, name=name)
+    console.console.print(f"[green]✓[/] Drafted {path.relative_to(root)}. Before you run it, check:")
+    for check in checks:
+        console.console.print(f"  • {check}", markup=False)
+    console.console.print(f"\nThen: medloop run {path.stem}")
+
+
+def predict_rows(model: str, data: str, out: Path) -> None:
+    """`medloop predict`: scores, and the rows that could not be scored with the reason."""
+    from flows.predict import predict
+
+    root = find_root()
+    servers.prepare_environment(root)
+    scored, failed = predict(root, model, data, out)
+    console.console.print(f"[green]✓[/] {scored:,} rows scored, {failed:,} could not be; all are listed in {out}")

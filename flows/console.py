@@ -1,0 +1,80 @@
+"""What the terminal shows: stages as they go, the leaderboard, faults. The answer first, plainly."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from contracts.errors import MedloopError
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+MARKS = {"ran": "[green]✓[/]", "restored": "[cyan]↺[/]", "unchanged": "[dim]·[/]", "failed": "[red]✗[/]"}
+
+
+class Watcher:
+    """Shows a run: one line a finished stage, and beneath what goes on now."""
+
+    def __init__(self) -> None:
+        self._status: Status | None = None
+        self._name = ""
+
+    @contextmanager
+    def live(self) -> Iterator["Watcher"]:
+        """Draws while the block runs; nothing moves where the output is no terminal."""
+        if not console.is_terminal:
+            yield self
+            return
+        with console.status("starting") as self._status:
+            yield self
+
+    def start(self, name: str) -> None:
+        """A stage begins."""
+        self._name = name
+        self.tell("")
+
+    def tell(self, text: str) -> None:
+        """What the stage does now."""
+        if self._status:
+            self._status.update(Text(f"{self._name}  {text}"))
+
+    def end(self, name: str, state: str, summary: str, seconds: float) -> None:
+        """A stage has ended. Unchanged ones are not worth a line."""
+        if state == "unchanged":
+            return
+        said = summary if state != "failed" else "failed"
+        line = Text.from_markup(f"{MARKS[state]} ")
+        line.append(f"{name:<24} ", style="bold").append(f"{seconds:6.1f} s  ", style="dim").append(said)
+        console.print(line)
+
+
+def show_fault(error: MedloopError) -> None:
+    """What is wrong, where, and how to mend it."""
+    body = Text(error.problem)
+    for label, text in (("where", error.where), ("mend", error.mend)):
+        if text:
+            body.append(f"\n{label:<6} ", style="bold").append(text)
+    errors.print(Panel(body, title="medloop stopped", border_style="red", title_align="left"))
+
+
+def show_leaderboard(verdict: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The verdict, then the models."""
+    console.print()
+    console.print(Text(verdict, style="bold"))
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for index, column in enumerate(header):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def show_facts(facts: Mapping[str, Any]) -> None:
+    """Short labelled lines."""
+    for label, value in facts.items():
+        console.print(Text(f"{label:<13} ", style="dim").append(str(value), style="default"), soft_wrap=True)

@@ -1,0 +1,36 @@
+"""Faults told without a traceback and without values, wherever they come from."""
+
+import os
+import traceback
+from pathlib import Path
+
+from contracts.errors import MedloopError
+
+OURS = ("contracts", "flows", "pipelines", "models")
+
+
+def told(error: Exception, *, doing: str) -> MedloopError:
+    """The error as a user may see it.
+
+    A fault in data or settings says all itself. Anything else is a bug of ours or of a library: its message may hold
+    a patient's value, so only its type and place are told, unless MEDLOOP_DEBUG is set.
+    """
+    if isinstance(error, MedloopError):
+        return error
+    if os.environ.get("MEDLOOP_DEBUG"):
+        traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((f for f in reversed(frames) if _ours(f.filename)), frames[-1])
+    if isinstance(error, OSError) and error.strerror:
+        return MedloopError(
+            f"{error.strerror}", where=f"{error.filename or doing}", mend="check the disk and the rights"
+        )
+    return MedloopError(
+        f"{doing} met an unexpected {type(error).__name__}",
+        where=f"{Path(place.filename).name}, line {place.lineno}",
+        mend="set MEDLOOP_DEBUG=1 to see all of it (it may show patients' values), and report it",
+    )
+
+
+def _ours(filename: str) -> bool:
+    return any(part in OURS for part in Path(filename).parts) and "site-packages" not in filename

@@ -1,0 +1,40 @@
+"""Where things lie: the workspace (the Git repository) and what medloop keeps on this machine."""
+
+import os
+from pathlib import Path
+
+from contracts.errors import MedloopError
+
+STAGES = "dvc.yaml"
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The workspace: the nearest folder upwards that holds dvc.yaml and params.yaml.
+
+    Raises MedloopError when there is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / STAGES).is_file() and (folder / "params.yaml").is_file():
+            return folder
+    raise MedloopError(
+        "this is not a medloop workspace: no folder upwards holds dvc.yaml and params.yaml",
+        where=str(here),
+        mend="change to your clone of the repository",
+    )
+
+
+def home(root: Path) -> Path:
+    """The folder for databases, journals and fetched sources; MEDLOOP_HOME moves it."""
+    moved = os.environ.get("MEDLOOP_HOME")
+    return Path(moved).resolve() if moved else root / ".medloop"
+
+
+def sources(root: Path) -> Path:
+    """Fetched sources, each in a folder named by its hash."""
+    return home(root) / "sources"
+
+
+def checkpoints(root: Path) -> Path:
+    """Checkpoints of trainings under way; outside a stage's outputs, which DVC deletes before a run."""
+    return home(root) / "checkpoints"

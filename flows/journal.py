@@ -1,0 +1,134 @@
+"""One JSON file a run: the truth about what happened, whatever becomes of the servers."""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from contracts.errors import MedloopError
+from flows.home import home
+from flows.store import read_model, write_json
+
+State = Literal["running", "completed", "failed", "crashed"]
+StageState = Literal["ran", "restored", "unchanged", "failed"]
+KEY_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class StageRecord(BaseModel):
+    """What became of one stage. `seconds` is measured with a monotonic clock."""
+
+    name: str
+    state: StageState
+    seconds: float
+    summary: str = ""
+
+
+class Journal(BaseModel):
+    """A run as it is written to disk after every stage."""
+
+    key: str
+    studies: list[str]
+    pid: int
+    boot: str
+    started: str
+    ended: str | None = None
+    state: State = "running"
+    error: str | None = None
+    flow_run: str | None = None
+    experiment: str | None = None
+    mlflow_runs: dict[str, str] = {}
+    stages: list[StageRecord] = []
+
+
+def new_key(studies: list[str]) -> str:
+    """A run's one identity across Prefect, DVC and MLflow, such as `diabetes-20261122-0315-k3f9`."""
+    what = studies[0] if len(studies) == 1 else "studies"
+    tail = "".join(secrets.choice(KEY_ALPHABET) for _ in range(4))
+    return f"{what}-{datetime.now(UTC):%Y%m%d-%H%M}-{tail}"
+
+
+def start(root: Path, studies: list[str]) -> Journal:
+    """Opens a run's journal; it is on the disk before anything happens."""
+    journal = Journal(key=new_key(studies), studies=studies, pid=os.getpid(), boot=_boot(), started=_now())
+    save(root, journal)
+    return journal
+
+
+def save(root: Path, journal: Journal) -> None:
+    """Writes the journal whole."""
+    write_json(path(root, journal.key), journal)
+
+
+def close(root: Path, journal: Journal, state: State, error: str | None = None) -> None:
+    """Ends a run."""
+    journal.state, journal.error, journal.ended = state, error, _now()
+    save(root, journal)
+
+
+def path(root: Path, key: str) -> Path:
+    """Where a run's journal lies."""
+    return home(root) / "runs" / f"{key}.json"
+
+
+def all_journals(root: Path) -> list[Journal]:
+    """Every run of this workspace, newest first."""
+    folder = home(root) / "runs"
+    found = [read_model(p, Journal) for p in folder.glob("*.json")] if folder.is_dir() else []
+    return sorted(found, key=lambda j: j.started, reverse=True)
+
+
+def reconcile(root: Path) -> list[Journal]:
+    """Marks the runs whose process is gone as crashed, and returns them."""
+    crashed = [j for j in all_journals(root) if j.state == "running" and not _alive(j)]
+    for journal in crashed:
+        close(root, journal, "crashed", "the process ended without a word; the next run goes on from the last stage")
+    return crashed
+
+
+@contextmanager
+def sole_run(root: Path) -> Iterator[None]:
+    """Holds the workspace for one run. Raises MedloopError naming the holder when another has it."""
+    lock = home(root) / "run.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.seek(0)
+            holder = held.read() or "unknown"
+            raise MedloopError(
+                f"another run holds this workspace: process {holder}", where=str(lock), mend="wait until it has ended"
+            ) from None
+        held.truncate(0)
+        held.write(str(os.getpid()))
+        held.flush()
+        yield
+
+
+def _alive(journal: Journal) -> bool:
+    if journal.boot != _boot():
+        return False
+    try:
+        os.kill(journal.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _boot() -> str:
+    """Which boot of the machine this is, since process numbers begin anew at each."""
+    source = Path("/proc/sys/kernel/random/boot_id")
+    return source.read_text().strip() if source.is_file() else str(int(time.time() - time.monotonic()) // 60)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

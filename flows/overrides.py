@@ -1,0 +1,68 @@
+"""`-S section.key=value`: sets a value in the study's own file, its comments kept, or leaves it as it was."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from contracts.errors import MedloopError
+from contracts.names import nearest
+from flows.settings import SECTIONS, load, study_file
+from flows.store import write_text
+
+
+def apply(root: Path, study: str, assignments: Sequence[str]) -> None:
+    """Sets values in studies/STUDY.yaml, as `dvc exp run -S` would.
+
+    Raises MedloopError, and leaves the file untouched, when a key or a value is wrong.
+    """
+    path = study_file(root, study)
+    before = path.read_text(encoding="utf-8")
+    document = _round_trip().load(before)
+    for assignment in assignments:
+        _set(document, assignment)
+    stream = io.StringIO()
+    _round_trip().dump(document, stream)
+    write_text(path, stream.getvalue())
+    try:
+        load(root, study)
+    except MedloopError:
+        write_text(path, before)
+        raise
+
+
+def _round_trip() -> YAML:
+    yaml = YAML()
+    yaml.width = 4096
+    yaml.preserve_quotes = True
+    return yaml
+
+
+def _set(document: CommentedMap, assignment: str) -> None:
+    dotted, equals, text = assignment.partition("=")
+    keys = dotted.split(".")
+    if not equals or len(keys) < 2 or not all(keys):
+        raise MedloopError(f"-S takes section.key=value; got {assignment!r}", mend="for example -S train.epochs=3")
+    if keys[0] not in SECTIONS:
+        raise MedloopError(
+            f"unknown section {keys[0]}{nearest(keys[0], SECTIONS)}",
+            where=f"-S {assignment}",
+            mend=f"one of: {', '.join(SECTIONS)}",
+        )
+    section: Any = document
+    for key in keys[:-1]:
+        if not isinstance(section.get(key), dict):
+            section[key] = CommentedMap()
+        section = section[key]
+    section[keys[-1]] = _value(text, assignment)
+
+
+def _value(text: str, assignment: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text) if text else ""
+    except YAMLError:
+        raise MedloopError("the value is not YAML", where=f"-S {assignment}", mend="quote it") from None

@@ -1,0 +1,76 @@
+"""Scores new rows with exactly the fitted steps and weights of a recorded run."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.impute import Imputer, apply_impute
+from pipelines.normalize import Normalizer, apply_normalize
+
+from contracts.errors import MedloopError
+from flows import bundle, tracking
+from flows.arrays import examples
+from flows.home import sources
+from flows.store import read_json, read_model, replacing, write_table
+from pipelines.clean import clean_rows
+from pipelines.sources import FileSource, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def predict(root: Path, reference: str, data: str, out: Path) -> tuple[int, int]:
+    """Scores the rows of `data` into `out` (.csv or .parquet): how many were scored, how many could not be.
+
+    Raises MedloopError when the model or the data cannot be read, or `out` is of another kind.
+    """
+    if out.suffix not in (".csv", ".parquet"):
+        raise MedloopError("predictions are written as .csv or .parquet", where=str(out), mend="--out predictions.csv")
+    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
+        folder = tracking.fetch_model(root, reference, Path(scratch))
+        bundle.verify(folder)
+        decimal = read_json(folder / "layout.json")["decimal"]
+        source = FileSource(path=data, decimal=decimal, ragged="quarantine")
+        raw = read(source, root=Path.cwd(), cache=sources(root))
+        scores = score(folder, raw.table, raw.quarantine)
+    _write(scores, out)
+    failed = int((scores["reason"] != "").sum())
+    return len(scores) - failed, failed
+
+
+def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.DataFrame":
+    """One line a row of the source, in its order: row, id, class, a probability a class, and why not where it failed.
+
+    `unread` holds the lines that could not even be read as rows (`@row`, `reason`).
+    """
+    import pandas as pd
+    from models.store import load
+
+    study, params, schema = bundle.declaration(folder)
+    scorable = clean_rows(rows, study, schema, params)
+    parts = [scorable.unscorable, unread]
+    if len(scorable.samples):
+        imputer = read_model(folder / "imputer.json", Imputer)
+        normalizer = read_model(folder / "normalizer.json", Normalizer)
+        features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples))
+        trained = load(folder / "weights")
+        probability = trained.predict_proba(examples(features))
+        labels = [trained.inputs.classes[index] for index in trained.classify(probability)]
+        named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}
+        parts.append(pd.DataFrame({"@id": features["@id"], "predicted": labels, **named, "reason": ""}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _write(scores: "pd.DataFrame", out: Path) -> None:
+    if out.suffix == ".parquet":
+        write_table(out, scores)
+        return
+    # A spreadsheet would run a cell that begins like a formula.
+    texts = scores.select_dtypes(include="str").columns
+    escaped = scores.assign(
+        **{n: scores[n].where(~scores[n].str.startswith(FORMULA, na=False), "'" + scores[n]) for n in texts}
+    )
+    with replacing(out) as temporary:
+        escaped.to_csv(temporary, index=False)

@@ -1,0 +1,16 @@
+"""Checks before any work: a misspelt model setting must not be found out after an hour of training."""
+
+from pathlib import Path
+
+from models.family import find
+from models.training import TrainParams
+
+from flows.settings import Settings, parse_config, study_file
+
+
+def check_models(root: Path, settings: Settings) -> None:
+    """Parses the settings of the training and of every model of a study. Raises MedloopError naming the key."""
+    where = str(study_file(root, settings.name))
+    parse_config(TrainParams, settings.train, f"{where}, train")
+    for model, values in settings.models.items():
+        parse_config(find(model).Config, values, f"{where}, models.{model}")

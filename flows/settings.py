@@ -1,0 +1,217 @@
+"""Reads params.yaml and studies/NAME.yaml into frozen, typed settings; says which key is wrong and which was meant."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipelines.audit import AuditParams
+from pipelines.balance import BalanceParams
+from pipelines.impute import ImputeParams
+from pipelines.ingest import IngestParams
+from pipelines.normalize import NormalizeParams
+from pipelines.split import SplitParams
+from pipelines.validate import ValidateParams
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from contracts.errors import MedloopError, masked
+from contracts.names import check_name, nearest
+from contracts.study import Study
+from pipelines.clean import CleanParams
+from pipelines.compare import CompareParams
+from pipelines.evaluate import EvaluateParams
+from pipelines.sources import Source
+
+PARAMS = "params.yaml"
+MAX_SETTINGS_BYTES = 4_000_000
+
+
+class Settings(BaseModel):
+    """A study's declaration and every stage's settings: params.yaml, overridden by the study's own file.
+
+    `train` and `models` stay plain until a model is trained: their types lie beside torch, which is slow to import.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: Study
+    source: Source
+    ingest: IngestParams
+    validation: ValidateParams = Field(alias="validate")
+    clean: CleanParams
+    split: SplitParams
+    impute: ImputeParams
+    normalize: NormalizeParams
+    balance: BalanceParams
+    audit: AuditParams
+    train: dict[str, Any]
+    models: dict[str, dict[str, Any]] = Field(min_length=1)
+    evaluate: EvaluateParams
+    compare: CompareParams
+
+    @cached_property
+    def name(self) -> str:
+        """The study's name, which is its file's."""
+        return self.study.name
+
+
+SECTIONS = tuple(f.alias or name for name, f in Settings.model_fields.items() if name not in ("study", "source"))
+DECLARATION = tuple(name for name in Study.model_fields if name != "name")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A mapping from a YAML file of plain values.
+
+    Raises MedloopError when it is missing, broken, has tags that would build objects, or aliases that multiply.
+    """
+    if not path.is_file():
+        raise MedloopError(f"there is no {path.name}", where=str(path), mend="create it or check the name")
+    if path.stat().st_size > MAX_SETTINGS_BYTES:
+        raise MedloopError("settings are small files, this one is over 4 MB", where=str(path))
+    text = path.read_text(encoding="utf-8")
+    try:
+        _refuse_hostile(text)
+        loaded = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise MedloopError(f"not plain YAML: {_first_line(error)}", where=_position(path, error)) from None
+    if not isinstance(loaded, dict):
+        raise MedloopError("a mapping of sections was expected", where=str(path))
+    return loaded
+
+
+def _refuse_hostile(text: str) -> None:
+    """Tags could build objects, aliases can multiply into gigabytes; settings need neither."""
+    from ruamel.yaml.events import AliasEvent
+
+    for event in YAML(typ="safe", pure=True).parse(text):
+        tag = getattr(event, "tag", None)
+        if isinstance(event, AliasEvent) or tag:
+            line = event.start_mark.line + 1
+            what = f"the tag {tag}" if tag else "an alias (*name)"
+            raise YAMLError(f"line {line}: {what} is refused; write plain values")
+
+
+def _first_line(error: YAMLError) -> str:
+    return str(getattr(error, "problem", None) or str(error).splitlines()[0])
+
+
+def _position(path: Path, error: YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"{path}, line {mark.line + 1}" if mark else str(path)
+
+
+def study_file(root: Path, name: str) -> Path:
+    """Where a study of this name is declared."""
+    return root / "studies" / f"{check_name(name, what='study')}.yaml"
+
+
+def study_names(root: Path) -> list[str]:
+    """The studies that this workspace declares."""
+    return sorted(check_name(p.stem, what="study", where=str(p)) for p in (root / "studies").glob("*.yaml"))
+
+
+def default_study(root: Path) -> str:
+    """The study that `medloop run` runs when none is named."""
+    return check_name(
+        read_yaml(root / PARAMS).get("default_study"), what="study", where=f"{root / PARAMS}, default_study"
+    )
+
+
+def load(root: Path, name: str) -> Settings:
+    """The settings of one study.
+
+    Raises MedloopError naming the file, the key and the nearest valid key.
+    """
+    path = study_file(root, name)
+    if not path.is_file():
+        known = study_names(root)
+        raise MedloopError(
+            f"there is no study {name}{nearest(name, known)}", where=str(path), mend=f"one of: {', '.join(known)}"
+        )
+    own, shared = read_yaml(path), read_yaml(root / PARAMS)
+    _require_sections(own, path)
+    _refuse_unknown(shared, ("default_study", *SECTIONS), root / PARAMS)
+    _refuse_unknown(own, (*DECLARATION, "source", *SECTIONS), path)
+    for model in own["models"] or {}:
+        check_name(model, what="model", where=f"{path}, models")
+    merged: dict[str, Any] = {section: _section(section, shared, own) for section in SECTIONS}
+    declaration = {key: own[key] for key in DECLARATION}
+    try:
+        return Settings(study=Study(name=name, **declaration), source=own["source"], **merged)
+    except ValidationError as error:
+        raise _explained(error, path, own, root / PARAMS) from None
+
+
+def _require_sections(own: Mapping[str, Any], path: Path) -> None:
+    missing = [key for key in (*DECLARATION, "source", *SECTIONS) if key not in own]
+    if missing:
+        raise MedloopError(
+            f"the study lacks {', '.join(missing)}",
+            where=str(path),
+            mend="name every section; an empty one takes the shared values: "
+            + ", ".join(f"{m}: {{}}" for m in missing),
+        )
+
+
+def _refuse_unknown(found: Iterable[object], valid: Iterable[str], path: Path) -> None:
+    choices = list(valid)
+    for key in found:
+        if key not in choices:
+            raise MedloopError(
+                f"unknown section {key}{nearest(str(key), choices)}",
+                where=str(path),
+                mend=f"one of: {', '.join(choices)}",
+            )
+
+
+def _section(name: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The shared values, overridden by the study's; `models` keeps only those that the study names."""
+    base, override = shared.get(name) or {}, own[name] or {}
+    if not isinstance(base, dict) or not isinstance(override, dict):
+        raise MedloopError(f"section {name} is a mapping of keys to values")
+    if name == "models":
+        return {model: {**(base.get(model) or {}), **(values or {})} for model, values in override.items()}
+    return {**base, **override}
+
+
+def _explained(error: ValidationError, path: Path, own: Mapping[str, Any], params: Path) -> MedloopError:
+    """The first fault of a file: which key, what was expected, what came."""
+    first = error.errors()[0]
+    keys = [str(part) for part in first["loc"] if part != "study"]
+    section = own.get(keys[0]) if keys else None
+    in_own = not isinstance(section, dict) or len(keys) < 2 or keys[1] in section
+    where = f"{path if in_own else params}, {'.'.join(keys) or 'the study'}"
+    return MedloopError(
+        _told(first, keys), where=where, mend=f"{len(error.errors())} fault(s) in all; mend this one first"
+    )
+
+
+def _told(fault: Mapping[str, Any], keys: list[str]) -> str:
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {keys[-1]}{nearest(keys[-1], _valid_keys(keys[:-1]))}"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    came = fault.get("input")
+    return message if isinstance(came, dict) or came is None else f"{message}; got {masked(came)!r}"
+
+
+def _valid_keys(keys: list[str]) -> list[str]:
+    """The keys that a section knows, found by walking the settings' types."""
+    annotation: Any = Settings
+    for key in keys:
+        fields = getattr(annotation, "model_fields", {})
+        field = fields.get(key) or next((f for f in fields.values() if f.alias == key), None)
+        annotation = field.annotation if field else annotation
+    return list(getattr(annotation, "model_fields", {}))
+
+
+def parse_config(config_type: type, values: Mapping[str, Any], where: str) -> Any:
+    """A model's or the training's own settings, checked against their dataclass."""
+    try:
+        return TypeAdapter(config_type).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        hint = nearest(key, config_type.__dataclass_fields__) if first["type"] == "unexpected_keyword_argument" else ""
+        raise MedloopError(f"{key}: {first['msg']}{hint}", where=f"{where}.{key}") from None

@@ -1,0 +1,61 @@
+"""A stage an own module: read, call the function in `pipelines` or `models`, write. `medloop stage` runs one."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import MedloopError
+from contracts.names import check_name, nearest
+from flows import settings
+from flows.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a stage is given. `say` tells whoever watches what it is doing now, in a few words."""
+
+    root: Path
+    settings: Settings
+    model: str | None = None
+    say: Say = print
+
+    def folder(self, stage: str) -> Path:
+        """Where a stage of this study keeps its outputs; from train on, a folder a model."""
+        return data_folder(self.root, self.settings.name, stage)
+
+    def model_folder(self, stage: str) -> Path:
+        """Where a stage of this study and model keeps its outputs."""
+        if self.model is None:
+            raise MedloopError(f"stage {stage} is run for a model", mend=f"medloop stage {stage} STUDY MODEL")
+        return self.folder(stage) / self.model
+
+
+def data_folder(root: Path, study: str, stage: str) -> Path:
+    """`data/STUDY/STAGE`, as dvc.yaml has it."""
+    return root / "data" / study / stage
+
+
+def names() -> list[str]:
+    """The stages that medloop knows."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+
+
+def run(root: Path, arguments: Sequence[str], say: Say) -> str:
+    """Runs one stage, given as on the command line: its name, the study, the model; what it did, in one line."""
+    stage, study, *model = [check_name(a, what=w) for a, w in zip(arguments, ("stage", "study", "model"), strict=False)]
+    if stage not in names():
+        raise MedloopError(f"there is no stage {stage}{nearest(stage, names())}", mend=f"one of: {', '.join(names())}")
+    loaded = settings.load(root, study)
+    if model and model[0] not in loaded.models:
+        raise MedloopError(
+            f"{study} does not train {model[0]}{nearest(model[0], loaded.models)}",
+            where=str(settings.study_file(root, study)),
+            mend=f"add it under models: {model[0]}: {{}}",
+        )
+    context = Context(root=root, settings=loaded, model=model[0] if model else None, say=say)
+    summary: str = importlib.import_module(f"flows.stages.{stage}").run(context)
+    return summary

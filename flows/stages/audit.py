@@ -1,0 +1,31 @@
+"""samples, split, imputer, normalizer, balanced train → certificate.json, clearance.json"""
+
+from pipelines.audit import certify
+from pipelines.impute import Imputer
+from pipelines.normalize import Normalizer
+
+from contracts.errors import MedloopError
+from contracts.tables import Schema
+from flows.stages import Context
+from flows.store import read_model, read_table, write_json
+
+
+def run(context: Context) -> str:
+    """Signs the leak certificate. Raises MedloopError on a leak, after writing the certificate."""
+    cleaned = context.folder("clean")
+    certificate = certify(
+        samples=read_table(cleaned / "samples.parquet"),
+        split=read_table(context.folder("split") / "split.parquet"),
+        imputer_seen=read_model(context.folder("impute") / "imputer.json", Imputer).seen,
+        normalizer_seen=read_model(context.folder("normalize") / "normalizer.json", Normalizer).seen,
+        balanced=read_table(context.folder("balance") / "train.parquet"),
+        schema=read_model(cleaned / "schema.json", Schema),
+        params=context.settings.audit,
+    )
+    path = context.folder("audit") / "certificate.json"
+    write_json(path, certificate)
+    if certificate.verdict == "leak":
+        raise MedloopError(certificate.sentence, where=str(path), mend="mend the study, or the split, and run again")
+    # What training waits for: it says the same whatever suspicion was accepted, so that accepting one retrains nothing.
+    write_json(context.folder("audit") / "clearance.json", {"leak": False})
+    return certificate.sentence

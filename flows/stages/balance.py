@@ -1,0 +1,18 @@
+"""train.parquet, schema.json → train.parquet, report.json"""
+
+from pipelines.balance import balance
+
+from contracts.tables import Schema
+from flows.stages import Context
+from flows.store import read_model, read_table, write_json, write_table
+
+
+def run(context: Context) -> str:
+    """Weighs or resamples the training rows by class; no other rows."""
+    folder = context.folder("balance")
+    train = read_table(context.folder("normalize") / "train.parquet")
+    schema = read_model(context.folder("clean") / "schema.json", Schema)
+    balanced = balance(train, context.settings.balance, n_classes=len(schema.classes))
+    write_table(folder / "train.parquet", balanced.table)
+    write_json(folder / "report.json", balanced.report)
+    return f"{balanced.report.method}: {len(train):,} rows became {len(balanced.table):,}"

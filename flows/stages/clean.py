@@ -1,0 +1,19 @@
+"""table.parquet, quarantine.parquet → samples.parquet, schema.json, ledger.json, quarantine.parquet"""
+
+from flows.stages import Context
+from flows.store import read_table, write_json, write_table
+from pipelines.clean import clean
+
+
+def run(context: Context) -> str:
+    """Turns text into typed samples; every change is counted in the ledger."""
+    settings, folder = context.settings, context.folder("clean")
+    raw = read_table(context.folder("ingest") / "table.parquet")
+    set_aside = read_table(context.folder("validate") / "quarantine.parquet")
+    cleaned = clean(raw, settings.study, settings.clean, set_aside=set_aside)
+    write_table(folder / "samples.parquet", cleaned.samples)
+    write_json(folder / "schema.json", cleaned.schema)
+    write_json(folder / "ledger.json", [change.model_dump(mode="json") for change in cleaned.ledger])
+    write_table(folder / "quarantine.parquet", cleaned.quarantine)
+    left_out = len(raw) - len(cleaned.samples)
+    return f"{len(cleaned.samples):,} samples of {len(cleaned.schema.features)} features, {left_out:,} rows left out"

@@ -1,0 +1,35 @@
+"""evaluate/*/{evaluation.json, predictions.parquet} → leaderboard.json, leaderboard.html"""
+
+from pathlib import Path
+
+from models.family import is_baseline
+
+from flows.stages import Context
+from flows.store import read_model, read_table, write_json, write_text
+from pipelines.compare import Entry, compare
+from pipelines.evaluate import Evaluation
+from pipelines.figures import leaderboard_page
+
+
+def run(context: Context) -> str:
+    """Ranks the study's models on the same test rows and says whether the difference is real."""
+    folder, settings = context.folder("compare"), context.settings
+    entries = {model: _entry(context.folder("evaluate") / model) for model in settings.models}
+    baselines = {model for model in settings.models if is_baseline(model)}
+    leaderboard = compare(entries, settings.compare, baselines=baselines)
+    write_json(folder / "leaderboard.json", leaderboard)
+    write_text(
+        folder / "leaderboard.html",
+        leaderboard_page(leaderboard, {m: e.evaluation for m, e in entries.items()}, settings.study.title),
+    )
+    return leaderboard.verdict
+
+
+def _entry(folder: Path) -> Entry:
+    predictions = read_table(folder / "predictions.parquet")
+    return Entry(
+        evaluation=read_model(folder / "evaluation.json", Evaluation),
+        target=predictions["@target"].to_numpy(),
+        probability=predictions.filter(like="@probability=").to_numpy(),
+        group=predictions["@group"].to_numpy(),
+    )

@@ -1,0 +1,18 @@
+"""source → table.parquet (every column text), provenance.json"""
+
+from pipelines.ingest import ingest
+
+from flows.home import sources
+from flows.stages import Context
+from flows.store import write_json, write_table
+from pipelines.sources import read
+
+
+def run(context: Context) -> str:
+    """Reads the source as it is and records where it came from."""
+    settings, folder = context.settings, context.folder("ingest")
+    raw = read(settings.source, root=context.root, cache=sources(context.root))
+    ingested = ingest(raw, settings.ingest, settings.study)
+    write_table(folder / "table.parquet", ingested.table)
+    write_json(folder / "provenance.json", ingested.provenance)
+    return f"{len(ingested.table):,} rows of {ingested.table.shape[1]} columns"

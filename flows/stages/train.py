@@ -1,0 +1,42 @@
+"""balance/train.parquet, normalize/validation.parquet → model/ (weights and their description), history.json"""
+
+from models.family import find
+from models.store import save
+from models.training import Progress, TrainParams, fit
+
+from contracts.tables import Schema
+from flows.arrays import examples, inputs
+from flows.home import checkpoints
+from flows.settings import parse_config
+from flows.stages import Context
+from flows.store import read_model, read_table, write_json
+
+
+def run(context: Context) -> str:
+    """Trains one model; it never sees a test row."""
+    folder, settings = context.model_folder("train"), context.settings
+    model = str(context.model)
+    schema = read_model(context.folder("clean") / "schema.json", Schema)
+    train = read_table(context.folder("balance") / "train.parquet")
+    validation = read_table(context.folder("normalize") / "validation.parquet")
+    params = parse_config(TrainParams, settings.train, f"study {settings.name}, train")
+    config = parse_config(find(model).Config, settings.models[model], f"study {settings.name}, models.{model}")
+    history: list[dict[str, float]] = []
+    trained = fit(
+        model,
+        config,
+        params,
+        inputs=inputs(train, schema),
+        train=examples(train),
+        validation=examples(validation),
+        checkpoints=checkpoints(context.root) / settings.name / model,
+        history=history.append,
+        progress=lambda p: context.say(_told(p)),
+    )
+    save(trained, folder / "model")
+    write_json(folder / "history.json", history)
+    return trained.summary
+
+
+def _told(progress: Progress) -> str:
+    return f"epoch {progress.epoch}/{progress.epochs}, {progress.metric} {progress.value:.3f}, best {progress.best:.3f}"

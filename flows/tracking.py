@@ -1,0 +1,174 @@
+"""What MLflow is told of a run: parameters, metrics, figures, the model. Alone imports mlflow."""
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import MedloopError
+from flows.servers import artifacts, tracking_uri
+
+PARENT = "mlflow.parentRunId"
+CHAMPION, CHALLENGER = "champion", "challenger"
+BATCH = 500  # MLflow takes at most 1,000 entries a call
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run as MLflow shows it. `history` holds (step, values); `files` maps a local path to its artifact folder."""
+
+    name: str
+    tags: Mapping[str, str]
+    params: Mapping[str, object] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    history: Iterable[tuple[int, Mapping[str, float]]] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
+    parent: str | None = None
+
+
+def client(root: Path) -> Any:
+    """A client of the team's server or of this workspace's own database, made on first use."""
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+
+    uri = tracking_uri(root)
+    if uri.startswith("sqlite:///"):
+        _prepare_database(Path(uri.removeprefix("sqlite:///")))
+    return MlflowClient(uri)
+
+
+def _prepare_database(path: Path) -> None:
+    """Write-ahead logging lets the pages be read while a run is recorded."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=30)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+
+
+def experiment_id(mlflow: Any, root: Path, study: str) -> str:
+    """The MLflow experiment of a study, made on first use."""
+    existing = mlflow.get_experiment_by_name(study)
+    if existing:
+        return str(existing.experiment_id)
+    own = tracking_uri(root).startswith("sqlite:")
+    location = (artifacts(root) / study).as_uri() if own else None
+    return str(mlflow.create_experiment(study, artifact_location=location))
+
+
+def log(mlflow: Any, experiment: str, record: Record) -> str:
+    """Records a run, in batches; its id. A run already recorded under the same name and key is returned as it is."""
+    known = find(mlflow, experiment, record.name, record.tags)
+    if known:
+        return known
+    tags = {**record.tags, **({PARENT: record.parent} if record.parent else {})}
+    run_id = str(mlflow.create_run(experiment, run_name=record.name, tags=tags).info.run_id)
+    for path, folder in record.files.items():
+        send = mlflow.log_artifacts if path.is_dir() else mlflow.log_artifact
+        send(run_id, str(path), folder or None)
+    _log_values(mlflow, run_id, record)
+    mlflow.set_terminated(run_id)
+    return run_id
+
+
+def _log_values(mlflow: Any, run_id: str, record: Record) -> None:
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    params = [Param(key, _short(value)) for key, value in record.params.items()]
+    metrics = [Metric(key, value, now, 0) for key, value in record.metrics.items()]
+    metrics += [Metric(key, value, now, step) for step, values in record.history for key, value in values.items()]
+    for start in range(0, max(len(params), 1), 100):
+        mlflow.log_batch(run_id, params=params[start : start + 100])
+    for start in range(0, len(metrics), BATCH):
+        mlflow.log_batch(run_id, metrics=metrics[start : start + BATCH])
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 6000 else f"{text[:5990]}…"
+
+
+def find(mlflow: Any, experiment: str, name: str, tags: Mapping[str, str]) -> str | None:
+    """The finished run of this name and recipe, so that recording twice changes nothing."""
+    clauses = [f"attributes.run_name = '{name}'", "attributes.status = 'FINISHED'"]
+    clauses += [f"tags.`{key}` = '{tags[key]}'" for key in ("medloop.recipe",) if key in tags]
+    found = mlflow.search_runs([experiment], " and ".join(clauses), max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def tag(mlflow: Any, run_id: str, tags: Mapping[str, str]) -> None:
+    """Adds tags to a run."""
+    for key, value in tags.items():
+        mlflow.set_tag(run_id, key, value)
+
+
+def register(mlflow: Any, study: str, run_id: str, tags: Mapping[str, str]) -> tuple[int, str]:
+    """Registers a run's model under the study's name: its version and alias.
+
+    The first model becomes the champion; later ones are challengers until someone promotes them.
+    """
+    if not any(m.name == study for m in mlflow.search_registered_models(f"name = '{study}'")):
+        mlflow.create_registered_model(study)
+    known = mlflow.search_model_versions(f"name = '{study}' and run_id = '{run_id}'")
+    version = (
+        known[0]
+        if known
+        else mlflow.create_model_version(study, source=f"runs:/{run_id}/model", run_id=run_id, tags=dict(tags))
+    )
+    aliases = mlflow.get_registered_model(study).aliases
+    alias = CHAMPION if CHAMPION not in aliases else CHALLENGER
+    if str(aliases.get(CHAMPION)) == str(version.version):
+        return int(version.version), CHAMPION
+    mlflow.set_registered_model_alias(study, alias, version.version)
+    return int(version.version), alias
+
+
+def fetch_model(root: Path, reference: str, folder: Path) -> Path:
+    """Downloads the model that `reference` names: a run's id, a run key with `/MODEL`, or `STUDY[@ALIAS|/VERSION]`.
+
+    Raises MedloopError when nothing of that name is recorded.
+    """
+    mlflow = client(root)
+    run_id = _resolve(mlflow, reference)
+    return Path(mlflow.download_artifacts(run_id, "model", str(folder)))
+
+
+def _resolve(mlflow: Any, reference: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    for attempt in (_by_run, _by_key, _by_registered_name):
+        try:
+            found = attempt(mlflow, reference.removeprefix("models:/").removeprefix("runs:/"))
+        except MlflowException:
+            continue
+        if found:
+            return found
+    raise MedloopError(
+        f"no run and no registered model is called {reference!r}",
+        mend="give an MLflow run id, a run key such as diabetes-20261122-0315-k3f9/mlp, or a study: diabetes@champion",
+    )
+
+
+def _by_run(mlflow: Any, reference: str) -> str | None:
+    return str(mlflow.get_run(reference).info.run_id)
+
+
+def _by_key(mlflow: Any, reference: str) -> str | None:
+    key, _, model = reference.partition("/")
+    everywhere = [e.experiment_id for e in mlflow.search_experiments()]
+    clause = f"tags.`medloop.run` = '{key}' and tags.`medloop.{'model' if model else 'best'}` = '{model or 'yes'}'"
+    found = mlflow.search_runs(everywhere, clause, max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def _by_registered_name(mlflow: Any, reference: str) -> str | None:
+    name, _, version = reference.partition("/")
+    name, _, alias = name.partition("@")
+    if version:
+        return str(mlflow.get_model_version(name, version).run_id)
+    return str(mlflow.get_model_version_by_alias(name, alias or CHAMPION).run_id)

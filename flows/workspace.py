@@ -1,0 +1,245 @@
+"""The DVC workspace: which stages are stale, why, and running one as `dvc repro` would. Alone imports dvc."""
+
+import contextlib
+import logging
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from contracts.errors import MedloopError
+
+OUR_COMMAND = ["medloop", "stage"]
+Outcome = Literal["ran", "restored", "unchanged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage as dvc.yaml declares it; `arguments` are those of our command, None for any other command."""
+
+    name: str
+    command: str
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    arguments: tuple[str, ...] | None
+
+    @property
+    def study(self) -> str | None:
+        """The study that the stage belongs to."""
+        return self.arguments[1] if self.arguments else None
+
+    @property
+    def kind(self) -> str | None:
+        """The stage's name without its study and model."""
+        return self.arguments[0] if self.arguments else None
+
+
+@contextlib.contextmanager
+def _repository(root: Path) -> Iterator[Any]:
+    """A fresh repository under its lock: one shared between threads, or kept while files change, is wrong."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    _check_lock_file(root)
+    try:
+        repo = Repo(str(root), _wait_for_lock=True)
+        with contextlib.closing(repo), repo.lock:
+            repo._reset()
+            yield repo
+    except DvcException as error:
+        raise _explained(error) from error
+
+
+def _check_lock_file(root: Path) -> None:
+    """DVC runs everything again, silently, when dvc.lock was truncated."""
+    lock = root / "dvc.lock"
+    if lock.is_file() and not lock.read_text(encoding="utf-8").startswith("schema:"):
+        raise MedloopError(
+            "dvc.lock is damaged", where=str(lock), mend="git checkout dvc.lock, or delete it to run every stage again"
+        )
+
+
+def _explained(error: Exception) -> MedloopError:
+    causes = [str(error)]
+    cause = error.__cause__
+    while cause is not None:
+        causes.append(str(cause))
+        cause = cause.__cause__
+    return MedloopError("; ".join(dict.fromkeys(c for c in causes if c)), where="dvc", mend="dvc status tells more")
+
+
+def stages(root: Path, studies: Iterable[str]) -> list[Stage]:
+    """The stages of these studies and all that they need, in an order that they can run in."""
+    from dvc.repo.reproduce import plan_repro
+
+    wanted = set(studies)
+    with _repository(root) as repo:
+        graph = repo.index.graph
+        targets = [s for s in graph if _described(s).study in wanted]
+        order = plan_repro(graph, sorted(targets, key=lambda s: s.addressing))
+        needed = {ancestor for target in targets for ancestor in _closure(graph, target)}
+        return [_described(s) for s in order if s in needed]
+
+
+def _closure(graph: Any, node: Any) -> set[Any]:
+    import networkx as nx
+
+    return {node, *nx.descendants(graph, node)}
+
+
+def _described(stage: Any) -> Stage:
+    words = shlex.split(stage.cmd) if isinstance(stage.cmd, str) else []
+    ours = words[:2] == OUR_COMMAND
+    return Stage(
+        name=stage.addressing,
+        command=str(stage.cmd),
+        deps=tuple(d.def_path for d in stage.deps if isinstance(d.def_path, str)),
+        outs=tuple(o.def_path for o in stage.outs),
+        arguments=tuple(words[2:]) if ours else None,
+    )
+
+
+def status(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
+    """The stale stages among these, each with its reasons in plain words."""
+    wanted = list(names)
+    with _repository(root) as repo:
+        found = {s.addressing: s for s in repo.index.stages}
+        told = {name: _reasons(found[name].status().get(name, [])) for name in wanted}
+        stale = {name for name, reasons in told.items() if reasons}
+        for name in wanted:
+            above = {a.addressing for a in _closure(repo.index.graph, found[name])} - {name}
+            if not told[name] and (first := next((a for a in wanted if a in above & stale), None)):
+                told[name] = [f"comes after {first}"]
+    return {name: reasons for name, reasons in told.items() if reasons}
+
+
+def _reasons(entries: list[Any]) -> list[str]:
+    """DVC's nested status as sentences: `params.yaml: train.epochs is modified`."""
+    reasons: list[str] = []
+    for entry in entries:
+        if isinstance(entry, str):
+            reasons.append({"changed checksum": "its command or its outputs' list changed"}.get(entry, entry))
+            continue
+        for changes in entry.values():
+            for path, change in changes.items():
+                inner = change.items() if isinstance(change, dict) else [("", change)]
+                reasons += [f"{path}: {key} is {what}" if key else f"{path} is {what}" for key, what in inner]
+    return reasons
+
+
+def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> Outcome:
+    """Runs one stage the way `dvc repro` would, its function in this process and outside the lock.
+
+    `work` is None for a command that is not ours: DVC then runs it as a child.
+    Raises MedloopError when what it depends on changed while it ran.
+    """
+    if work is None:
+        return _reproduce_as_child(root, name)
+    with _repository(root) as repo:
+        stage = _stage(repo, name)
+        if not stage.changed():
+            return "unchanged"
+        stage.remove_outs(ignore_remove=False, force=False)
+        if _restored(stage):
+            stage.dump(update_pipeline=False)
+            return "restored"
+        stage.save_deps()
+        before = _fingerprint(stage)
+    work()
+    with _repository(root) as repo:
+        stage = _stage(repo, name)
+        stage.save_deps()
+        if _fingerprint(stage) != before:
+            raise MedloopError(f"what {name} depends on changed while it ran", where=name, mend="run it again")
+        stage.save()
+        stage.commit()
+        stage.dump(update_pipeline=False)
+    return "ran"
+
+
+def _stage(repo: Any, name: str) -> Any:
+    (stage,) = repo.stage.collect(name)
+    return stage
+
+
+def _fingerprint(stage: Any) -> list[tuple[str, str]]:
+    return [(str(dep), str(dep.hash_info.value)) for dep in stage.deps]
+
+
+def _restored(stage: Any) -> bool:
+    """Brings the outputs of an identical earlier run out of the cache, each object checked against its hash."""
+    from dvc.stage.cache import RunCacheNotFoundError
+
+    try:
+        stage.repo.stage_cache.restore(stage)
+        stage.save()
+    except RunCacheNotFoundError:
+        return False
+    if _drop_damaged(stage):
+        stage.remove_outs(ignore_remove=False, force=False)
+        return False
+    stage.commit()
+    return True
+
+
+def _drop_damaged(stage: Any) -> bool:
+    """Removes the cached objects whose content is not what their name says; DVC hands them out without a word."""
+    from dvc_data.hashfile.hash import file_md5
+
+    damaged = False
+    for odb, objects in stage.get_used_objs().items():
+        cache = odb or stage.repo.cache.local
+        for info in objects:
+            path = Path(cache.oid_to_path(info.value))
+            if path.is_file() and file_md5(str(path), cache.fs) != info.value.removesuffix(".dir"):
+                path.unlink()
+                damaged = True
+    return damaged
+
+
+def _reproduce_as_child(root: Path, name: str) -> Outcome:
+    with _repository(root) as repo:
+        stage = _stage(repo, name)
+        if not stage.changed():
+            return "unchanged"
+        stage.reproduce()
+        stage.dump(update_pipeline=False)
+    return "ran"
+
+
+def pin(root: Path, key: str, untracked: Iterable[str]) -> str | None:
+    """Saves code, parameters, dvc.lock and uncommitted edits as the DVC experiment `key`; its commit, or None.
+
+    None: the workspace is no Git repository with a commit yet, so that there is nothing to pin it to.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo:
+            return str(repo.experiments.save(name=key, include_untracked=sorted(untracked), force=True))
+    except DvcException:
+        return None
+
+
+def revision(root: Path) -> str | None:
+    """The Git commit that is checked out; None before the first one."""
+    from dvc.repo import Repo
+    from dvc.scm import NoSCM, SCMError
+
+    with contextlib.closing(Repo(str(root))) as repo:
+        try:
+            return None if isinstance(repo.scm, NoSCM) else str(repo.scm.get_rev())
+        except SCMError:
+            return None
+
+
+def output_hash(root: Path, name: str) -> str:
+    """One hash over what a stage wrote, as dvc.lock has it: the same outputs, the same hash."""
+    import hashlib
+
+    with _repository(root) as repo:
+        written = sorted(f"{out.def_path} {out.hash_info.value}" for out in _stage(repo, name).outs)
+    return hashlib.sha256("\n".join(written).encode()).hexdigest()[:16]

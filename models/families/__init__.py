@@ -1,0 +1,1 @@
+"""One file a family; its name in the settings is its file's."""

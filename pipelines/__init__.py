@@ -1,0 +1,1 @@
+"""The data steps: plain functions on tables and arrays, a module a step."""

@@ -1,0 +1,150 @@
+"""One column of text cells read as its declared type: the same reading for checking, cleaning and scoring."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contracts.errors import MedloopError
+from contracts.study import Column
+
+if TYPE_CHECKING:
+    TextSeries = pd.Series[str]
+
+Mask = NDArray[np.bool_]
+Decimal = Literal[".", ","]
+
+LARGEST = 1e300
+# A zero in IBM's floating point, as readers of SAS transport files hand it on.
+SAS_ZERO = 5.397605346934028e-79
+
+_NUMBER = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
+_WHOLE = r"^([+-]?[0-9]+)\.0+$"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """A column after reading.
+
+    Shape: N cells each, in the order of the text.
+        values: float64 (numeric), datetime64 (datetime), else `str`; NaN/NaT where a mask below is set
+        missing: blank, or a code that means "no value"
+        unreadable: something is written, but not a value of the declared type
+        infinite: ±inf or beyond ±1e300
+    No cell is in two masks.
+    """
+
+    values: "pd.Series[Any]"
+    missing: Mask
+    unreadable: Mask
+    infinite: Mask
+
+
+def read_cells(
+    text: "TextSeries", column: Column, *, missing: Collection[str], name: str, decimal: Decimal = "."
+) -> Cells:
+    """Read `text` as `column` declares; each distinct text is looked at once.
+
+    Surrounding space never counts. By type:
+        numeric: a plain decimal number, thousands separators refused; missing codes compare as numbers
+            (`-999` is `-999.0`), and the zero of SAS transport files, 5.4e-79, is 0.
+        categorical, ordinal: compared as text, whole numbers without their `.0` (`1.0` is level `1`);
+            where levels are declared anything else is unreadable, and a declared level is never a missing code.
+        datetime: by `format`, else ISO 8601 only, so that 03/04/2020 is unreadable rather than guessed;
+            zoned moments are turned into UTC, others taken as written.
+        text, image, sequence: as written.
+
+    `missing` holds the codes shared by all columns; the column's own are added.
+    Raises MedloopError when `format` is no strptime pattern.
+    """
+    codes, distinct = pd.factorize(text.fillna(""))
+    read = _read_distinct(
+        pd.Series(distinct, dtype="str").str.strip(), column, {*missing, *column.missing}, name, decimal
+    )
+    return Cells(
+        values=read.values.take(codes).set_axis(text.index),
+        missing=read.missing[codes],
+        unreadable=read.unreadable[codes],
+        infinite=read.infinite[codes],
+    )
+
+
+def out_of_range(values: "pd.Series[Any]", column: Column) -> Mask:
+    """(N,) cells outside the declared `range`; of a datetime the range holds calendar years."""
+    low, high = column.range or (None, None)
+    measure = values.dt.year if column.type == "datetime" else values
+    outside = np.zeros(len(values), dtype=bool)
+    if low is not None:
+        outside |= (measure < low).to_numpy(dtype=bool)
+    if high is not None:
+        outside |= (measure > high).to_numpy(dtype=bool)
+    return outside
+
+
+def canonical(text: "TextSeries") -> "TextSeries":
+    """Category texts in one spelling: `1.0` becomes `1`, the zero of SAS transport files `0`."""
+    return text.str.replace(_WHOLE, r"\1", regex=True).replace(str(SAS_ZERO), "0")
+
+
+def _read_distinct(text: "TextSeries", column: Column, codes: set[str], name: str, decimal: Decimal) -> Cells:
+    if column.type == "numeric":
+        return _numbers(text, codes, decimal)
+    if column.type == "datetime":
+        return _moments(text, codes, column.format, name)
+    if column.type in ("categorical", "ordinal"):
+        return _categories(text, codes, column.levels)
+    missing = _is_code(text, codes)
+    return _cells(text.mask(missing), missing)
+
+
+def _numbers(text: "TextSeries", codes: set[str], decimal: Decimal) -> Cells:
+    numbers = _parse(text, decimal)
+    numeric_codes = _parse(pd.Series(sorted(codes), dtype="str"), decimal)
+    missing = _is_code(text, codes) | np.isin(numbers, numeric_codes[~np.isnan(numeric_codes)])
+    infinite = (np.abs(numbers) > LARGEST) & ~missing
+    numbers[np.abs(numbers) == SAS_ZERO] = 0.0
+    numbers[missing | infinite] = np.nan
+    return _cells(pd.Series(numbers), missing, infinite)
+
+
+def _parse(text: "TextSeries", decimal: Decimal) -> NDArray[np.float64]:
+    """(N,) the numbers, NaN where the text is none. Python's own parser: exact, unlike `to_numeric`."""
+    if decimal == ",":
+        text = text.mask(text.str.contains(".", regex=False), "").str.replace(",", ".", regex=False)
+    numbers = np.full(len(text), np.nan)
+    plain = text.str.fullmatch(_NUMBER).to_numpy(dtype=bool)
+    numbers[plain] = text.to_numpy(dtype=object)[plain].astype(np.float64)
+    return numbers
+
+
+def _moments(text: "TextSeries", codes: set[str], pattern: str | None, name: str) -> Cells:
+    missing = _is_code(text, codes)
+    try:
+        read = pd.to_datetime(text.mask(missing), format=pattern or "ISO8601", errors="coerce", utc=True)
+    except ValueError as error:
+        raise MedloopError(
+            f"column {name}: format {pattern!r} is not a strptime pattern: {error}", mend="write it like '%d.%m.%Y'"
+        ) from None
+    return _cells(read.dt.tz_localize(None).astype("datetime64[us]"), missing)
+
+
+def _categories(text: "TextSeries", codes: set[str], levels: tuple[str, ...]) -> Cells:
+    plain = canonical(text)
+    spelling = dict(zip(canonical(pd.Series(levels, dtype="str")), levels, strict=True))
+    plain_codes = set(canonical(pd.Series(sorted(codes), dtype="str")))
+    missing = _is_code(plain, plain_codes - set(spelling))
+    values = plain.map(spelling).astype("str") if levels else plain
+    return _cells(values.mask(missing), missing)
+
+
+def _is_code(text: "TextSeries", codes: Collection[str]) -> Mask:
+    return text.isin(["", *codes]).to_numpy(dtype=bool)
+
+
+def _cells(values: "pd.Series[Any]", missing: Mask, infinite: Mask | None = None) -> Cells:
+    infinite = np.zeros(len(values), dtype=bool) if infinite is None else infinite
+    unreadable = values.isna().to_numpy(dtype=bool) & ~missing & ~infinite
+    return Cells(values=values, missing=missing, unreadable=unreadable, infinite=infinite)

@@ -1,0 +1,222 @@
+"""Compare: which model is better, by how much, and whether the difference is more than chance."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator
+
+from contracts.errors import MedloopError, listed
+from contracts.names import nearest
+from contracts.study import Frozen
+from pipelines.bootstrap import Interval, bootstrap, interval
+from pipelines.evaluate import Counts, Evaluation
+from pipelines.metrics import METRICS, Floats, judge, scores
+
+
+class CompareParams(Frozen):
+    """Settings of the comparison.
+
+    `metric`: the one that ranks the models, known by its key in an evaluation; whether high or low is better is known.
+    """
+
+    metric: str = "auroc"
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, metric: str) -> str:
+        if metric not in METRICS:
+            raise ValueError(f"no metric {metric}{nearest(metric, METRICS)}; there are {', '.join(METRICS)}")
+        return metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One model's evaluation and the predictions behind it.
+
+    Shape: `target` (N,) class indices, `probability` (N, C), `group` (N,) the patient; rows in the same order for all.
+    """
+
+    evaluation: Evaluation
+    target: NDArray[np.int64]
+    probability: Floats
+    group: NDArray[Any]
+
+
+class Row(Frozen):
+    """A model on the leaderboard.
+
+    `behind`: how much worse than the best, positive when worse whichever way the metric runs, with the interval of
+    the paired difference; None for the best itself. `tied`: that interval holds 0, or there is none.
+    """
+
+    model: str
+    baseline: bool
+    metrics: dict[str, Interval]
+    behind: Interval | None
+    tied: bool
+
+
+class Leaderboard(Frozen):
+    """Models on the same test rows, best first, and what follows from it in plain words."""
+
+    metric: str
+    confidence: float
+    counts: Counts
+    rows: tuple[Row, ...]
+    verdict: str
+
+
+def compare(entries: Mapping[str, Entry], params: CompareParams, baselines: Collection[str]) -> Leaderboard:
+    """Rank models and test each against the best on the same patient-level resamples.
+
+    The intervals of the differences are each of the evaluations' confidence: with many models, some will leave
+    0 out by chance, and the best of many is a little flattered.
+
+    Args:
+        entries: by the model's name
+        params: the metric that ranks
+        baselines: names of the simple models, preferred when a network is no better
+
+    Raises:
+        MedloopError: no entries; models judged on different rows or with different settings; no model for which
+            the metric is defined
+    """
+    _check(entries)
+    metric = METRICS[params.metric]
+    sign = 1.0 if metric.higher_is_better else -1.0
+
+    def rank(name: str) -> tuple[float, bool, str]:
+        value = entries[name].evaluation.metrics[params.metric].value
+        return (np.inf if value is None else -sign * value, name not in baselines, name)
+
+    order = sorted(entries, key=rank)
+    top = entries[order[0]].evaluation
+    if top.metrics[params.metric].value is None:
+        raise MedloopError(
+            f"{metric.label} cannot rank the models: {top.metrics[params.metric].reason}",
+            mend="give the test part rows of every class, or rank by another metric (compare.metric)",
+        )
+    merits = {name: sign * _estimates(entry, params.metric) for name, entry in entries.items()}
+    rows = [
+        _row(name, entries[name].evaluation, params.metric, name in baselines, merits[order[0]], merits[name])
+        for name in order
+    ]
+    rows[0] = rows[0].model_copy(update={"behind": None, "tied": False})
+    return Leaderboard(
+        metric=params.metric,
+        confidence=top.params.confidence,
+        counts=top.counts,
+        rows=tuple(rows),
+        verdict=_verdict(rows, params.metric),
+    )
+
+
+def _check(entries: Mapping[str, Entry]) -> None:
+    if not entries:
+        raise MedloopError("there is no model to compare", mend="train at least one model of the study")
+    names = sorted(entries)
+    first = entries[names[0]]
+
+    def alike(entry: Entry) -> bool:
+        return np.array_equal(entry.target, first.target) and np.array_equal(entry.group, first.group)
+
+    def setting(entry: Entry) -> tuple[object, ...]:
+        return entry.evaluation.params, entry.evaluation.classes, entry.evaluation.positive
+
+    strangers = [name for name in names if not alike(entries[name])]
+    if strangers:
+        raise MedloopError(
+            f"{names[0]} and {listed(strangers)} were not judged on the same test rows in the same order",
+            mend="evaluate all models of the study on its present split",
+        )
+    odd = [name for name in names if setting(entries[name]) != setting(first)]
+    if odd:
+        raise MedloopError(
+            f"{names[0]} was evaluated with other settings, classes or another positive class than {listed(odd)}",
+            mend="evaluate all models with the same `evaluate` section",
+        )
+
+
+def _estimates(entry: Entry, metric: str) -> Floats:
+    """The metric on the test rows, then on each resample: (1 + B,)."""
+    evaluation = entry.evaluation
+    judged = judge(
+        entry.target,
+        entry.probability.astype(np.float64),
+        threshold=evaluation.threshold,
+        positive=evaluation.classes.index(evaluation.positive),
+        bins=evaluation.params.bins,
+    )
+
+    def statistic(weight: Floats) -> dict[str, Floats]:
+        return {metric: scores(judged, weight)[metric]}
+
+    drawn = bootstrap(statistic, entry.group, resamples=evaluation.params.resamples, seed=evaluation.params.seed)
+    return np.concatenate([statistic(np.ones((1, len(entry.target))))[metric], drawn[metric]])
+
+
+def _row(name: str, evaluation: Evaluation, metric: str, baseline: bool, best: Floats, own: Floats) -> Row:
+    gap = best - own
+    reason = evaluation.metrics[metric].reason
+    behind = interval(float(gap[0]), gap[1:], evaluation.params.confidence, reason=reason)
+    unsure = behind.low is None or behind.high is None or behind.low <= 0 <= behind.high
+    return Row(
+        model=name,
+        baseline=baseline,
+        metrics=evaluation.metrics,
+        behind=behind,
+        tied=behind.value is not None and unsure,
+    )
+
+
+def _verdict(rows: list[Row], metric: str) -> str:
+    """The advice in a sentence or two: a network has to earn its keep against the simple models."""
+    best, *others = [row for row in rows if row.metrics[metric].value is not None]
+    told = f"{METRICS[metric].label} {best.metrics[metric]}"
+    if not others:
+        return f"{best.model} stands alone: {told}. Nothing to compare it with."
+    rival = next((row for row in others if row.baseline != best.baseline), others[0])
+    gap = f"{rival.behind} behind"
+    if rival.baseline == best.baseline:
+        advice = f"{rival.model} is {gap}" + (", which may be chance." if rival.tied else ".")
+    elif best.baseline:
+        chance = ", which may be chance; prefer the simpler model." if rival.tied else "; use the simpler model."
+        advice = f"The network {rival.model} is {gap}{chance}"
+    elif rival.tied:
+        advice = f"The simpler {rival.model} is {gap}, which may be chance; prefer the simpler model."
+    else:
+        advice = f"The best simple model, {rival.model}, is {gap}; the network earns its place."
+    return f"{best.model} is best: {told}. {advice}"
+
+
+def table(leaderboard: Leaderboard) -> list[list[str]]:
+    """Rows of text for a terminal, the header first: rank, model, the ranking metric, what it is behind, the rest."""
+    rest = [name for name in METRICS if name != leaderboard.metric]
+    header = [
+        "",
+        "model",
+        METRICS[leaderboard.metric].label,
+        "behind the best",
+        *(METRICS[name].label for name in rest),
+    ]
+    lines = [
+        [
+            str(place),
+            row.model,
+            str(row.metrics[leaderboard.metric]),
+            behind_text(row),
+            *("–" if (value := row.metrics[name].value) is None else f"{value:.3f}" for name in rest),
+        ]
+        for place, row in enumerate(leaderboard.rows, start=1)
+    ]
+    return [header, *lines]
+
+
+def behind_text(row: Row) -> str:
+    """What a row is behind the best, in words."""
+    if row.behind is None:
+        return "best"
+    return f"{row.behind}, may be chance" if row.tied else str(row.behind)

@@ -1,0 +1,200 @@
+"""Evaluate: what a model is worth on the test part, each metric with a patient-level bootstrap interval."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from contracts.errors import MedloopError
+from contracts.study import Frozen
+from pipelines.bootstrap import Interval, bootstrap, interval, rounded
+from pipelines.metrics import METRICS, Floats, Judged, curves, judge, observed, scores
+
+
+class EvaluateParams(Frozen):
+    """Settings of the evaluation.
+
+    `resamples`: patient-level bootstrap resamples. `confidence`: of every interval. `seed`: of the
+    resamples; models are compared on the same ones. `bins`: calibration bins of equal width.
+    `min_patients`: a calibration bin of fewer patients shows its count only, for a mean of one is that patient's value.
+    """
+
+    resamples: int = Field(default=2000, ge=100)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+    bins: int = Field(default=10, ge=2, le=100)
+    min_patients: int = Field(default=5, ge=1)
+
+
+class Counts(Frozen):
+    """Test rows, patients, rows of the positive class, rows of each class."""
+
+    rows: int
+    patients: int
+    positives: int
+    by_class: dict[str, int]
+
+
+class Curve(Frozen):
+    """ROC and precision–recall of one class against the rest on the grid 0, 0.01 … 1.
+
+    `sensitivity` at each false-positive rate and `precision` at each recall, 101 points, and their
+    pointwise intervals (two classes only); empty where undefined. `prevalence`: share of the class.
+    """
+
+    label: str
+    prevalence: float
+    sensitivity: tuple[float, ...]
+    sensitivity_low: tuple[float, ...] = ()
+    sensitivity_high: tuple[float, ...] = ()
+    precision: tuple[float, ...]
+    precision_low: tuple[float, ...] = ()
+    precision_high: tuple[float, ...] = ()
+
+
+class Bin(Frozen):
+    """A calibration bin: rows in it, their mean predicted probability, and the observed share."""
+
+    rows: int
+    predicted: float | None
+    observed: Interval
+
+
+class Evaluation(Frozen):
+    """A model's test result. Holds no row's value: curves lie on a fixed grid, small bins are blank.
+
+    `confusion` counts rows, true class by predicted class. `threshold` splits two classes; None for more.
+    """
+
+    metrics: dict[str, Interval]
+    counts: Counts
+    classes: tuple[str, ...]
+    positive: str
+    threshold: float | None
+    confusion: tuple[tuple[int, ...], ...]
+    curves: tuple[Curve, ...]
+    calibration: tuple[Bin, ...]
+    params: EvaluateParams
+
+
+def evaluate(
+    *,
+    target: NDArray[np.int64],
+    probability: Floats,
+    group: NDArray[Any],
+    threshold: float | None,
+    classes: list[str],
+    positive: int,
+    params: EvaluateParams,
+) -> Evaluation:
+    """Judge predictions on the test part.
+
+    Args:
+        target: (N,) class indices
+        probability: (N, C)
+        group: (N,) the patient of each row
+        threshold: from which probability on the positive class is predicted; None for 0.5. Two classes only.
+        classes: the C labels by index
+        positive: index of the positive class
+
+    Raises:
+        MedloopError: arrays that do not fit together, predictions that are no probabilities
+    """
+    probability = probability.astype(np.float64)
+    if probability.shape[1:] != (len(classes),) or len(group) != len(target):
+        raise MedloopError(
+            f"expected {len(target)} rows of {len(classes)} class probabilities, got {probability.shape} for "
+            f"{len(group)} patients' rows",
+            mend="evaluate the model on the very rows whose classes and patients are given",
+        )
+    judged = judge(target, probability, threshold=threshold, positive=positive, bins=params.bins)
+    here = {name: value[0] for name, value in _statistic(judged, np.ones((1, len(target)))).items()}
+    drawn = bootstrap(lambda w: _statistic(judged, w), group, resamples=params.resamples, seed=params.seed)
+    by_class = judged.actual.sum(axis=0).astype(int)
+    binary = len(classes) == 2
+    return Evaluation(
+        metrics=_metrics(judged, classes, here, drawn, params.confidence),
+        counts=Counts(
+            rows=len(target),
+            patients=len(np.unique(group)),
+            positives=int(by_class[positive]),
+            by_class=dict(zip(classes, by_class.tolist(), strict=True)),
+        ),
+        classes=tuple(classes),
+        positive=classes[positive],
+        threshold=(0.5 if threshold is None else float(threshold)) if binary else None,
+        confusion=tuple(tuple(row) for row in (judged.actual.T @ judged.predicted).astype(int).tolist()),
+        curves=_curves(judged, classes, drawn, params.confidence),
+        calibration=_calibration(judged, group, here["observed"], drawn["observed"], params),
+        params=params,
+    )
+
+
+def _statistic(judged: Judged, weight: Floats) -> dict[str, Floats]:
+    found = {**scores(judged, weight), "observed": observed(judged, weight)}
+    if len(judged.rankings) == 1:  # bands for each of many classes would cost more than they tell
+        found["sensitivity_band"], found["precision_band"] = curves(judged.rankings[0], weight)
+    return found
+
+
+def _metrics(
+    judged: Judged, classes: list[str], here: dict[str, Floats], drawn: dict[str, Floats], confidence: float
+) -> dict[str, Interval]:
+    return {
+        name: interval(
+            float(here[name]), drawn[name], confidence, reason=_reason(name, judged, classes), reflect=name == "ece"
+        )
+        for name in METRICS
+    }
+
+
+def _reason(name: str, judged: Judged, classes: list[str]) -> str:
+    """Why a metric is undefined on these rows."""
+    actual, predicted = judged.actual.sum(axis=0), judged.predicted.sum(axis=0)
+    absent = [label for label, count in zip(classes, actual, strict=True) if count == 0]
+    unused = [classes[c] for c in judged.classes if predicted[c] == 0]
+    if name == "precision" and unused:
+        return f"no row is predicted to be of class {', '.join(unused)}"
+    return f"the test rows hold none of class {', '.join(absent)}" if absent else "undefined"
+
+
+def _curves(judged: Judged, classes: list[str], drawn: dict[str, Floats], confidence: float) -> tuple[Curve, ...]:
+    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+    found = []
+    for place, ranking in zip(judged.classes, judged.rankings, strict=True):
+        sensitivity, precision = curves(ranking, np.ones((1, len(ranking.order))))
+        points = {"sensitivity": sensitivity[0], "precision": precision[0]}
+        for name in tuple(points):
+            band = drawn.get(f"{name}_band")
+            if band is not None and not np.isnan(band).all():
+                points[f"{name}_low"], points[f"{name}_high"] = np.nanquantile(band, ends, axis=0)
+        found.append(
+            Curve(
+                label=classes[place],
+                prevalence=rounded(ranking.truth.mean()),
+                **{name: _numbers(values) for name, values in points.items()},
+            )
+        )
+    return tuple(found)
+
+
+def _numbers(values: Floats) -> tuple[float, ...]:
+    return () if np.isnan(values).any() else tuple(rounded(v) for v in values)
+
+
+def _calibration(
+    judged: Judged, group: NDArray[Any], here: Floats, drawn: Floats, params: EvaluateParams
+) -> tuple[Bin, ...]:
+    bins = []
+    for place in range(params.bins):
+        inside = judged.member[:, place] > 0
+        if len(np.unique(group[inside])) < params.min_patients:
+            hidden = Interval(value=None, reason=f"fewer than {params.min_patients} patients")
+            bins.append(Bin(rows=int(inside.sum()), predicted=None, observed=hidden))
+        else:
+            share = interval(here[place], drawn[:, place], params.confidence)
+            bins.append(
+                Bin(rows=int(inside.sum()), predicted=rounded(judged.confidence[inside].mean()), observed=share)
+            )
+    return tuple(bins)

@@ -1,0 +1,159 @@
+"""Pages of results: one self-contained HTML file each, that opens without a network and is the same byte for byte."""
+
+from collections.abc import Mapping
+from html import escape
+from math import nan
+
+from pipelines import charts
+from pipelines.bootstrap import Interval
+from pipelines.compare import Leaderboard, behind_text
+from pipelines.evaluate import Evaluation
+from pipelines.metrics import METRICS
+
+STYLE = """
+body{margin:0;background:#f4f6f8;color:#1f2933;font:16px/1.5 system-ui,"Segoe UI",Roboto,Arial,sans-serif}
+main{max-width:1180px;margin:0 auto;padding:28px 24px 48px}
+h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:0 0 2px}
+.lead{font-size:20px;line-height:1.45;margin:10px 0 6px;max-width:62em}
+.note{color:#52606d;margin:0 0 10px;font-size:14px}
+section{background:#fff;border:1px solid #e1e6eb;border-radius:8px;padding:16px 18px;margin-top:18px;overflow-x:auto}
+.pair{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(430px,100%),1fr));column-gap:18px}
+.pair section{min-width:0}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:6px 12px 6px 0;border-bottom:1px solid #e9edf1;vertical-align:top}
+th{font-size:14px;color:#52606d;font-weight:600}tr:last-child td{border-bottom:0}
+th:first-child,td:first-child{white-space:nowrap;position:sticky;left:0;background:#fff}
+.number{white-space:nowrap}small{color:#52606d;font-size:14px;font-weight:400}.best{font-weight:700}
+"""
+
+
+def report(evaluation: Evaluation, title: str) -> str:
+    """A model's page: the answer in a sentence, the metrics, then ROC, precision–recall, calibration, confusion."""
+    drawn = len(charts.PALETTE)
+    most = f"; the first {drawn} of {len(evaluation.curves)} classes" if len(evaluation.curves) > drawn else ""
+    sections = [
+        _section("Metrics", _span(evaluation.params.confidence), _metric_table(evaluation)),
+        '<div class="pair">',
+        _section(
+            "ROC curve", f"How many of the positive are found, at what false alarms{most}", charts.roc(evaluation)
+        ),
+        _section(
+            "Precision–recall curve", f"How many of the flagged are positive{most}", charts.precision_recall(evaluation)
+        ),
+        _section("Calibration", "Does a predicted 30% come true in 30 of 100?", charts.calibration(evaluation)),
+        _section("Confusion matrix", _threshold(evaluation), charts.confusion(evaluation)),
+        "</div>",
+    ]
+    return _page(title, _answer(evaluation), _counts(evaluation), sections)
+
+
+def leaderboard_page(leaderboard: Leaderboard, evaluations: Mapping[str, Evaluation], title: str) -> str:
+    """The comparison's page: the verdict, a forest plot, every metric of every model, the ROC curves on one another."""
+    label = METRICS[leaderboard.metric].label
+    span = _span(leaderboard.confidence)
+    key = f"{span} Filled: networks; hollow: simple models; dotted: the best."
+    legend = f"{span} Bold: the best value. Differences are paired, on the same resamples."
+    shown = [row.model for row in leaderboard.rows][: len(charts.PALETTE)]
+    sections = [
+        '<div class="pair">',
+        _section(label, key, charts.forest(leaderboard)),
+        _section(
+            "ROC curves",
+            f"The best {len(shown)}; averaged over the classes if more than two",
+            charts.roc_overlay(shown, evaluations),
+        ),
+        "</div>",
+        _section("All metrics", legend, _board_table(leaderboard)),
+    ]
+    return _page(title, leaderboard.verdict, _counts(next(iter(evaluations.values()))), sections)
+
+
+def _page(title: str, answer: str, note: str, sections: list[str]) -> str:
+    from plotly.offline import get_plotlyjs
+
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
+        f"<script>{get_plotlyjs()}</script></head>\n<body><main><h1>{escape(title)}</h1>"
+        f'<p class="lead">{escape(answer)}</p><p class="note">{escape(note)}</p>\n'
+        + "\n".join(sections)
+        + "\n</main></body></html>\n"
+    )
+
+
+def _section(heading: str, note: str, body: str) -> str:
+    return f'<section><h2>{escape(heading)}</h2><p class="note">{escape(note)}</p>{body}</section>'
+
+
+def _span(confidence: float) -> str:
+    return f"In brackets the {confidence:.0%} interval of a patient-level bootstrap."
+
+
+def _counts(evaluation: Evaluation) -> str:
+    counts = evaluation.counts
+    share = counts.positives / counts.rows
+    return (
+        f"Test part: {counts.rows:,} rows of {counts.patients:,} patients; "
+        f"{counts.positives:,} ({share:.1%}) of class “{evaluation.positive}”."
+    )
+
+
+def _threshold(evaluation: Evaluation) -> str:
+    if evaluation.threshold is None:
+        return "Rows by true class; the likeliest class is predicted"
+    return f"At the threshold {evaluation.threshold:.3g}; shares of each true class"
+
+
+def _answer(evaluation: Evaluation) -> str:
+    auroc = evaluation.metrics["auroc"]
+    if auroc.value is None:
+        return f"AUROC is undefined: {auroc.reason}."
+    if evaluation.threshold is None:
+        return f"AUROC {auroc}, averaged over the classes; accuracy {evaluation.metrics['accuracy']}."
+    told = [
+        f"AUROC {auroc}: of a positive and a negative row, the positive is scored higher {auroc.value:.0%} of the time"
+    ]
+    recall, precision = evaluation.metrics["recall"].value, evaluation.metrics["precision"].value
+    if recall is not None and precision is not None:
+        told.append(
+            f"at the threshold {recall:.0%} of the positive are found, {precision:.0%} of the flagged are positive"
+        )
+    return "; ".join(told) + "."
+
+
+def _metric_table(evaluation: Evaluation) -> str:
+    lines = "".join(
+        f'<tr><td>{metric.label}</td><td class="number">{_cell(evaluation.metrics[name])}</td>'
+        f"<td>{metric.meaning}{'' if metric.higher_is_better else ' (lower is better)'}</td></tr>"
+        for name, metric in METRICS.items()
+    )
+    return f"<table><tr><th>metric</th><th>value</th><th>what it says</th></tr>{lines}</table>"
+
+
+def _board_table(leaderboard: Leaderboard) -> str:
+    head = "".join(
+        f"<th>{escape(row.model)} <small>{'simple model' if row.baseline else 'network'}</small></th>"
+        for row in leaderboard.rows
+    )
+    behind = "".join(f"<td>{escape(behind_text(row))}</td>" for row in leaderboard.rows)
+    names = [leaderboard.metric, *(name for name in METRICS if name != leaderboard.metric)]
+    lines = [_board_line(name, [row.metrics[name] for row in leaderboard.rows]) for name in names]
+    label = METRICS[leaderboard.metric].label
+    lines.insert(1, f"<tr><td>{label} behind the best</td>{behind}</tr>")
+    return f"<table><tr><th>metric</th>{head}</tr>{''.join(lines)}</table>"
+
+
+def _board_line(name: str, values: list[Interval]) -> str:
+    metric = METRICS[name]
+    told = [value.value for value in values if value.value is not None]
+    best = (max if metric.higher_is_better else min)(told, default=nan)
+    cells = "".join(
+        f'<td class="number{" best" if value.value == best else ""}">{_cell(value)}</td>' for value in values
+    )
+    aim = "" if metric.higher_is_better else " <small>lower is better</small>"
+    return f"<tr><td>{metric.label}{aim}</td>{cells}</tr>"
+
+
+def _cell(value: Interval) -> str:
+    number, _, ends = str(value).partition(" ")
+    return f"{number} <small>{escape(ends or value.reason)}</small>"

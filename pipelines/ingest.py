@@ -1,0 +1,80 @@
+"""A source's rows matched against the study's declaration: every column is either declared or dropped."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from contracts.errors import MedloopError, listed
+from contracts.names import nearest
+from contracts.study import Frozen, Study
+from pipelines.sources.raw import Raw, tidy
+
+
+class IngestParams(Frozen):
+    """What becomes of columns of the source that the study does not name.
+
+    undeclared: `fail` lists them, so that a new column is noticed; `drop` leaves them out and records it.
+    """
+
+    undeclared: Literal["fail", "drop"] = "fail"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """The study's columns as text (raw, see `contracts.tables`), where they came from, and the lines set aside.
+
+    `provenance` tells beside the source which columns were `dropped` by the study and which were `undeclared`.
+    """
+
+    table: pd.DataFrame
+    provenance: dict[str, object]
+    quarantine: pd.DataFrame
+
+
+def ingest(raw: Raw, params: IngestParams, study: Study) -> Ingested:
+    """The columns that the study uses, under its own spelling.
+
+    Names match whatever their Unicode composition and spaces. Columns under `drop` go no further, unless they
+    are the id, the patient, the time, the label or a condition of the cohort.
+
+    Raises:
+        MedloopError: a declared column is absent (the nearest names are told), or, where `undeclared` is
+            `fail`, the source has columns that the study does not name.
+    """
+    spelling = {tidy(name): name for name in sorted(study.known())}
+    table = raw.table.rename(columns=spelling)
+    columns = [name for name in table.columns if not name.startswith("@")]
+    used = _used(study)
+    undeclared = [name for name in columns if name not in study.known()]
+    _check(used, columns, undeclared, params)
+    kept = [name for name in columns if name in used]
+    own = [name for name in table.columns if name.startswith("@")]
+    dropped = [name for name in columns if name in study.drop and name not in used]
+    return Ingested(
+        table=table[[*own, *kept]],
+        provenance={**raw.provenance, "dropped": dropped, "undeclared": undeclared},
+        quarantine=raw.quarantine,
+    )
+
+
+def _used(study: Study) -> set[str]:
+    roles = {study.id, study.group, study.time, study.target.column}
+    return {*study.columns, *study.cohort, *(role for role in roles if role)}
+
+
+def _check(used: set[str], columns: list[str], undeclared: list[str], params: IngestParams) -> None:
+    absent = sorted(used - set(columns))
+    if absent:
+        told = [f"{name}{nearest(name, undeclared or columns)}" for name in absent]
+        raise MedloopError(
+            f"the study declares {len(absent)} columns that the source does not have",
+            where=f"columns {listed(told)}",
+            mend="correct their names in the study, or the source",
+        )
+    if undeclared and params.undeclared == "fail":
+        raise MedloopError(
+            f"the source has {len(undeclared)} columns that the study does not name",
+            where=f"columns {listed(undeclared)}",
+            mend="declare each under `columns`, or under `drop` with a reason; ingest.undeclared: drop leaves all out",
+        )

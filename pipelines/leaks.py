@@ -1,0 +1,214 @@
+"""Columns that give the label away on their own: known only once the label is, or written down because of it."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from contracts.study import Column, Frozen
+from contracts.tables import Schema
+
+Floats = NDArray[np.float64]
+How = Literal["only_in_class", "missing", "value", "level"]
+
+Z = 1.645
+_ORDERED = ("numeric", "ordinal", "datetime")
+_PAYLOADS = ("text", "image", "sequence")
+
+
+class LeakParams(Frozen):
+    """When one column alone is too good to be true. All are compared with the lower end of a 95 % bound.
+
+    auroc: a single measurement seldom ranks patients this well; above 0.8 is "excellent" for whole models
+        (Hosmer, Lemeshow & Sturdivant 2013).
+    purity: the share of one class among the rows that give one answer, or give any; only classes that are
+        at most half of the rows count, since nearly everyone lacks a rare disease whatever they answer.
+    likelihood_ratio: how many times likelier that answer is in the class than outside. Diagnostic tests that exceed 10
+        are called conclusive (Jaeschke, Guyatt & Sackett 1994).
+    """
+
+    auroc: float = Field(default=0.85, gt=0.5, lt=1)
+    purity: float = Field(default=0.8, gt=0.5, lt=1)
+    likelihood_ratio: float = Field(default=10.0, gt=1)
+
+
+class Suspect(Frozen):
+    """A column that may give the label away.
+
+    `how`: "only_in_class" (filled in for one class, or never for one), "missing" (by being missing or not), "value" (it
+    ranks or sorts the classes), "level" (one answer is nearly always one class). `score` is the lower bound of what
+    exceeded its threshold: an AUROC or a purity, for "only_in_class" a likelihood ratio. `sentence` holds no value.
+    """
+
+    column: str
+    how: How
+    score: float
+    sentence: str
+
+
+def single_feature_suspects(
+    samples: pd.DataFrame, target: "pd.Series[int]", schema: Schema, params: LeakParams
+) -> list[Suspect]:
+    """The suspects among the features of `schema`, at most one entry a column, in the table's order.
+
+    A patient (`@group`, where there is one) counts once, however many rows they have. Whatever is found rests on
+    lower bounds, so a few rows prove nothing: 11 pure rows, or 16 perfectly ranked ones of the rarer class, are the
+    least. Of text, images and sequences only the presence is looked at.
+
+    Args:
+        samples: training rows only, typed; a missing cell is NaN/NaT.
+        target: (N,) the class's index, in the order of `samples`.
+    """
+    weight = _weight(samples)
+    classes = target.to_numpy(dtype=np.int64)
+    half = np.random.default_rng(0).permutation(len(samples)) % 2
+    found = []
+    for name, column in schema.features.items():
+        answers = _answers(samples[name], column)
+        counts = np.stack([_counts(answers, classes, weight * (half == h), len(schema.classes)) for h in (0, 1)])
+        suspect = next(_suspicions(name, column, counts, schema.classes, params), None)
+        found += [suspect] if suspect else []
+    return found
+
+
+def lower_bound(share: float, of: float) -> float:
+    """The lower end of Wilson's (1927) one-sided 95 % interval of a share seen in `of` cases."""
+    if of <= 0:
+        return 0.0
+    spread = Z * np.sqrt(share * (1 - share) / of + Z**2 / (4 * of**2))
+    return float((share + Z**2 / (2 * of) - spread) / (1 + Z**2 / of))
+
+
+def _weight(samples: pd.DataFrame) -> Floats:
+    if "@group" not in samples:
+        return np.ones(len(samples))
+    return 1 / samples.groupby("@group")["@group"].transform("size").to_numpy(dtype=np.float64)
+
+
+def _answers(values: "pd.Series[Any]", column: Column) -> NDArray[np.int64]:
+    """(N,) the number of each cell's distinct value, -1 where missing; ascending where values have an order."""
+    if column.type in _PAYLOADS:
+        return np.where(values.isna(), -1, 0)
+    if column.type == "ordinal":
+        return pd.Categorical(values, categories=column.levels).codes.astype(np.int64)
+    return pd.factorize(values, sort=column.type in _ORDERED)[0].astype(np.int64)
+
+
+def _counts(answers: NDArray[np.int64], classes: NDArray[np.int64], weight: Floats, n_classes: int) -> Floats:
+    """(K + 1, C) patients by answer and class; the last answer is "missing"."""
+    k = int(answers.max(initial=-1)) + 1
+    at = np.where(answers < 0, k, answers) * n_classes + classes
+    return np.bincount(at, weights=weight, minlength=(k + 1) * n_classes).reshape(k + 1, n_classes)
+
+
+def _suspicions(
+    name: str, column: Column, halves: Floats, labels: tuple[str, ...], params: LeakParams
+) -> Iterator[Suspect]:
+    """Shape: halves (2, K + 1, C), the counts of either half of the rows."""
+    counts = halves.sum(axis=0)
+    filled = np.stack([counts[:-1].sum(axis=0), counts[-1]])
+    for c, label in enumerate(labels):
+        for find in (_one_sided, _by_presence):
+            yield from find(name, _against_rest(filled, c), label, params)
+    for c, label in enumerate(labels):
+        pairs = np.stack([_against_rest(half[:-1], c) for half in halves])
+        yield from _by_value(name, column, pairs, label, params)
+        yield from _by_level(name, _against_rest(counts[:-1], c), counts[:, c].sum() / counts.sum(), label, params)
+
+
+def _against_rest(counts: Floats, c: int) -> Floats:
+    """(K, 2) outside the class, in the class."""
+    return np.stack([counts.sum(axis=1) - counts[:, c], counts[:, c]], axis=1)
+
+
+def _one_sided(name: str, filled: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:
+    """Never filled in for this class, often enough for the others. Shape: filled (2, 2), rows filled and missing."""
+    outside, inside = filled.sum(axis=0)
+    if filled[0, 1] > 0 or filled[0, 0] == 0 or inside == 0:
+        return
+    highest = Z**2 / (inside + Z**2)
+    ratio = lower_bound(filled[0, 0] / outside, outside) / highest
+    if ratio >= params.likelihood_ratio:
+        told = f"filled in for {filled[0, 0]:.0f} patients of other classes and for none of the {inside:.0f} of {label}"
+        yield _suspect(name, "only_in_class", ratio, told)
+
+
+def _by_presence(name: str, filled: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:
+    share = filled[:, 1].sum() / filled.sum()
+    area, bound = _area(filled)
+    if bound >= params.auroc:
+        yield _suspect(name, "missing", bound, f"whether it is filled in tells {label} with an AUROC of {area:.2f}")
+    for row, word in enumerate(("filled in", "missing")):
+        if _is_pure(filled, row, share, params):
+            pure = lower_bound(filled[row, 1] / filled[row].sum(), filled[row].sum())
+            yield _suspect(name, "missing", pure, f"where it is {word}, {_of(filled[row])} patients are {label}")
+
+
+def _by_value(name: str, column: Column, halves: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:
+    """Shape: halves (2, K, 2). Answers without an order are ordered on one half and judged on the other."""
+    if halves.shape[1] < 2 or not halves.sum(axis=(0, 1)).all():
+        return
+    if column.type in _ORDERED:
+        area, bound = _area(halves.sum(axis=0))
+    else:
+        shares = [_share_in_class(half) for half in halves]
+        area = float(np.mean([_ranked_area(half[np.argsort(shares[1 - h])]) for h, half in enumerate(halves)]))
+        bound = lower_bound(area, float(halves.sum(axis=(0, 1)).min()))
+    if bound >= params.auroc:
+        yield _suspect(name, "value", bound, f"alone, it tells {label} with an AUROC of {area:.2f}")
+
+
+def _by_level(name: str, levels: Floats, share: float, label: str, params: LeakParams) -> Iterator[Suspect]:
+    pure = [k for k in range(len(levels)) if _is_pure(levels, k, share, params)] if share <= 0.5 else []
+    if pure:
+        best = max(pure, key=lambda k: levels[k, 1])
+        bound = lower_bound(levels[best, 1] / levels[best].sum(), levels[best].sum())
+        yield _suspect(name, "level", bound, f"of one answer, {_of(levels[best])} patients are {label}")
+
+
+def _is_pure(counts: Floats, row: int, share: float, params: LeakParams) -> bool:
+    """Whether the answer `row` is nearly always this class, which makes up `share` of all and at most half."""
+    total = counts[row].sum()
+    if share > 0.5 or total == 0:
+        return False
+    bound = lower_bound(counts[row, 1] / total, total)
+    odds = bound / max(1 - bound, 1e-12)
+    return bound >= params.purity and odds >= params.likelihood_ratio * share / (1 - share)
+
+
+def _area(ordered: Floats) -> tuple[float, float]:
+    """AUROC in the better direction, and its lower bound.
+
+    The variance of an AUROC A is at most A(1 − A)/min(m, n) (Birnbaum & Klose 1957), as if it were a share
+    seen in the rarer class: a bound that also holds where all is separated.
+    """
+    if not ordered.sum(axis=0).all():
+        return 0.5, 0.0
+    area = _ranked_area(ordered)
+    area = max(area, 1 - area)
+    return area, lower_bound(area, float(ordered.sum(axis=0).min()))
+
+
+def _ranked_area(ordered: Floats) -> float:
+    """The chance that a row of the class lies above one outside; (K, 2) counts, ascending, ties count half."""
+    outside, inside = ordered.sum(axis=0)
+    below = np.cumsum(ordered[:, 0]) - ordered[:, 0] / 2
+    return float(ordered[:, 1] @ below / (outside * inside)) if outside and inside else 0.5
+
+
+def _share_in_class(counts: Floats) -> Floats:
+    """(K,) the class's share by answer, drawn towards the overall share where rows are few."""
+    overall = counts[:, 1].sum() / max(counts.sum(), 1)
+    share: Floats = (counts[:, 1] + overall) / (counts.sum(axis=1) + 1)
+    return share
+
+
+def _of(pair: Floats) -> str:
+    return f"{pair[1]:.0f} of {pair.sum():.0f}"
+
+
+def _suspect(name: str, how: How, score: float, told: str) -> Suspect:
+    return Suspect(column=name, how=how, score=round(float(score), 4), sentence=f"{name}: {told}")

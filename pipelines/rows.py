@@ -1,0 +1,149 @@
+"""Which rows of a raw table are samples: their ids, the cohort, copies, and the label."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from contracts.errors import MedloopError, listed, masked
+from contracts.names import nearest
+from contracts.study import Column, Condition, Frozen, Study
+from pipelines.cells import Decimal, Mask, read_cells
+
+
+class Change(Frozen):
+    """One line of the ledger: a rule, the column it touched (None: whole rows), how many rows and cells."""
+
+    rule: str
+    column: str | None = None
+    rows: int = 0
+    cells: int = 0
+    detail: str = ""
+
+
+def check_columns(raw: pd.DataFrame, needed: Iterable[str | None]) -> None:
+    """Raises MedloopError when a column of `needed` is absent."""
+    absent = sorted({name for name in needed if name} - set(raw.columns))
+    if absent:
+        like = nearest(absent[0], raw.columns)
+        raise MedloopError(
+            f"the data lack {len(absent)} columns that the study declares: {listed(absent)}{like}",
+            mend="correct the study's columns, or the source",
+        )
+
+
+def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None]) -> pd.DataFrame:
+    """`raw` with the columns of `roles` beside it, as text; None stands for the row's number, from 1."""
+    numbers = pd.Series(np.arange(1, len(raw) + 1).astype(str), index=raw.index, dtype="str")
+    named = {role: raw[name].str.strip() if name else numbers for role, name in roles.items()}
+    return raw.assign(**{"@row": raw["@row"].astype("str")}, **named).reset_index(drop=True)
+
+
+def refuse_blank(rows: pd.DataFrame, roles: Mapping[str, str | None]) -> None:
+    """Raises MedloopError when an id or a patient that comes from a column is blank."""
+    for role, name in roles.items():
+        blank = _mask(rows[role] == "")
+        if name and blank.any():
+            raise MedloopError(
+                f"{blank.sum()} rows have a blank {'id' if role == '@id' else 'patient'}",
+                where=places(rows, name, blank),
+                mend="fill them in, or remove these rows from the source",
+            )
+
+
+def in_cohort(
+    rows: pd.DataFrame, study: Study, *, missing: Collection[str], decimal: Decimal, ledger: list[Change]
+) -> pd.DataFrame:
+    """The rows that meet every condition of the cohort; a missing cell meets none."""
+    for name, condition in study.cohort.items():
+        codes = {*missing, *_own_codes(study, name)}
+        rows = drop(rows, ~_meets(rows, name, condition, codes, decimal), "outside the cohort", ledger, f"by {name}")
+    return rows
+
+
+def distinct(
+    rows: pd.DataFrame, study: Study, *, duplicates: Literal["drop", "keep"], ledger: list[Change]
+) -> pd.DataFrame:
+    """Rows of unique ids. Where ids are declared, a copy of a row goes whatever `duplicates` says.
+
+    Raises MedloopError when an id stands on rows that differ.
+    """
+    if duplicates == "drop" or study.id:
+        source = [name for name in rows.columns if not name.startswith("@")]
+        rows = drop(rows, rows.duplicated(source).to_numpy(), "exact copy of a row", ledger)
+    conflicting = rows["@id"].duplicated(keep=False)
+    if conflicting.any():
+        again = rows[conflicting].groupby("@id", sort=False)["@row"].agg(" and ".join)
+        raise MedloopError(
+            f"{len(again)} ids stand on several rows that differ",
+            where=f"column {study.id}, rows {listed(again.tolist())}",
+            mend="correct the source; where a patient has many samples, name that column under `group`, not `id`",
+        )
+    return rows
+
+
+def labelled(
+    rows: pd.DataFrame,
+    study: Study,
+    *,
+    missing: Collection[str],
+    missing_label: Literal["exclude", "fail"],
+    ledger: list[Change],
+) -> pd.DataFrame:
+    """Rows with a label, and `@target`, its class's index.
+
+    Raises MedloopError when a label is none of the classes, or missing where that fails.
+    """
+    name, classes = study.target.column, list(study.target.classes)
+    codes = {*missing, *_own_codes(study, name)}
+    cells = read_cells(rows[name], Column(type="categorical", levels=tuple(classes)), missing=codes, name=name)
+    if cells.unreadable.any():
+        raise MedloopError(
+            f"{cells.unreadable.sum()} labels are none of the classes {classes}",
+            where=places(rows, name, cells.unreadable),
+            mend=f"add the class, or leave these rows out: cohort: {{{name}: {{among: {classes}}}}}",
+        )
+    if cells.missing.any() and missing_label == "fail":
+        raise MedloopError(
+            f"{cells.missing.sum()} rows have no label",
+            where=places(rows, name, cells.missing),
+            mend="fill them in, or set clean.missing_label: exclude",
+        )
+    target = pd.Categorical(cells.values, categories=classes).codes.astype(np.int64)
+    return drop(rows.assign(**{"@target": target}), cells.missing, "without a label", ledger, f"column {name}")
+
+
+def drop(rows: pd.DataFrame, gone: Mask, rule: str, ledger: list[Change], detail: str = "") -> pd.DataFrame:
+    """`rows` without those `gone`, counted in the ledger."""
+    if not gone.any():
+        return rows
+    ledger.append(Change(rule=rule, rows=int(gone.sum()), detail=detail))
+    return rows[~gone].reset_index(drop=True)
+
+
+def places(rows: pd.DataFrame, name: str, at: Mask) -> str:
+    """Where a column's faulty cells are, and the shape of the first."""
+    return f"column {name}, rows {listed(rows.loc[at, '@row'].tolist())}, like {masked(rows.loc[at, name].iloc[0])!r}"
+
+
+def _own_codes(study: Study, name: str) -> tuple[str, ...]:
+    return study.columns[name].missing if name in study.columns else ()
+
+
+def _meets(rows: pd.DataFrame, name: str, condition: Condition, codes: set[str], decimal: Decimal) -> Mask:
+    if condition.among:
+        one_of = Column(type="categorical", levels=condition.among)
+        return _mask(read_cells(rows[name], one_of, missing=codes, name=name).values.notna())
+    cells = read_cells(rows[name], Column(type="numeric"), missing=codes, name=name, decimal=decimal)
+    if cells.unreadable.any():
+        raise MedloopError(
+            f"the cohort asks for numbers in {name}, and {cells.unreadable.sum()} cells are none",
+            where=places(rows, name, cells.unreadable),
+            mend="correct them, declare them as missing codes, or use `among` on texts",
+        )
+    return _mask(cells.values.between(condition.min, condition.max))
+
+
+def _mask(series: "pd.Series[Any]") -> Mask:
+    return series.to_numpy(dtype=bool)

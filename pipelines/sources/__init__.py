@@ -1,0 +1,55 @@
+"""Where a study's rows come from: the only part of `pipelines` that knows paths and networks.
+
+`read` gives every cell as text; nothing is guessed. A new kind of source is one file here and one line in `Source`.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from pipelines.sources.file import FileSource, fingerprint_file, read_file
+from pipelines.sources.raw import Layout, Raw, UnreachableError
+from pipelines.sources.sql import SqlSource, fingerprint_sql, read_sql
+from pipelines.sources.wheel import WheelSource, read_wheel
+
+__all__ = [
+    "FileSource",
+    "Layout",
+    "Raw",
+    "Source",
+    "SqlSource",
+    "UnreachableError",
+    "WheelSource",
+    "fingerprint",
+    "read",
+]
+
+Source = Annotated[FileSource | WheelSource | SqlSource, Field(discriminator="kind")]
+
+
+def read(source: Source, *, root: Path, cache: Path) -> Raw:
+    """The source's rows as text, their provenance, and the lines set aside.
+
+    `root` is where relative paths begin; `cache` keeps what was fetched. The provenance is the same for the same
+    bytes: no times, no directories of this machine, no credentials. Raises MedloopError for faults in the data or the
+    settings, and UnreachableError, one of its kind, for those that may pass.
+    """
+    match source:
+        case FileSource():
+            return read_file(source, root=root)
+        case WheelSource():
+            return read_wheel(source, cache=cache)
+        case SqlSource():
+            return read_sql(source, root=root)
+
+
+def fingerprint(source: Source, *, root: Path) -> dict[str, object]:
+    """What the source holds now, told as cheaply as can be trusted; it differs when the data do."""
+    match source:
+        case FileSource():
+            return fingerprint_file(source, root=root)
+        case WheelSource():
+            return {"sha256": source.sha256}
+        case SqlSource():
+            return fingerprint_sql(source, root=root)

@@ -1,0 +1,161 @@
+"""Files where a team has them: a path, an address that fsspec knows, or a folder of files alike."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from contracts.errors import MedloopError, listed
+from contracts.names import nearest
+from pipelines.sources.formats import ENDINGS, parse
+from pipelines.sources.raw import Layout, Raw, UnreachableError
+
+STAMPS = ("size", "ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "generation")
+
+
+class FileSource(Layout):
+    """CSV, TSV, parquet or Excel, perhaps gzipped; or a folder of such files with the same columns.
+
+    `path` is absolute, relative to the repository, or an address such as https://… or s3://….
+    """
+
+    kind: Literal["file"] = "file"
+    path: str
+
+
+def read_file(source: FileSource, *, root: Path) -> Raw:
+    """The rows of the file, or of every file of the folder in the order of their names.
+
+    Raises MedloopError when there is no such file, when the files of a folder differ in columns, and
+    for what `formats.parse` refuses; UnreachableError when a server does not answer.
+    """
+    system, path = _locate(source.path, root)
+    shown = shown_path(source.path)
+    origin: dict[str, object] = {"kind": "file", "path": shown}
+    files = _files(system, path, shown)
+    if files is None:
+        raw = parse(_fetch(system, path, shown), source, where=shown)
+        return replace(raw, provenance={**origin, **raw.provenance})
+    parts = {name: parse(_fetch(system, file, name), source, where=name) for name, file in files.items()}
+    table = _stacked(parts)
+    quarantined = [part.quarantine.assign(**{"@file": name}) for name, part in parts.items()]
+    about = [{"name": name, **part.provenance} for name, part in parts.items()]
+    counts = {"rows": len(table), "columns": len(table.columns) - 2, "files": about}
+    return Raw(table=table, provenance={**origin, **counts}, quarantine=pd.concat(quarantined, ignore_index=True))
+
+
+def fingerprint_file(source: FileSource, *, root: Path) -> dict[str, object]:
+    """Size and SHA-256 of a local file; of a remote one what its server tells: size, ETag, time of change.
+
+    A remote file of which only the size is known is fetched and hashed. A folder has one entry a file.
+    """
+    system, path = _locate(source.path, root)
+    shown = shown_path(source.path)
+    files = _files(system, path, shown)
+    if files is None:
+        return _stamp(system, path, shown)
+    return {name: _stamp(system, file, name) for name, file in files.items()}
+
+
+def shown_path(path: str) -> str:
+    """A path that may be shown: no directories of this machine, and no user, password or query of an address."""
+    if "://" in path:
+        parts = urlsplit(path)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return PurePosixPath(path).name if PurePosixPath(path).is_absolute() else path
+
+
+def _locate(path: str, root: Path) -> tuple[Any, str]:
+    """The file system and the path in it."""
+    from fsspec.core import url_to_fs
+
+    address = path if "://" in path else str(root / path)
+    try:
+        system, inner = url_to_fs(address)
+    except (ValueError, ImportError) as error:
+        raise MedloopError(
+            f"no reader for addresses that begin with {path.partition('://')[0]}://",
+            where=shown_path(path),
+            mend="install the package that fsspec names for it, or fetch the file",
+        ) from error
+    return system, str(inner)
+
+
+def _files(system: Any, path: str, shown: str) -> dict[str, str] | None:
+    """The tables of a folder by name; None when `path` is a file."""
+    if _is_web(system) or not _asked(system.isdir, path, shown=shown):
+        return None
+    found = sorted(str(entry) for entry in _asked(system.ls, path, shown=shown, detail=False))
+    files = {PurePosixPath(file).name: file for file in found if file.lower().endswith(ENDINGS)}
+    tables = {name: file for name, file in files.items() if not name.startswith((".", "~"))}
+    if not tables:
+        raise MedloopError("the folder holds no table", where=shown, mend=f"tables end in {listed(ENDINGS)}")
+    return tables
+
+
+def _is_web(system: Any) -> bool:
+    """Whether it is HTTP, which has no folders."""
+    return not {"http", "https"}.isdisjoint([system.protocol] if isinstance(system.protocol, str) else system.protocol)
+
+
+def _fetch(system: Any, path: str, shown: str) -> bytes:
+    data = _asked(system.cat_file, path, shown=shown)
+    assert isinstance(data, bytes)
+    return data
+
+
+def _stamp(system: Any, path: str, shown: str) -> dict[str, object]:
+    about: Mapping[str, object] = _asked(system.info, path, shown=shown)
+    stamps = {key: about[key] for key in STAMPS if about.get(key) is not None}
+    if "file" in system.protocol or set(stamps) <= {"size"}:
+        data = _fetch(system, path, shown)
+        return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {key: value if isinstance(value, int) else str(value) for key, value in stamps.items()}
+
+
+def _asked(call: Any, path: str, *, shown: str, **options: object) -> Any:
+    """What a file system answers, its faults told without the address's secrets."""
+    try:
+        return call(path, **options)
+    except FileNotFoundError as error:
+        raise _absent(path, shown) from error
+    except PermissionError as error:
+        raise MedloopError(
+            "reading is not permitted", where=shown, mend="check its rights or your credentials"
+        ) from error
+    except Exception as error:  # every file system has errors of its own
+        raise UnreachableError(
+            f"the file could not be read ({type(error).__name__})",
+            where=shown,
+            mend="check the network, the address and the credentials",
+        ) from error
+
+
+def _absent(path: str, shown: str) -> MedloopError:
+    folder = Path(path).parent
+    beside = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    return MedloopError(
+        f"there is no such file{nearest(Path(path).name, beside)}", where=shown, mend="correct `path` under source"
+    )
+
+
+def _stacked(parts: Mapping[str, Raw]) -> pd.DataFrame:
+    """One table of all files, with `@file`, in the first one's order of columns."""
+    first, *others = parts
+    columns = list(parts[first].table.columns)
+    for name in others:
+        theirs = set(parts[name].table.columns)
+        lacking, extra = sorted(set(columns) - theirs), sorted(theirs - set(columns))
+        if lacking or extra:
+            differences = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"adds {listed(extra)}"] * bool(extra)
+            raise MedloopError(
+                f"the files of a folder have the same columns; beside {first}, {name} {' and '.join(differences)}",
+                where=name,
+                mend="make the columns alike, or move the file elsewhere",
+            )
+    tables = [part.table[columns].assign(**{"@file": name}).astype({"@file": "str"}) for name, part in parts.items()]
+    return pd.concat(tables, ignore_index=True)

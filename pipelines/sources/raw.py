@@ -1,0 +1,116 @@
+"""What reading a source gives, how its text is laid out, and the rules for its header and cells."""
+
+import datetime
+import decimal
+import math
+import unicodedata
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from contracts.errors import MedloopError, listed
+from contracts.study import Frozen
+
+
+class UnreachableError(MedloopError):
+    """A fault that may pass: a server, a network or a credential that is not there now."""
+
+
+class Layout(Frozen):
+    """How the values lie in a file.
+
+    `separator` of a text file (None: detected, an error when in doubt); `encoding` (None: UTF-8, or
+    UTF-16 by its byte-order mark); `decimal` "," turns 1.234,5 into 1234.5 (None: a point, and an error
+    when the cells look otherwise); `sheet` of a workbook that has several; `ragged` lines fail the
+    reading or go to quarantine.
+    """
+
+    separator: str | None = None
+    encoding: str | None = None
+    decimal: Literal[".", ","] | None = None
+    sheet: str | None = None
+    ragged: Literal["fail", "quarantine"] = "fail"
+
+
+def nothing() -> pd.DataFrame:
+    """An empty quarantine: `@row` int64 and `reason`."""
+    return pd.DataFrame({"@row": np.array([], dtype=np.int64), "reason": pd.Series([], dtype="str")})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """A source's rows as text, where they came from, and the lines left out.
+
+    `table` follows `contracts.tables` (raw): every column `str` with blank "", `@row` int64, and
+    `@file` when the source is a folder. `quarantine` has `@row` (`@file`) and `reason`.
+    """
+
+    table: pd.DataFrame
+    provenance: dict[str, object] = field(default_factory=dict)
+    quarantine: pd.DataFrame = field(default_factory=nothing)
+
+
+def tidy(name: str) -> str:
+    """A column's name with composed characters (NFC) and single spaces, so that equal looks are equal."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def tidy_header(cells: Sequence[str], *, where: str) -> list[str]:
+    """The names of the columns; one without a name becomes `unnamed 3`, after its position.
+
+    Raises MedloopError for names that appear twice and for those that medloop keeps for itself.
+    """
+    names = [tidy(cell) or f"unnamed {position}" for position, cell in enumerate(cells, 1)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise MedloopError(
+            f"each column needs a name of its own, but these appear more than once: {listed(twice)}",
+            where=f"{where}, header",
+            mend="rename or remove one of them",
+        )
+    own = [name for name in names if name.startswith("@")]
+    if own:
+        raise MedloopError(
+            f"names that begin with @ are medloop's own, but the header has {listed(own)}",
+            where=f"{where}, header",
+            mend="rename the column",
+        )
+    return names
+
+
+def cell_text(value: object) -> str | None:
+    """A typed value as text, exact to the last digit; None when it is of no plain kind."""
+    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(float(value))
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat().removesuffix("T00:00:00")
+    if isinstance(value, int | uuid.UUID | datetime.timedelta):
+        return str(value)
+    return None
+
+
+def text_column(values: Sequence[object], name: str, *, where: str) -> pd.Series:
+    """Typed values as a `str` column. Raises MedloopError for lists, bytes and other objects."""
+    texts = [cell_text(value) for value in values]
+    for position, text in enumerate(texts):
+        if text is None:
+            kind = type(values[position]).__name__
+            raise MedloopError(
+                f"cells hold text, numbers, dates or nothing; row {position + 1} holds a {kind}",
+                where=f"{where}, column {name}",
+                mend="turn the column into plain values, or leave it out",
+            )
+    return pd.Series(texts, dtype="str")

@@ -1,0 +1,130 @@
+"""The leaderboard: paired differences, ties told apart from wins, and advice that prefers the simpler model."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from contracts.errors import MedloopError
+from pipelines.compare import CompareParams, Entry, Leaderboard, compare, table
+from pipelines.evaluate import EvaluateParams, evaluate
+from pipelines.figures import leaderboard_page
+
+PARAMS = EvaluateParams(resamples=400)
+ROWS = 600
+RANDOM = np.random.default_rng(0)
+LATENT = RANDOM.normal(size=ROWS)
+TARGET = (LATENT + RANDOM.normal(size=ROWS) > 1).astype(np.int64)
+GROUP = (np.arange(ROWS) // 2).astype(str)
+
+
+def entry(noise: float, *, seed: int = 1, target: np.ndarray = TARGET, params: EvaluateParams = PARAMS) -> Entry:
+    """A model that sees what drives the outcome through so much noise."""
+    score = LATENT + noise * np.random.default_rng(seed).normal(size=ROWS)
+    positive = 1 / (1 + np.exp(1 - score))
+    probability = np.column_stack([1 - positive, positive])
+    found = evaluate(
+        target=target,
+        probability=probability,
+        group=GROUP,
+        threshold=0.4,
+        classes=["no", "yes"],
+        positive=1,
+        params=params,
+    )
+    return Entry(evaluation=found, target=target, probability=probability, group=GROUP)
+
+
+def board(metric: str = "auroc", **noises: float) -> Leaderboard:
+    return compare({name: entry(noise) for name, noise in noises.items()}, CompareParams(metric=metric), {"boosting"})
+
+
+def test_best_first_and_the_rest_behind() -> None:
+    found = board(mlp=2.0, boosting=0.1, cnn=0.8)
+    assert [row.model for row in found.rows] == ["boosting", "cnn", "mlp"]
+    best, cnn, mlp = found.rows
+    assert best.behind is None and not best.tied and best.baseline
+    assert cnn.behind is not None and mlp.behind is not None and not mlp.tied
+    auroc = [row.metrics["auroc"].value or 0 for row in found.rows]
+    assert mlp.behind.value == pytest.approx(auroc[0] - auroc[2], abs=2e-6)
+    assert Leaderboard.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_difference_is_paired() -> None:
+    found = board(mlp=0.32, boosting=0.3)
+    behind, auroc = found.rows[1].behind, found.rows[1].metrics["auroc"]
+    assert behind and behind.low is not None and behind.high and auroc.low is not None and auroc.high
+    assert behind.high - behind.low < 0.2 * (auroc.high - auroc.low)
+
+
+def test_low_is_best_where_low_is_better() -> None:
+    found = board("brier", mlp=2.0, boosting=0.1)
+    assert found.rows[0].model == "boosting"
+    behind = found.rows[1].behind
+    assert behind and behind.low is not None and behind.low > 0
+
+
+@pytest.mark.parametrize(
+    ("noises", "advice"),
+    [
+        ({"boosting": 0.1, "mlp": 2.0}, r"^boosting is best: AUROC 0\.\d+ \(.* The network mlp is .*; use the simpler"),
+        ({"boosting": 0.3, "mlp": 0.3}, r"^boosting is best: .*may be chance; prefer the simpler model\.$"),
+        ({"boosting": 0.31, "mlp": 0.3}, r"^mlp is best: .*The simpler boosting .*may be chance; prefer the simpler"),
+        ({"boosting": 2.0, "mlp": 0.1}, r"^mlp is best: .*best simple model, boosting, .*the network earns its place"),
+        ({"cnn": 2.0, "mlp": 0.1}, r"^mlp is best: .*cnn is .* behind\.$"),
+        ({"mlp": 0.3}, r"^mlp stands alone: AUROC"),
+    ],
+)
+def test_the_verdict(noises: dict[str, float], advice: str) -> None:
+    assert re.search(advice, board(**noises).verdict)
+
+
+def test_other_rows_cannot_be_compared() -> None:
+    one = entry(0.3)
+    for other in (replace(one, target=1 - TARGET), replace(one, group=GROUP[::-1])):
+        with pytest.raises(MedloopError, match="same test rows"):
+            compare({"a": one, "b": other}, CompareParams(), set())
+
+
+def test_other_resamples_cannot_be_compared() -> None:
+    with pytest.raises(MedloopError, match="settings"):
+        compare({"a": entry(0.3), "b": entry(0.3, params=EvaluateParams(seed=1))}, CompareParams(), set())
+
+
+def test_one_class_cannot_rank() -> None:
+    with pytest.raises(MedloopError, match=r"AUROC cannot rank .* none of class yes"):
+        compare({"a": entry(0.3, target=np.zeros_like(TARGET))}, CompareParams(), set())
+    with pytest.raises(MedloopError, match="no model"):
+        compare({}, CompareParams(), set())
+
+
+def test_a_model_without_the_metric_comes_last() -> None:
+    silent = entry(0.3)
+    never = np.tile([0.9, 0.1], (ROWS, 1))
+    found = evaluate(
+        target=TARGET, probability=never, group=GROUP, threshold=0.5, classes=["no", "yes"], positive=1, params=PARAMS
+    )
+    mute = replace(silent, evaluation=found, probability=never)
+    ranked = compare({"a": mute, "b": silent}, CompareParams(metric="precision"), set())
+    assert [row.model for row in ranked.rows] == ["b", "a"]
+    assert ranked.rows[1].behind and ranked.rows[1].behind.value is None and not ranked.rows[1].tied
+    assert "stands alone" in ranked.verdict
+
+
+def test_a_misspelt_metric_is_named() -> None:
+    with pytest.raises(ValidationError, match="did you mean auroc"):
+        CompareParams(metric="aurocc")
+
+
+def test_the_table_and_the_page() -> None:
+    entries = {name: entry(noise) for name, noise in {"mlp": 2.0, "boosting": 0.1}.items()}
+    found = compare(entries, CompareParams(), {"boosting"})
+    lines = table(found)
+    assert [line[1] for line in lines] == ["model", "boosting", "mlp"]
+    assert {len(line) for line in lines} == {len(lines[0])} and lines[1][3] == "best"
+    evaluations = {name: one.evaluation for name, one in entries.items()}
+    page = leaderboard_page(found, evaluations, "diabetes")
+    assert found.verdict in page and re.findall(r'<div id="([a-z-]+)"', page) == ["forest", "roc"]
+    assert leaderboard_page(found, evaluations, "diabetes") == page

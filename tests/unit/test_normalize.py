@@ -1,0 +1,176 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.errors import MedloopError
+from contracts.study import Column
+from contracts.tables import Schema, feature_names, of_part
+from pipelines.balance import BalanceParams, balance
+from pipelines.impute import ImputeParams, apply_impute, fit_impute
+from pipelines.normalize import NormalizeParams, Normalizer, apply_normalize, fit_normalize
+from pipelines.split import SplitParams, split
+
+SCHEMA = Schema(
+    features={
+        "dose": Column(type="numeric"),
+        "flag": Column(type="numeric"),
+        "race": Column(type="categorical"),
+        "stage": Column(type="ordinal", levels=("I", "II", "III")),
+        "born": Column(type="datetime"),
+    },
+    classes=("no", "yes"),
+)
+
+
+def train(rows: int = 40) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "@id": [f"r{i}" for i in range(rows)],
+            "@group": [f"p{i}" for i in range(rows)],
+            "@time": pd.Series(pd.Timestamp("2020-06-01"), index=range(rows)),
+            "@target": np.arange(rows) % 2,
+            "dose": np.exp(3 * rng.normal(size=rows)),
+            "flag": np.arange(rows) % 2.0,
+            "race": pd.Series(["a"] * (rows - 13) + ["b"] * 12 + ["rare"], dtype="str"),
+            "stage": pd.Series(["I", "II", "III", "III"] * (rows // 4), dtype="str"),
+            "born": pd.Timestamp("2020-06-01") - pd.to_timedelta(np.arange(rows), unit="D"),
+        }
+    )
+
+
+def features(params: NormalizeParams, new: pd.DataFrame | None = None) -> pd.DataFrame:
+    return apply_normalize(fit_normalize(train(), SCHEMA, params), train() if new is None else new)
+
+
+def test_names_order_and_types() -> None:
+    table = features(NormalizeParams())
+    assert feature_names(table) == [
+        "dose",
+        "flag",
+        "race=a",
+        "race=b",
+        "race=‹other›",
+        "stage",
+        "born days",
+        "born season sine",
+        "born season cosine",
+    ]
+    assert set(table[feature_names(table)].dtypes) == {np.dtype(np.float32)}
+    assert table.columns[:3].tolist() == ["@id", "@group", "@target"]
+
+
+def test_standard_has_mean_0_and_deviation_1() -> None:
+    dose = features(NormalizeParams(clip=100))["dose"]
+    assert (dose.mean(), dose.std(ddof=0)) == pytest.approx((0, 1), abs=1e-5)
+
+
+def test_robust_has_median_0_and_quartiles_1_apart() -> None:
+    dose = features(NormalizeParams(numeric="robust", clip=1e6))["dose"]
+    assert dose.median() == pytest.approx(0, abs=1e-5)
+    assert dose.quantile(0.75) - dose.quantile(0.25) == pytest.approx(1, abs=1e-5)
+
+
+def test_minmax_runs_from_0_to_1() -> None:
+    dose = features(NormalizeParams(numeric="minmax"))["dose"]
+    assert (dose.min(), dose.max()) == (0, 1)
+
+
+def test_quantile_makes_a_skewed_column_normal_and_keeps_its_order() -> None:
+    dose = features(NormalizeParams(numeric="quantile"))["dose"]
+    assert (dose.mean(), dose.std()) == pytest.approx((0, 1), abs=0.15)
+    assert dose.rank().equals(train()["dose"].rank())
+
+
+def test_none_leaves_numbers() -> None:
+    assert np.allclose(features(NormalizeParams(numeric="none"))["dose"], train()["dose"])
+
+
+@pytest.mark.parametrize("method", ["standard", "robust", "minmax", "quantile", "none"])
+def test_flags_stay_flags_and_outliers_end_at_the_clip(method: str) -> None:
+    table = features(NormalizeParams(numeric=method, clip=3), train().assign(dose=1e300))
+    assert set(table["flag"]) == {0, 1}
+    assert np.isfinite(table["dose"]).all()
+    assert method == "none" or (table["dose"] <= 3).all()
+
+
+def test_rare_and_unseen_levels_share_the_bucket() -> None:
+    new = train().assign(race=["a", "b", "rare", "never seen"] * 10)
+    table = features(NormalizeParams(), new)
+    assert table[["race=a", "race=b", "race=‹other›"]][:4].to_numpy().tolist() == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+        [0, 0, 1],
+    ]
+
+
+def test_levels_as_ranks_by_frequency() -> None:
+    table = features(NormalizeParams(categorical="ordinal"), train().assign(race=["a", "b", "rare", "new"] * 10))
+    assert table["race"][:4].tolist() == [0, 1, 2, 2]
+
+
+def test_ordinal_levels_run_from_0_to_1() -> None:
+    assert features(NormalizeParams())["stage"][:3].tolist() == [0, 0.5, 1]
+
+
+def test_dates_count_from_the_samples_own_time() -> None:
+    by_day = features(NormalizeParams(numeric="none"))
+    assert by_day["born days"].tolist() == list(range(40))
+    later = train().assign(**{"@time": pd.Timestamp("2021-06-01"), "born": train()["born"] + pd.Timedelta(days=365)})
+    assert features(NormalizeParams(numeric="none"), later)["born days"].equals(by_day["born days"])
+
+
+def test_a_gap_never_gets_through() -> None:
+    for column in ("dose", "stage", "born"):
+        new = train()
+        new[column] = new[column].mask(np.arange(len(new)) == 3)
+        with pytest.raises(MedloopError, match=f"gaps after imputation: {column}"):
+            features(NormalizeParams(), new)
+
+
+def test_a_text_column_is_refused_by_name() -> None:
+    schema = Schema(features={"note": Column(type="text")}, classes=("no", "yes"))
+    with pytest.raises(MedloopError, match=r"text.*note") as error:
+        fit_normalize(train(), schema, NormalizeParams())
+    assert "drop" in error.value.mend
+
+
+def test_two_features_of_one_name_are_refused() -> None:
+    schema = SCHEMA.model_copy(update={"features": {**SCHEMA.features, "race=a": Column(type="numeric")}})
+    with pytest.raises(MedloopError, match="named race=a"):
+        fit_normalize(train().assign(**{"race=a": 1.0}), schema, NormalizeParams())
+
+
+@pytest.mark.parametrize("method", ["standard", "quantile"])
+def test_what_was_learnt_survives_json_and_scores_rows_alone(method: str) -> None:
+    normalizer = fit_normalize(train(), SCHEMA, NormalizeParams(numeric=method))
+    again = Normalizer.model_validate_json(normalizer.model_dump_json())
+    assert again == normalizer
+    whole, row = apply_normalize(again, train()), apply_normalize(again, train().drop(columns="@target").iloc[[7]])
+    assert row[feature_names(row)].equals(whole[feature_names(whole)].iloc[[7]])
+    assert len(apply_normalize(again, train().iloc[:0])) == 0
+
+
+def fitted(samples: pd.DataFrame) -> list[str]:
+    """All that the steps learn from a table, as JSON, and the balanced training table as CSV."""
+    parts = split(samples, SCHEMA, SplitParams())
+    imputer = fit_impute(of_part(samples, parts, "train"), SCHEMA, ImputeParams(numeric="regression"))
+    whole = apply_impute(imputer, samples)
+    normalizer = fit_normalize(of_part(whole, parts, "train"), imputer.after, NormalizeParams(min_count=3))
+    balanced = balance(
+        of_part(apply_normalize(normalizer, whole), parts, "train"), BalanceParams(method="smote"), n_classes=2
+    )
+    return [imputer.model_dump_json(), normalizer.model_dump_json(), balanced.table.to_csv()]
+
+
+def test_changing_rows_outside_training_leaves_all_that_is_learnt_identical() -> None:
+    samples = train(200).assign(**{"@target": (np.arange(200) % 5 == 0).astype(int)})
+    samples["dose"] = samples["dose"].mask(np.arange(200) % 4 == 0)
+    parts = split(samples, SCHEMA, SplitParams())
+    changed = samples.copy()
+    for part, dose in (("test", 1e9), ("validation", np.nan)):
+        changed.loc[parts["@part"] == part, ["dose", "flag", "race", "stage"]] = [dose, 7.0, "canary", "I"]
+    assert fitted(samples) == fitted(changed)
+    changed.loc[parts["@part"] == "train", "flag"] = 1.0
+    assert fitted(samples)[0] != fitted(changed)[0]
