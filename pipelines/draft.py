@@ -1,50 +1,214 @@
 """The first declaration of a study, read off its data: a proposal in which every guess is marked for a person.
 
-Nothing here is used by a run; what a person leaves in the file is.
+No run uses what is here; only what a person leaves in the study's file counts.
 """
 
+import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from contracts.errors import MedloopError, listed, masked
+from contracts.errors import MedloopError, listed
 from contracts.names import nearest
-from contracts.study import Column, Target
-from pipelines.cells import canonical, read_cells
-from pipelines.clean import CleanParams
-from pipelines.identifiers import identifying, words
+from contracts.study import Column, Study, Target
+from pipelines.cells import canonical
+from pipelines.clean import CleanParams, clean
+from pipelines.guess import ID_LIKE, Guess, TextSeries, filled, guess_column, in_order, is_missing_word
+from pipelines.identifiers import words
+from pipelines.leaks import LeakParams, single_feature_suspects
 
-if TYPE_CHECKING:
-    TextSeries = pd.Series[str]
-    Counts = pd.Series[int]
-
-Array = NDArray[np.float64]
-
-MISSING_WORDS = frozenset(
-    "na n/a n.a. #n/a nan null nil missing unknown unk unknown/missing refused refuse declined ? . - -- --- "
-    "not known|not available|not recorded|not reported|not done|not stated|not asked|no data|no answer|no response|"
-    "don't know|dont know|do not know|don’t know|prefer not to say|#div/0!|#value!|#ref!|#name?|未知|不详|缺失|拒绝".split("|")
-)
-CODES = {float(str(digit) * length) for digit in (7, 8, 9) for length in range(1, 8)} | {
-    float(str(digit) * length) for digit in (5, 6) for length in range(3, 8)
-}
-FORMATS = {
-    "%Y-%m-%d": "",
-    "%Y/%m/%d": "",
-    "%d.%m.%Y": "",
-    "%d/%m/%Y": "%m/%d/%Y",
-    "%m/%d/%Y": "%d/%m/%Y",
-    "%d-%m-%Y": "%m-%d-%Y",
-    "%m-%d-%Y": "%d-%m-%Y",
-    "%d-%b-%Y": "",
-    "%d%b%Y": "",
-    "%Y年%m月%d日": "",
-}
-CLOCK = r"(?:b')?\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?'?"
+MOST_CLASSES = 20
+STEPS = ("ingest", "validate", "clean", "split", "impute", "normalize", "balance")
+SECTIONS = (*STEPS, "audit", "train", "evaluate", "compare")
+MODELS = ("mlp", "logistic", "boosting")
+RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"])
+SUSPECTS = "leaks? decide whether each is known when the model will be asked"
 YES = ("1", "yes", "y", "true", "positive", "pos", "case", "dead", "died", "是", "阳性")
-FEW, LISTED, MANY, MOST_CLASSES = 5, 20, 100, 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A proposed declaration.
+
+    `drop` maps columns to the suspicion that put them there, `notes` declared columns to what was seen in
+    them and what to check, `checks` says plainly what a person must look at before the first run.
+    """
+
+    id: str | None
+    group: str | None
+    time: str | None
+    target: Target
+    columns: dict[str, Column]
+    drop: dict[str, str]
+    notes: dict[str, str]
+    checks: list[str]
+
+
+def draft(
+    table: pd.DataFrame,
+    *,
+    target: str,
+    group: str | None = None,
+    time: str | None = None,
+) -> Draft:
+    """Proposes a declaration for a raw table (see `contracts.tables`).
+
+    Columns that may identify a person, hold free text or give the label away (see `leaks`) go under `drop`, where a
+    person decides.
+
+    Raises MedloopError when a named column is absent, or the label has one class or more than 20.
+    """
+    names = [name for name in table.columns if not name.startswith("@")]
+    for role in (target, group, time):
+        if role is not None and role not in names:
+            raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
+    label, codes, label_check = _target(target, table[target])
+    sample_id = _sample_id(table, [name for name in names if name not in (target, time)])
+    rest = [name for name in names if name not in (target, sample_id, group)]
+    guesses = {name: guess_column(name, table[name], is_time=name == time) for name in rest}
+    if codes:
+        guesses[target] = Guess(column=Column(type="categorical", levels=label.classes, missing=codes))
+    guesses |= _leaks(table, label, group, {name: guess for name, guess in guesses.items() if name != time})
+    roles = [label_check, _id_check(sample_id), _group_check(table, group)]
+    return Draft(
+        id=sample_id,
+        group=group,
+        time=time,
+        target=label,
+        columns={name: guess.column for name, guess in guesses.items() if guess.column},
+        drop={name: guess.drop for name, guess in guesses.items() if guess.drop},
+        notes={name: guess.note for name, guess in guesses.items() if guess.note},
+        checks=[*roles, *_column_checks(guesses), LEAKS],
+    )
+
+
+LEAKS = (
+    "leaks: leave out all that is known only after the label, or because of it (its treatment, its complications, "
+    "questions asked only of those who have it); what the data themselves show is under drop"
+)
+
+
+def _leaks(table: pd.DataFrame, label: Target, group: str | None, guesses: Mapping[str, Guess]) -> dict[str, Guess]:
+    """The columns that give the label away by themselves, found on all rows."""
+    columns = {name: guess.column for name, guess in guesses.items() if guess.column}
+    if not set(columns) - {label.column}:
+        return {}
+    study = Study(name="draft", title="draft", group=group, target=label, columns=columns)
+    lenient = CleanParams(unreadable="missing", infinite="missing", duplicates="keep")
+    cleaned = clean(table, study, lenient)
+    suspects = single_feature_suspects(cleaned.samples, cleaned.samples["@target"], cleaned.schema, LeakParams())
+    why = {suspect.column: suspect.sentence.removeprefix(f"{suspect.column}: ") for suspect in suspects}
+    return {name: Guess(drop=f"leak? {sentence}", matters=(SUSPECTS,)) for name, sentence in why.items()}
+
+
+def _target(name: str, cells: TextSeries) -> tuple[Target, tuple[str, ...], str]:
+    """The label, its texts that mean "no value", and what to check."""
+    told = filled(cells)
+    codes = tuple(text for text in told.index if is_missing_word(text))
+    told = told.drop(list(codes))
+    if not 2 <= len(told) <= MOST_CLASSES:
+        raise MedloopError(
+            f"a label has 2 to {MOST_CLASSES} classes; {name} has {len(told)} different values",
+            mend="choose another column, or make classes of it first",
+        )
+    classes = in_order(told.index)
+    rarest = str(told.idxmin())
+    positive = next((c for c in classes if c.casefold() in YES), rarest) if len(classes) == 2 else None
+    label = Target(column=name, classes=tuple(classes), positive=positive)
+    shares = listed([f"{c} ({told[c]:,} rows)" for c in classes])
+    which = f", positive: {positive}" if positive else "; to keep some only, write a cohort"
+    check = f"label {name}: classes {shares}{which}; {len(cells) - told.sum():,} rows without a label are left out"
+    return label, codes, check
+
+
+def _sample_id(table: pd.DataFrame, names: list[str]) -> str | None:
+    """A column that differs in every row, and is the first or named like an id."""
+    for position, name in enumerate(names):
+        if (position == 0 or ID_LIKE.search(words(name))) and _distinguishes(table[name]):
+            return name
+    return None
+
+
+def _distinguishes(cells: TextSeries) -> bool:
+    texts = canonical(cells.str.strip())
+    measured = texts.str.fullmatch(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?").any()
+    return bool(texts.is_unique and (texts != "").all() and not measured)
+
+
+def _id_check(name: str | None) -> str:
+    if name is None:
+        return "id: no column tells the rows apart, so a row's number serves; name one if there is one"
+    return f"id {name}: differs in every row; it must be a pseudonym, not a number that others know"
+
+
+def _group_check(table: pd.DataFrame, name: str | None) -> str:
+    if name is None:
+        return "group: every row counts as a patient of its own; name the patient's column if some have several rows"
+    return f"group {name}: {table[name].nunique():,} patients in {len(table):,} rows; it must be a pseudonym"
+
+
+def _column_checks(guesses: Mapping[str, Guess]) -> list[str]:
+    """A line for each kind of decision, naming the columns."""
+    asked: dict[str, list[str]] = {}
+    for name, guess in guesses.items():
+        for matter in guess.matters:
+            asked.setdefault(matter, []).append(name)
+    return [f"{matter}: {listed(names, most=12)}" for matter, names in asked.items()]
+
+
+def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
+    """The text of studies/NAME.yaml: what to check first, then the declaration, a line a column, then the sections."""
+    lines = [f"# A draft of the study {name}. CHECK before its first run:", *(f"# - {check}" for check in draft.checks)]
+    lines += ["", f"title: {_plain(name)}  # CHECK: what is predicted, in whom, and when", "", "source:"]
+    lines += [f"  {key}: {_plain(value)}" for key, value in source.items()]
+    roles = {"id": draft.id, "group": draft.group, "time": draft.time}
+    lines += ["", *(f"{role}: {_plain(column)}" for role, column in roles.items())]
+    lines += ["target:", f"  column: {_plain(draft.target.column)}", f"  classes: {_sequence(draft.target.classes)}"]
+    lines += [f"  positive: {_plain(draft.target.positive)}"]
+    lines += ["cohort: {}  # who belongs, such as {age: {min: 18}}", *_block("columns", _columns(draft))]
+    lines += _block("drop", [f"{_plain(column)}: {_plain(why)}" for column, why in draft.drop.items()])
+    lines += ["", *(f"{section}: {{}}" for section in SECTIONS)]
+    lines += ["models:", *(f"  {model}: {{}}" for model in MODELS)]
+    return "\n".join(lines) + "\n"
+
+
+def _block(key: str, lines: list[str]) -> list[str]:
+    return ["", f"{key}:", *(f"  {line}" for line in lines)] if lines else ["", f"{key}: {{}}"]
+
+
+def _columns(draft: Draft) -> list[str]:
+    lines = []
+    for name, column in draft.columns.items():
+        note = f"  # {draft.notes[name]}" if name in draft.notes else ""
+        lines.append(f"{_plain(name)}: {{{', '.join(_fields(column))}}}{note}")
+    return lines
+
+
+def _fields(column: Column) -> list[str]:
+    fields = [f"type: {column.type}"]
+    if column.type == "numeric":
+        fields.append("unit: null")
+    if column.range:
+        fields.append(f"range: [{', '.join(f'{bound:.12g}' for bound in column.range if bound is not None)}]")
+    fields += [f"levels: {_sequence(column.levels)}"] if column.levels else []
+    fields += [f"missing: {_sequence(column.missing)}"] if column.missing else []
+    return fields + ([f"format: {json.dumps(column.format, ensure_ascii=False)}"] if column.format else [])
+
+
+def _sequence(values: Iterable[str]) -> str:
+    return f"[{', '.join(_plain(value) for value in values)}]"
+
+
+def _plain(value: object) -> str:
+    """A scalar as YAML: bare where that is read back as the same text, else quoted."""
+    if value is None:
+        return "null"
+    text = str(value)
+    if (
+        re.fullmatch(r"0|-?[1-9]\d{0,14}|[A-Za-z_][\w./-]*(?: [\w./-]+)*", text, re.ASCII)
+        and text.lower() not in RESERVED
+    ):
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())

@@ -62,14 +62,15 @@ def single_feature_suspects(
         samples: training rows only, typed; a missing cell is NaN/NaT.
         target: (N,) the class's index, in the order of `samples`.
     """
-    weight = _weight(samples)
-    classes = target.to_numpy(dtype=np.int64)
-    half = np.random.default_rng(0).permutation(len(samples)) % 2
+    patient = _patients(samples)
+    weight = 1 / np.bincount(patient)[patient]
+    half = np.random.default_rng(0).permutation(patient.max(initial=-1) + 1)[patient] % 2
+    classes = np.asarray(target, dtype=np.int64)
     found = []
     for name, column in schema.features.items():
         answers = _answers(samples[name], column)
-        counts = np.stack([_counts(answers, classes, weight * (half == h), len(schema.classes)) for h in (0, 1)])
-        suspect = next(_suspicions(name, column, counts, schema.classes, params), None)
+        halves = np.stack([_counts(answers, classes, weight * (half == h), len(schema.classes)) for h in (0, 1)])
+        suspect = next(_suspicions(name, column, halves, schema.classes, params), None)
         found += [suspect] if suspect else []
     return found
 
@@ -82,16 +83,17 @@ def lower_bound(share: float, of: float) -> float:
     return float((share + Z**2 / (2 * of) - spread) / (1 + Z**2 / of))
 
 
-def _weight(samples: pd.DataFrame) -> Floats:
+def _patients(samples: pd.DataFrame) -> NDArray[np.int64]:
+    """(N,) the number of each row's patient."""
     if "@group" not in samples:
-        return np.ones(len(samples))
-    return 1 / samples.groupby("@group")["@group"].transform("size").to_numpy(dtype=np.float64)
+        return np.arange(len(samples))
+    return pd.factorize(samples["@group"])[0].astype(np.int64)
 
 
 def _answers(values: "pd.Series[Any]", column: Column) -> NDArray[np.int64]:
     """(N,) the number of each cell's distinct value, -1 where missing; ascending where values have an order."""
     if column.type in _PAYLOADS:
-        return np.where(values.isna(), -1, 0)
+        return np.where(values.isna(), -1, 0).astype(np.int64)
     if column.type == "ordinal":
         return pd.Categorical(values, categories=column.levels).codes.astype(np.int64)
     return pd.factorize(values, sort=column.type in _ORDERED)[0].astype(np.int64)
@@ -101,22 +103,26 @@ def _counts(answers: NDArray[np.int64], classes: NDArray[np.int64], weight: Floa
     """(K + 1, C) patients by answer and class; the last answer is "missing"."""
     k = int(answers.max(initial=-1)) + 1
     at = np.where(answers < 0, k, answers) * n_classes + classes
-    return np.bincount(at, weights=weight, minlength=(k + 1) * n_classes).reshape(k + 1, n_classes)
+    counts = np.bincount(at, weights=weight, minlength=(k + 1) * n_classes).astype(np.float64)
+    return counts.reshape(k + 1, n_classes)
 
 
 def _suspicions(
     name: str, column: Column, halves: Floats, labels: tuple[str, ...], params: LeakParams
 ) -> Iterator[Suspect]:
-    """Shape: halves (2, K + 1, C), the counts of either half of the rows."""
+    """The strongest kind first, the rarest class first. Shape: halves (2, K + 1, C), the counts of either half."""
     counts = halves.sum(axis=0)
     filled = np.stack([counts[:-1].sum(axis=0), counts[-1]])
-    for c, label in enumerate(labels):
-        for find in (_one_sided, _by_presence):
-            yield from find(name, _against_rest(filled, c), label, params)
-    for c, label in enumerate(labels):
+    rarest_first = np.argsort(counts.sum(axis=0), kind="stable")
+    for c in rarest_first:
+        yield from _one_sided(name, _against_rest(filled, c), labels[c], params)
+    for c in rarest_first:
+        yield from _by_presence(name, _against_rest(filled, c), labels[c], params)
+    for c in rarest_first:
         pairs = np.stack([_against_rest(half[:-1], c) for half in halves])
-        yield from _by_value(name, column, pairs, label, params)
-        yield from _by_level(name, _against_rest(counts[:-1], c), counts[:, c].sum() / counts.sum(), label, params)
+        share = counts[:, c].sum() / counts.sum()
+        yield from _by_value(name, column, pairs, labels[c], params)
+        yield from _by_level(name, pairs.sum(axis=0), share, labels[c], params)
 
 
 def _against_rest(counts: Floats, c: int) -> Floats:
@@ -129,10 +135,10 @@ def _one_sided(name: str, filled: Floats, label: str, params: LeakParams) -> Ite
     outside, inside = filled.sum(axis=0)
     if filled[0, 1] > 0 or filled[0, 0] == 0 or inside == 0:
         return
-    highest = Z**2 / (inside + Z**2)
+    highest = 1 - lower_bound(1.0, inside)
     ratio = lower_bound(filled[0, 0] / outside, outside) / highest
     if ratio >= params.likelihood_ratio:
-        told = f"filled in for {filled[0, 0]:.0f} patients of other classes and for none of the {inside:.0f} of {label}"
+        told = f"filled in for {filled[0, 0]:.0f} patients, for none of the {inside:.0f} of class {label}"
         yield _suspect(name, "only_in_class", ratio, told)
 
 
@@ -140,11 +146,13 @@ def _by_presence(name: str, filled: Floats, label: str, params: LeakParams) -> I
     share = filled[:, 1].sum() / filled.sum()
     area, bound = _area(filled)
     if bound >= params.auroc:
-        yield _suspect(name, "missing", bound, f"whether it is filled in tells {label} with an AUROC of {area:.2f}")
+        yield _suspect(
+            name, "missing", bound, f"whether it is filled in tells class {label} with an AUROC of {area:.2f}"
+        )
     for row, word in enumerate(("filled in", "missing")):
         if _is_pure(filled, row, share, params):
-            pure = lower_bound(filled[row, 1] / filled[row].sum(), filled[row].sum())
-            yield _suspect(name, "missing", pure, f"where it is {word}, {_of(filled[row])} patients are {label}")
+            told = f"where it is {word}, {_of(filled[row])} patients are of class {label}"
+            yield _suspect(name, "missing", _purity(filled[row]), told)
 
 
 def _by_value(name: str, column: Column, halves: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:
@@ -155,28 +163,34 @@ def _by_value(name: str, column: Column, halves: Floats, label: str, params: Lea
         area, bound = _area(halves.sum(axis=0))
     else:
         shares = [_share_in_class(half) for half in halves]
-        area = float(np.mean([_ranked_area(half[np.argsort(shares[1 - h])]) for h, half in enumerate(halves)]))
+        area = float(
+            np.mean([_ranked_area(half[np.argsort(shares[1 - h], kind="stable")]) for h, half in enumerate(halves)])
+        )
         bound = lower_bound(area, float(halves.sum(axis=(0, 1)).min()))
     if bound >= params.auroc:
-        yield _suspect(name, "value", bound, f"alone, it tells {label} with an AUROC of {area:.2f}")
+        yield _suspect(name, "value", bound, f"alone, it tells class {label} with an AUROC of {area:.2f}")
 
 
 def _by_level(name: str, levels: Floats, share: float, label: str, params: LeakParams) -> Iterator[Suspect]:
-    pure = [k for k in range(len(levels)) if _is_pure(levels, k, share, params)] if share <= 0.5 else []
+    pure = [k for k in range(len(levels)) if _is_pure(levels, k, share, params)]
     if pure:
         best = max(pure, key=lambda k: levels[k, 1])
-        bound = lower_bound(levels[best, 1] / levels[best].sum(), levels[best].sum())
-        yield _suspect(name, "level", bound, f"of one answer, {_of(levels[best])} patients are {label}")
+        yield _suspect(
+            name, "level", _purity(levels[best]), f"of one answer, {_of(levels[best])} patients are of class {label}"
+        )
 
 
 def _is_pure(counts: Floats, row: int, share: float, params: LeakParams) -> bool:
     """Whether the answer `row` is nearly always this class, which makes up `share` of all and at most half."""
-    total = counts[row].sum()
-    if share > 0.5 or total == 0:
-        return False
-    bound = lower_bound(counts[row, 1] / total, total)
-    odds = bound / max(1 - bound, 1e-12)
-    return bound >= params.purity and odds >= params.likelihood_ratio * share / (1 - share)
+    pure = _purity(counts[row])
+    ratio = pure / (1 - pure) * (1 - share) / share if share > 0 else 0.0
+    return share <= 0.5 and pure >= params.purity and ratio >= params.likelihood_ratio
+
+
+def _purity(pair: Floats) -> float:
+    """The lower bound of the class's share, from the counts outside and in it."""
+    total = float(pair.sum())
+    return lower_bound(float(pair[1]) / total, total) if total else 0.0
 
 
 def _area(ordered: Floats) -> tuple[float, float]:

@@ -1,4 +1,6 @@
-"""table.parquet, quarantine.parquet → samples.parquet, schema.json, ledger.json, quarantine.parquet"""
+"""table.parquet and both quarantines → samples.parquet, schema.json, ledger.json, quarantine.parquet"""
+
+import pandas as pd
 
 from flows.stages import Context
 from flows.store import read_table, write_json, write_table
@@ -9,7 +11,8 @@ def run(context: Context) -> str:
     """Turns text into typed samples; every change is counted in the ledger."""
     settings, folder = context.settings, context.folder("clean")
     raw = read_table(context.folder("ingest") / "table.parquet")
-    set_aside = read_table(context.folder("validate") / "quarantine.parquet")
+    asides = [read_table(context.folder(stage) / "quarantine.parquet") for stage in ("ingest", "validate")]
+    set_aside = pd.concat([aside.astype({"@row": "str"}) for aside in asides], ignore_index=True)
     cleaned = clean(raw, settings.study, settings.clean, set_aside=set_aside)
     write_table(folder / "samples.parquet", cleaned.samples)
     write_json(folder / "schema.json", cleaned.schema)

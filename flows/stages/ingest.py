@@ -1,7 +1,8 @@
-"""source → table.parquet (every column text), provenance.json"""
+"""source → table.parquet (every column text), quarantine.parquet (lines that are no rows), provenance.json"""
 
 from pipelines.ingest import ingest
 
+from contracts.tables import feature_names
 from flows.home import sources
 from flows.stages import Context
 from flows.store import write_json, write_table
@@ -14,5 +15,6 @@ def run(context: Context) -> str:
     raw = read(settings.source, root=context.root, cache=sources(context.root))
     ingested = ingest(raw, settings.ingest, settings.study)
     write_table(folder / "table.parquet", ingested.table)
+    write_table(folder / "quarantine.parquet", ingested.quarantine)
     write_json(folder / "provenance.json", ingested.provenance)
-    return f"{len(ingested.table):,} rows of {ingested.table.shape[1]} columns"
+    return f"{len(ingested.table):,} rows of {len(feature_names(ingested.table))} columns"

@@ -1,0 +1,236 @@
+"""Faults planted in data and settings, through the real command: an error that says where and how to mend it."""
+
+import io
+import json
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import pytest
+
+from tests.workspace import Workspace, patients
+
+
+@dataclass
+class Outcome:
+    code: int
+    text: str
+
+
+@pytest.fixture
+def medloop(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """The command's own entry point, in this process, where the heavy imports are paid once."""
+    from flows.cli import main
+
+    def call(*arguments: str) -> Outcome:
+        monkeypatch.chdir(workspace.root)
+        monkeypatch.setenv("COLUMNS", "400")
+        monkeypatch.setattr(sys, "argv", ["medloop", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        told = capsys.readouterr()
+        text = " ".join((told.out + told.err).split())
+        assert "Traceback" not in text
+        return Outcome(code, text)
+
+    return call
+
+
+def lines() -> list[str]:
+    return patients().to_csv(index=False).splitlines()
+
+
+def as_bytes(rows: list[str]) -> bytes:
+    return ("\n".join(rows) + "\n").encode()
+
+
+def edited(change: Callable[[pd.DataFrame], object]) -> bytes:
+    table = patients()
+    change(table)
+    return table.to_csv(index=False).encode()
+
+
+def with_line(number: int, text: str) -> bytes:
+    rows = lines()
+    rows[number - 1] = text
+    return as_bytes(rows)
+
+
+def put(column: str, row: int, value: str) -> bytes:
+    def change(table: pd.DataFrame) -> None:
+        table.loc[row, column] = value
+
+    return edited(change)
+
+
+# FAULTS: what is planted in the table, and words that the error must hold.
+FAULTS: dict[str, tuple[bytes, list[str]]] = {
+    "4 a short row": (with_line(7, "00006,P0002,50"), ["7", "columns"]),
+    "4 a long row": (with_line(7, "00006,P0002,50,90,f,never,no,extra"), ["7", "columns"]),
+    "5 an unclosed quote": (with_line(9, '00008,"P0003,50,90,f,never,no'), ["9", "quote"]),
+    "6 a NUL byte": (with_line(5, "00004,P\x0001,50,90,f,never,no"), ["NUL"]),
+    "7 a header twice": (with_line(1, "record,patient,age,age,sex,smoker,ill"), ["age"]),
+    "8 an empty file": (b"", ["empty"]),
+    "8 a header alone": (as_bytes(lines()[:1]), ["no row"]),
+    "9 another separator": ("\n".join(lines()).replace(",", ";").encode(), ["patients.csv"]),
+    "9 a decimal comma": (
+        edited(lambda t: t.__setitem__("glucose", t["glucose"].str.replace(".", ","))),
+        ["glucose", "decimal"],
+    ),
+    "11 an id on rows that differ": (put("record", 4, "00001"), ["2", "6"]),
+    "15 an infinite value": (put("glucose", 3, "inf"), ["glucose", "5"]),
+    "15 a number beyond reason": (put("glucose", 3, "1e308"), ["glucose", "5"]),
+    "18 text in a numeric column": (put("glucose", 10, "Mueller"), ["glucose", "12"]),
+    "25 one class": (edited(lambda t: t.__setitem__("ill", "no")), ["class"]),
+    "46 a pickle": (pickle.dumps({"a": 1}), ["patients.csv", "pickle"]),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_data_is_told_and_changes_nothing(
+    fault: str, workspace: Workspace, medloop: Callable[..., Outcome]
+) -> None:
+    data, words = FAULTS[fault]
+    (workspace.root / "patients.csv").write_bytes(data)
+    outcome = medloop("run", "tiny")
+    assert outcome.code == 1
+    assert "mend" in outcome.text
+    for word in words:
+        assert word in outcome.text, outcome.text
+    assert "Mueller" not in outcome.text
+    assert not workspace.data("train").exists()
+
+
+def test_12_10_14_16_17_24_are_handled_and_counted(workspace: Workspace, medloop: Callable[..., Outcome]) -> None:
+    """Copies, codes, empty and constant columns, missing labels: counted in the ledger, ids untouched."""
+    table = patients()
+    table.loc[3, "glucose"], table.loc[4, "glucose"], table.loc[5, "ill"] = "-999", "?", ""
+    table["blank"], table["same"] = "", "1"
+    workspace.write_data(pd.concat([table, table.iloc[[0]]]))
+
+    def declare(study: dict) -> None:
+        study["columns"]["glucose"]["missing"] = [-999]
+        study["columns"] |= {"blank": {"type": "numeric"}, "same": {"type": "categorical"}}
+        study["columns"]["record"] = {"type": "text"}
+
+    workspace.write_study(declare)
+    for stage in ("ingest", "validate", "clean"):
+        assert medloop("stage", stage, "tiny").code == 0
+    ledger = json.loads(workspace.data("clean", "ledger.json").read_text())
+    told = json.dumps(ledger)
+    assert {"exact copy of a row", "without a label"} <= {change["rule"] for change in ledger}
+    assert "blank" in told
+    assert "same" in told
+    samples = pd.read_parquet(workspace.data("clean", "samples.parquet"))
+    assert samples["@id"].tolist() == patients()["record"].drop(5).tolist()
+    assert samples.loc[samples["@id"].isin(["00004", "00005"]), "glucose"].isna().all()
+    assert not {"blank", "same"} & set(samples.columns)
+
+
+def test_14_suspected_missing_codes_are_reported(workspace: Workspace, medloop: Callable[..., Outcome]) -> None:
+    table = patients()
+    table.loc[:20, "glucose"] = "-999"
+    workspace.write_data(table)
+    assert medloop("stage", "ingest", "tiny").code == 0
+    assert medloop("stage", "validate", "tiny").code == 0
+    told = workspace.data("validate", "verdict.json").read_text()
+    assert "missing code" in told
+
+
+def test_26_a_rare_class_is_resampled_with_fewer_neighbours(
+    workspace: Workspace, medloop: Callable[..., Outcome]
+) -> None:
+    table = patients()
+    ill = table.index[table["ill"] == "yes"]
+    table.loc[ill[5:], "ill"] = "no"
+    workspace.write_data(table)
+    workspace.write_study(lambda s: s.update(balance={"method": "smote"}))
+    for stage in ("ingest", "validate", "clean", "split", "impute", "normalize", "balance"):
+        outcome = medloop("stage", stage, "tiny")
+        assert outcome.code == 0, outcome.text
+    assert json.loads(workspace.data("balance", "report.json").read_text())["notes"]
+
+
+SETTINGS: dict[str, tuple[Callable[[dict], object], list[str]]] = {
+    "a misspelt section": (lambda s: s.update(normalise={}), ["normalise", "did you mean normalize", "tiny.yaml"]),
+    "a section left out": (lambda s: s.pop("impute"), ["impute", "{}"]),
+    "a misspelt key": (lambda s: s.update(normalize={"numerc": "robust"}), ["numerc", "did you mean numeric"]),
+    "a misspelt training key": (lambda s: s.update(train={"epoch": 3}), ["epoch", "did you mean epochs"]),
+    "a misspelt model key": (lambda s: s.update(models={"mlp": {"drop": 0.1}}), ["drop", "models.mlp"]),
+    "an unknown model": (lambda s: s.update(models={"mpl": {}}), ["mpl", "did you mean mlp"]),
+    "47 a command in a model's name": (lambda s: s.update(models={"mlp; touch HACKED": {}}), ["model name"]),
+    "47 a path in a model's name": (lambda s: s.update(models={"../mlp": {}}), ["model name"]),
+    "47 a path in a wheel's member": (
+        lambda s: s.update(
+            source={"kind": "wheel", "name": "x", "version": "1.0", "sha256": "0" * 64, "member": "../../etc/passwd"}
+        ),
+        ["member"],
+    ),
+    "a column that is not there": (lambda s: s["columns"].update(weight={"type": "numeric"}), ["weight"]),
+    "a column that is not declared": (lambda s: s["columns"].pop("age"), ["age", "declare"]),
+}
+
+
+@pytest.mark.parametrize("fault", SETTINGS)
+def test_a_fault_in_the_settings_is_told(fault: str, workspace: Workspace, medloop: Callable[..., Outcome]) -> None:
+    change, words = SETTINGS[fault]
+    workspace.write_study(change)
+    outcome = medloop("run", "tiny")
+    assert outcome.code == 1
+    for word in words:
+        assert word in outcome.text, outcome.text
+    assert not (workspace.root / "HACKED").exists()
+    assert not workspace.data("train").exists()
+
+
+@pytest.mark.parametrize("name", ["../tiny", "/etc/passwd", "tiny; touch HACKED", "$(touch HACKED)", "Tiny"])
+def test_47_hostile_names_are_refused(name: str, workspace: Workspace, medloop: Callable[..., Outcome]) -> None:
+    for arguments in (["run", name], ["stage", "ingest", name], ["stage", name, "tiny"], ["status", name]):
+        assert medloop(*arguments).code == 1
+    assert not (workspace.root / "HACKED").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("train: !!python/object/apply:os.system ['touch HACKED']\n", "tag"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "alias"),
+        ("train: [unclosed\n", "YAML"),
+    ],
+)
+def test_46_hostile_yaml_is_refused(
+    text: str, word: str, workspace: Workspace, medloop: Callable[..., Outcome]
+) -> None:
+    (workspace.root / "studies" / "tiny.yaml").write_text(text)
+    outcome = medloop("run", "tiny")
+    assert outcome.code == 1
+    assert word in outcome.text
+    assert not (workspace.root / "HACKED").exists()
+
+
+def test_46_a_pickled_column_in_parquet_is_refused(workspace: Workspace, medloop: Callable[..., Outcome]) -> None:
+    table = patients().assign(smoker=[pickle.dumps(i) for i in range(360)])
+    buffer = io.BytesIO()
+    table.to_parquet(buffer)
+    (workspace.root / "patients.csv").write_bytes(buffer.getvalue())
+    outcome = medloop("run", "tiny")
+    assert outcome.code == 1
+    assert "smoker" in outcome.text
+
+
+def test_a_wrong_value_given_with_S_leaves_the_study_as_it_was(
+    workspace: Workspace, medloop: Callable[..., Outcome]
+) -> None:
+    before = (workspace.root / "studies" / "tiny.yaml").read_bytes()
+    outcome = medloop("run", "tiny", "-S", "split.test=2")
+    assert outcome.code == 1
+    assert "split" in outcome.text
+    assert (workspace.root / "studies" / "tiny.yaml").read_bytes() == before

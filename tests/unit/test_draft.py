@@ -1,0 +1,217 @@
+"""What `medloop init` proposes: types, ranges, codes, identifiers and leaks, each marked for a person."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from contracts.errors import MedloopError
+from contracts.study import Column, Study
+from pipelines.draft import SECTIONS, Draft, draft, render
+from pipelines.guess import guess_column
+from pipelines.identifiers import identifying
+
+ROWS = 200
+
+
+def series(values: object) -> "pd.Series[str]":
+    return pd.Series(values, dtype="str")
+
+
+def numbers(low: int, high: int) -> list[str]:
+    return [str(value) for value in np.random.default_rng(0).integers(low, high, ROWS)]
+
+
+def guessed(values: list[str], name: str = "x") -> Column:
+    column = guess_column(name, series(values)).column
+    assert column is not None
+    return column
+
+
+def table(**columns: list[str]) -> pd.DataFrame:
+    base = {
+        "record": [f"{i:05d}" for i in range(ROWS)],
+        "sick": ["Yes", "No", "No", "No"] * (ROWS // 4),
+        "age": numbers(20, 80),
+        "site": ["north", "south"] * (ROWS // 2),
+    }
+    texts = {name: series(values) for name, values in {**base, **columns}.items()}
+    return pd.DataFrame({"@row": range(2, ROWS + 2), **texts})
+
+
+def as_study(proposed: Draft) -> Study:
+    read = YAML(typ="safe", pure=True).load(render(proposed, "toy", {"kind": "file", "path": "data/toy.csv"}))
+    assert read["source"] == {"kind": "file", "path": "data/toy.csv"}
+    assert all(read[section] == {} for section in SECTIONS)
+    assert set(read["models"]) == {"mlp", "logistic", "boosting"}
+    assert set(Study.model_fields) - {"name"} <= set(read)  # DVC wants every key to be there
+    return Study.model_validate({"name": "toy", **{key: read[key] for key in Study.model_fields if key in read}})
+
+
+def test_a_draft_is_a_study_again_when_it_is_read_back() -> None:
+    awkward = {"01": "a", "yes": "b", "a: b": "c", "#": "d", "né, “x”": "e", "null": "f"}
+    columns = {name: [level, 'it\'s "so": #', "1.50", "007"] * (ROWS // 4) for name, level in awkward.items()}
+    proposed = draft(table(**columns, day=["2020-01-02", "2021-03-04"] * (ROWS // 2)), target="sick", time="day")
+    study = as_study(proposed)
+    assert study.columns == proposed.columns
+    assert study.drop == proposed.drop
+    assert study.target == proposed.target
+    assert (study.id, study.group, study.time) == ("record", None, "day")
+    assert study.columns["yes"].levels == ("1.50", "007", "b", 'it\'s "so": #')
+
+
+def test_the_label_has_its_classes_and_its_codes_apart() -> None:
+    label = ["1.0", "0.0", "0.0", "Refused"] * (ROWS // 4)
+    study = as_study(draft(table(sick=label), target="sick"))
+    assert study.target.classes == ("0", "1")
+    assert study.target.positive == "1"
+    assert study.columns["sick"].missing == ("Refused",)
+    assert as_study(draft(table(), target="sick")).target.positive == "Yes"
+
+
+def test_a_label_of_one_or_too_many_classes_is_refused() -> None:
+    with pytest.raises(MedloopError, match="1 different"):
+        draft(table(sick=["1"] * ROWS), target="sick")
+    with pytest.raises(MedloopError, match="classes"):
+        draft(table(), target="age")
+    with pytest.raises(MedloopError, match="did you mean sick"):
+        draft(table(), target="sik")
+
+
+def test_numbers_get_a_wide_range_and_no_unit() -> None:
+    column = guessed([f"{value:.1f}" for value in np.random.default_rng(0).normal(120, 15, ROWS)])
+    assert column.type == "numeric"
+    assert column.unit is None
+    assert column.range is not None
+    assert column.range[0] is not None and 0 <= column.range[0] < 80  # noqa: PT018
+    assert column.range[1] is not None and 160 < column.range[1] < 300  # noqa: PT018
+
+
+def test_what_is_grossly_far_off_stays_outside_the_range() -> None:
+    column = guessed([*numbers(50, 150), "123456"])
+    assert column.range is not None and column.range[1] is not None  # noqa: PT018
+    assert column.range[1] < 1000
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        ([*numbers(0, 60), "999", "777"], ("777", "999")),
+        ([*numbers(20, 90), "-999.0"], ("-999",)),
+        ([*numbers(20, 90), "-9", "Don't know", "?"], ("Don't know", "-9")),
+        (["1", "2", "9"] * 50, ("9",)),
+        (numbers(0, 1000) + ["999"], ()),
+        (numbers(60, 100) + ["99"], ()),
+        (["-1", "0", "1", "-9.5"] * 50, ()),
+        (["7"] * 50 + [""] * 50, ()),
+    ],
+)
+def test_codes_are_suspected_only_far_from_all_other_values(values: list[str], codes: tuple[str, ...]) -> None:
+    assert guessed(values).missing == codes
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1.0", "0.0"], "categorical"),
+        (["0", "1", "2", "3"], "categorical"),
+        (["1", "2", "3 or more"], "categorical"),
+        (["0.5", "1.5", "2.5"], "numeric"),
+        (["10", "20", "30", "40"], "numeric"),
+        (["5.397605346934028e-79", *map(str, range(1, 20))], "numeric"),
+        (["2020-01-31", "2020-02-01T10:30:00"], "datetime"),
+        (["31.01.2020", "1.2.2020"], "datetime"),
+        (["E11.9", "I10", "J45"], "categorical"),
+    ],
+)
+def test_types(values: list[str], kind: str) -> None:
+    assert guessed(values * 20).type == kind
+
+
+def test_a_date_that_could_be_read_two_ways_is_told() -> None:
+    clear, doubtful = (guess_column("visit", series(days * 9)) for days in (["03/14/2020"], ["03/04/2020"]))
+    assert clear.column == Column(type="datetime", format="%m/%d/%Y")
+    assert not clear.note
+    assert "%m/%d/%Y" in doubtful.note
+
+
+def test_cells_that_are_no_numbers_are_told_by_their_shape() -> None:
+    guess = guess_column("crp", series([*numbers(1, 90), "<5"]))
+    assert guess.column is not None and guess.column.type == "numeric"  # noqa: PT018
+    assert "1 cells are no numbers, like <9" in guess.note
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([""] * 9, "no value"),
+        (["b'23:00'", "b'06:30'"] * 9, "time of day"),
+        ([f"Patient {i} came in with a cough and was sent home again" for i in range(ROWS)], "free text"),
+        ([f"E{i % 120}" for i in range(600)], "120 levels"),
+    ],
+)
+def test_texts_that_are_no_categories_stay_out(values: list[str], why: str) -> None:
+    assert why in guess_column("x", series(values)).drop
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("patient_name", ["Ada Lovelace", "Alan Turing", "Grace Hopper"]),
+        ("姓名", ["张三", "李四", "王五"]),
+        ("DateOfBirth", ["1970-01-02", "1980-01-02", "1990-01-02"]),
+        ("ZIP", ["02139", "02140", "94110"]),
+        ("contact", ["555-123-4567", "555-123-4568", "+1 555 123 4569"]),
+        ("x", ["a@b.org", "c@d.org", "e@f.org"]),
+        ("x", ["123-45-6789", "123-45-6780", "123-45-6781"]),
+        ("hospital_no", ["H123", "H124", "H125"]),
+        ("insuranceNumber", ["A123", "A124", "A125"]),
+        ("x", ["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
+    ],
+)
+def test_identifiers_are_suspected(name: str, values: list[str]) -> None:
+    assert identifying(name, values)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("CoveredByHealthInsurance", ["0", "1"]),
+        ("has_phone", ["yes", "no"]),
+        ("minutes_on_phone", ["10", "20", "35.5"]),
+        ("birth_weight", ["3100", "2900", "3300"]),
+        ("visit", ["2020-01-02", "2020-01-03", "2020-01-04"]),
+        ("drug_name", ["aspirin", "statin", "insulin"]),
+        ("capacity", ["1.5", "2.5", "3.25"]),
+        ("x", ["1234567.89012", "1234567.89013", "1234567.89014"]),
+        ("retinopathy", ["none", "mild", "severe"]),
+    ],
+)
+def test_what_identifies_nobody_is_not_suspected(name: str, values: list[str]) -> None:
+    assert identifying(name, values) is None
+
+
+def test_identifiers_and_leaks_wait_under_drop_for_a_decision() -> None:
+    sick = ["Yes", "No", "No", "No"] * (ROWS // 4)
+    proposed = draft(
+        table(
+            email=[f"p{i}@mail.org" for i in range(ROWS)],
+            insulin=["5" if label == "Yes" else "" for label in sick],
+        ),
+        target="sick",
+    )
+    assert proposed.drop["email"].startswith("identifier? ")
+    assert proposed.drop["insulin"].startswith("leak? ")
+    assert set(proposed.columns) == {"age", "site"}
+    assert any("email" in check for check in proposed.checks)
+    assert any("insulin" in check for check in proposed.checks)
+
+
+def test_no_cell_of_a_dropped_column_is_shown() -> None:
+    proposed = draft(table(email=[f"p{i}@mail.org" for i in range(ROWS)]), target="sick")
+    assert "mail.org" not in render(proposed, "toy", {"kind": "file", "path": "t.csv"})
+
+
+def test_the_same_data_give_the_same_draft() -> None:
+    once, again = (render(draft(table(), target="sick"), "toy", {"kind": "file", "path": "t.csv"}) for _ in range(2))
+    assert once == again
