@@ -4,15 +4,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.impute import Imputer, apply_impute
-from pipelines.normalize import Normalizer, apply_normalize
-
 from contracts.errors import MedloopError
 from flows import bundle, tracking
 from flows.arrays import examples
 from flows.home import sources
 from flows.store import read_json, read_model, replacing, write_table
 from pipelines.clean import clean_rows
+from pipelines.impute import Imputer, apply_impute
+from pipelines.normalize import Normalizer, apply_normalize
 from pipelines.sources import FileSource, read
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.Dat
     `unread` holds the lines that could not even be read as rows (`@row`, `reason`).
     """
     import pandas as pd
+
     from models.store import load
 
     study, params, schema = bundle.declaration(folder)

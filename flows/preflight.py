@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+from flows.settings import Settings, parse_config, study_file
 from models.family import find
 from models.training import TrainParams
-
-from flows.settings import Settings, parse_config, study_file
 
 
 def check_models(root: Path, settings: Settings) -> None:

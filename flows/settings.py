@@ -5,13 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipelines.audit import AuditParams
-from pipelines.balance import BalanceParams
-from pipelines.impute import ImputeParams
-from pipelines.ingest import IngestParams
-from pipelines.normalize import NormalizeParams
-from pipelines.split import SplitParams
-from pipelines.validate import ValidateParams
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -19,10 +12,17 @@ from ruamel.yaml.error import YAMLError
 from contracts.errors import MedloopError, masked
 from contracts.names import check_name, nearest
 from contracts.study import Study
+from pipelines.audit import AuditParams
+from pipelines.balance import BalanceParams
 from pipelines.clean import CleanParams
 from pipelines.compare import CompareParams
 from pipelines.evaluate import EvaluateParams
+from pipelines.impute import ImputeParams
+from pipelines.ingest import IngestParams
+from pipelines.normalize import NormalizeParams
 from pipelines.sources import Source
+from pipelines.split import SplitParams
+from pipelines.validate import ValidateParams
 
 PARAMS = "params.yaml"
 MAX_SETTINGS_BYTES = 4_000_000

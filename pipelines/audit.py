@@ -152,7 +152,7 @@ def _fit(name: str, seen: RowsSeen, train: RowsSeen) -> Check:
 def _descent(balanced: pd.DataFrame, train: set[str], samples: set[str]) -> Check:
     """A row is a training row, or made from one and no sample at all."""
     own = balanced["@id"]
-    origin = balanced["@origin"] if "@origin" in balanced else own
+    origin = balanced.get("@origin", own)
     made = ~own.isin(samples)
     strange = int((~origin.isin(train) | ~(own.isin(train) | made)).sum())
     evidence = {"rows": len(balanced), "synthetic": int(made.sum()), "not_from_training": strange}

@@ -1,6 +1,7 @@
-"""Great Expectations, kept to what is needed: checks in, the names of the rows that fail out. Nothing is stored or sent."""
+"""Great Expectations, kept to what is needed: rules in, the rows that break them out. Nothing is stored or sent."""
 
-from collections.abc import Hashable, Sequence
+import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -8,11 +9,11 @@ import pandas as pd
 from contracts.study import Bound, Frozen
 
 if TYPE_CHECKING:
-    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.core import ExpectationValidationResult
     from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.expectations.expectation import Expectation
 
-# Only names of rows are asked for: no value leaves the table.
+# Only row numbers are asked for: no value leaves the table.
 _ROWS_ONLY = {"result_format": "COMPLETE", "exclude_unexpected_values": True, "include_unexpected_rows": False}
 
 
@@ -30,28 +31,28 @@ class Rule(Frozen):
     filled: bool | None = None
 
 
-def failing_rows(table: pd.DataFrame, rules: Sequence[Rule]) -> list[list[Hashable]]:
-    """By rule, the index labels of the rows of `table` that break it, in order.
+def failing_rows(table: pd.DataFrame, rules: Sequence[Rule]) -> list[list[int]]:
+    """By rule, the positions of the rows of `table` that break it, ascending.
 
-    All rules are asked first for yes or no (about 5 ms each), then the few that are broken for their rows.
+    All rules are asked first for yes or no (about 6 ms each), then the few that are broken for their rows.
     """
+    found: list[list[int]] = [[] for _ in rules]
     if not rules or table.empty:
-        return [[] for _ in rules]
+        return found
     columns = list(dict.fromkeys(rule.column for rule in rules))
     # Great Expectations reads some characters of a name, such as $, as its own.
     alias = {name: f"c{i}" for i, name in enumerate(columns)}
-    batch = _batch(table[columns].rename(columns=alias).rename_axis(index="row"))
+    batch = _batch(table[columns].rename(columns=alias).reset_index(drop=True).rename_axis(index="row"))
     asked = [_expectation(rule, alias[rule.column], i) for i, rule in enumerate(rules)]
-    broken = [r for r in _validate(batch, asked, "BOOLEAN_ONLY").results if not r.success]
-    found: list[list[Hashable]] = [[] for _ in rules]
-    if broken:
-        numbers = {r.expectation_config.meta["rule"] for r in broken}
-        for result in _validate(batch, [asked[i] for i in sorted(numbers)], _ROWS_ONLY).results:
-            found[result.expectation_config.meta["rule"]] = result.result["unexpected_index_list"][0]["row"]
+    broken = sorted(_number(r) for r in _results(batch, asked, "BOOLEAN_ONLY") if not r.success)
+    for result in _results(batch, [asked[i] for i in broken], _ROWS_ONLY):
+        found[_number(result)] = sorted(result.result["unexpected_index_list"][0]["row"])
     return found
 
 
 def _batch(table: pd.DataFrame) -> "Batch":
+    # It says hundreds of things at level INFO, which is where a scheduler sets the root.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
     from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
@@ -65,13 +66,21 @@ def _batch(table: pd.DataFrame) -> "Batch":
     return asset.add_batch_definition_whole_dataframe("whole").get_batch(batch_parameters={"dataframe": table})
 
 
-def _validate(
+def _results(
     batch: "Batch", expectations: "Sequence[Expectation]", result_format: Any
-) -> "ExpectationSuiteValidationResult":
+) -> "list[ExpectationValidationResult]":
     import great_expectations as gx
 
+    if not expectations:
+        return []
     suite = gx.ExpectationSuite("declared columns", expectations=list(expectations))
-    return batch.validate(suite, result_format=result_format)
+    results: list[ExpectationValidationResult] = batch.validate(suite, result_format=result_format).results
+    return results
+
+
+def _number(result: "ExpectationValidationResult") -> int:
+    number: int = result.expectation_config.meta["rule"]
+    return number
 
 
 def _expectation(rule: Rule, column: str, number: int) -> "Expectation":

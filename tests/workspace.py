@@ -93,9 +93,7 @@ def _text(study: dict) -> str:
     return stream.getvalue()
 
 
-def run(
-    command: Sequence[str], root: Path, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str], root: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     path = f"{MEDLOOP.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "COLUMNS": "200", **(env or {})}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)

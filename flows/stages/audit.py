@@ -1,13 +1,12 @@
 """samples, split, imputer, normalizer, balanced train → certificate.json, clearance.json"""
 
-from pipelines.audit import certify
-from pipelines.impute import Imputer
-from pipelines.normalize import Normalizer
-
 from contracts.errors import MedloopError
 from contracts.tables import Schema
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json
+from pipelines.audit import certify
+from pipelines.impute import Imputer
+from pipelines.normalize import Normalizer
 
 
 def run(context: Context) -> str:

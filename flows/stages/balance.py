@@ -1,10 +1,9 @@
 """train.parquet, schema.json → train.parquet, report.json"""
 
-from pipelines.balance import balance
-
 from contracts.tables import Schema
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
+from pipelines.balance import balance
 
 
 def run(context: Context) -> str:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from models.family import is_baseline
-
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_text
+from models.family import is_baseline
 from pipelines.compare import Entry, compare
 from pipelines.evaluate import Evaluation
 from pipelines.figures import leaderboard_page

@@ -1,11 +1,11 @@
 """model/, normalize/test.parquet → evaluation.json, metrics.json, predictions.parquet, report.html"""
 
 import pandas as pd
-from models.store import load
 
 from flows.arrays import examples
 from flows.stages import Context
 from flows.store import read_table, write_json, write_table, write_text
+from models.store import load
 from pipelines.evaluate import evaluate
 from pipelines.figures import report
 

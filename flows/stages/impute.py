@@ -1,10 +1,9 @@
 """samples.parquet, schema.json, split.parquet → samples.parquet, imputer.json"""
 
-from pipelines.impute import apply_impute, fit_impute
-
 from contracts.tables import Schema, of_part
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
+from pipelines.impute import apply_impute, fit_impute
 
 
 def run(context: Context) -> str:

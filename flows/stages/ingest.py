@@ -1,11 +1,10 @@
 """source → table.parquet (every column text), quarantine.parquet (lines that are no rows), provenance.json"""
 
-from pipelines.ingest import ingest
-
 from contracts.tables import feature_names
 from flows.home import sources
 from flows.stages import Context
 from flows.store import write_json, write_table
+from pipelines.ingest import ingest
 from pipelines.sources import read
 
 

@@ -1,11 +1,10 @@
 """samples.parquet, imputer.json, split.parquet → train.parquet, validation.parquet, test.parquet, normalizer.json"""
 
-from pipelines.impute import Imputer
-from pipelines.normalize import apply_normalize, fit_normalize
-
 from contracts.tables import PARTS, feature_names, of_part
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
+from pipelines.impute import Imputer
+from pipelines.normalize import apply_normalize, fit_normalize
 
 
 def run(context: Context) -> str:

@@ -1,10 +1,9 @@
 """samples.parquet, schema.json → split.parquet, split.json"""
 
-from pipelines.split import split, test_hash
-
 from contracts.tables import PARTS, Schema
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
+from pipelines.split import split, test_hash
 
 
 def run(context: Context) -> str:

@@ -1,15 +1,14 @@
 """balance/train.parquet, normalize/validation.parquet → model/ (weights and their description), history.json"""
 
-from models.family import find
-from models.store import save
-from models.training import Progress, TrainParams, fit
-
 from contracts.tables import Schema
 from flows.arrays import examples, inputs
 from flows.home import checkpoints
 from flows.settings import parse_config
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json
+from models.family import find
+from models.store import save
+from models.training import Progress, TrainParams, fit
 
 
 def run(context: Context) -> str:

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import math
+import re
 import unicodedata
 import uuid
 from collections import Counter
@@ -67,6 +68,12 @@ def tidy_header(cells: Sequence[str], *, where: str) -> list[str]:
     """
     names = [tidy(cell) or f"unnamed {position}" for position, cell in enumerate(cells, 1)]
     twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice and all(re.fullmatch(r"[-+.,\d]+", name) for name in twice):  # may be a patient's, so not shown
+        raise MedloopError(
+            "each column needs a name, but the first line holds numbers, some of them twice",
+            where=f"{where}, header",
+            mend="write the columns' names into the first line",
+        )
     if twice:
         raise MedloopError(
             f"each column needs a name of its own, but these appear more than once: {listed(twice)}",

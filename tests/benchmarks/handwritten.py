@@ -42,16 +42,23 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 part("imports")
 MEMBER = "nhanes/combined_data/2017-2018/NHANES_data_2017-2018.tsv"
 TARGET = "DoctorToldYouHaveDiabetes"
-LEAKS = (
-    "DiabeticDiet AgeWhenFirstToldYouHadDiabetes EverToldYouHavePrediabetes EverToldHaveHealthRiskForDiabetes "
-    "TakingInsulinNow TakeDiabeticPillsToLowerBloodSugar Glycohemoglobin WhatWasYourLastA1CLevel FamilyHistory"
-).split()
+LEAKS = [
+    "DiabeticDiet",
+    "AgeWhenFirstToldYouHadDiabetes",
+    "EverToldYouHavePrediabetes",
+    "EverToldHaveHealthRiskForDiabetes",
+    "TakingInsulinNow",
+    "TakeDiabeticPillsToLowerBloodSugar",
+    "Glycohemoglobin",
+    "WhatWasYourLastA1CLevel",
+    "FamilyHistory",
+]
 
 raw = zipfile.ZipFile(sys.argv[1]).read(MEMBER)
 table = pd.read_csv(io.BytesIO(raw), sep="\t", index_col=0, low_memory=False)
 table = table[(table["AgeInYearsAtScreening"] >= 20) & table[TARGET].isin(["0", "1"])]
 y = (table[TARGET] == "1").to_numpy().astype(int)
-x = table.drop(columns=[TARGET, *LEAKS]).replace({v: np.nan for v in ("", "?")})
+x = table.drop(columns=[TARGET, *LEAKS]).replace(dict.fromkeys(("", "?"), np.nan))
 x = x.drop(columns=[c for c in x if x[c].isna().all() or x[c].nunique() + x[c].isna().any() < 2])
 part("read and clean")
 
@@ -66,16 +73,29 @@ part("validate")
 train, rest = train_test_split(np.arange(len(y)), test_size=0.35, stratify=y, random_state=0)
 val, test = train_test_split(rest, test_size=0.2 / 0.35, stratify=y[rest], random_state=0)
 prepare = make_column_transformer(
-    (make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler()), make_column_selector(dtype_include="number")),
-    (make_pipeline(SimpleImputer(strategy="constant", fill_value="missing"), OneHotEncoder(handle_unknown="ignore", min_frequency=10, sparse_output=False)), make_column_selector(dtype_exclude="number")),
+    (
+        make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler()),
+        make_column_selector(dtype_include="number"),
+    ),
+    (
+        make_pipeline(
+            SimpleImputer(strategy="constant", fill_value="missing"),
+            OneHotEncoder(handle_unknown="ignore", min_frequency=10, sparse_output=False),
+        ),
+        make_column_selector(dtype_exclude="number"),
+    ),
 )
 a = prepare.fit_transform(x.iloc[train]).astype(np.float32)
 v, t = (prepare.transform(x.iloc[i]).astype(np.float32) for i in (val, test))
 part("prepare")
 
 scores = {
-    "logistic": LogisticRegression(C=0.05, max_iter=2000, class_weight="balanced").fit(a, y[train]).predict_proba(t)[:, 1],
-    "boosting": HistGradientBoostingClassifier(early_stopping=True, class_weight="balanced").fit(a, y[train]).predict_proba(t)[:, 1],
+    "logistic": LogisticRegression(C=0.05, max_iter=2000, class_weight="balanced")
+    .fit(a, y[train])
+    .predict_proba(t)[:, 1],
+    "boosting": HistGradientBoostingClassifier(early_stopping=True, class_weight="balanced")
+    .fit(a, y[train])
+    .predict_proba(t)[:, 1],
 }
 part("baselines")
 
@@ -106,7 +126,9 @@ def loader(features: np.ndarray, label: np.ndarray, shuffle: bool) -> torch.util
 net = Net()
 stop = pl.callbacks.EarlyStopping("val_loss", patience=5)
 best = pl.callbacks.ModelCheckpoint(dirpath=sys.argv[2], monitor="val_loss", save_weights_only=True)
-trainer = pl.Trainer(max_epochs=30, callbacks=[stop, best], logger=False, enable_progress_bar=False, enable_model_summary=False)
+trainer = pl.Trainer(
+    max_epochs=30, callbacks=[stop, best], logger=False, enable_progress_bar=False, enable_model_summary=False
+)
 trainer.fit(net, loader(a, y[train], True), loader(v, y[val], False))
 with torch.no_grad():
     scores["mlp"] = torch.sigmoid(net.net.eval()(torch.from_numpy(t))[:, 0]).numpy()

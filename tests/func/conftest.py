@@ -8,7 +8,7 @@ from tests.workspace import Workspace, make_workspace
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One home, and so one Prefect server and one MLflow database, for all the tests; the server is ended at the end."""
+    """One home, so one Prefect server and one MLflow database, for all the tests; the server is ended at the end."""
     home = tmp_path_factory.mktemp("home")
     patch = pytest.MonkeyPatch()
     patch.setenv("MEDLOOP_HOME", str(home))

@@ -226,7 +226,7 @@ def test_46_a_pickled_column_in_parquet_is_refused(workspace: Workspace, medloop
     assert "smoker" in outcome.text
 
 
-def test_a_wrong_value_given_with_S_leaves_the_study_as_it_was(
+def test_a_wrong_value_given_with_set_leaves_the_study_as_it_was(
     workspace: Workspace, medloop: Callable[..., Outcome]
 ) -> None:
     before = (workspace.root / "studies" / "tiny.yaml").read_bytes()

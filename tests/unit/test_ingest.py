@@ -5,7 +5,7 @@ import pytest
 
 from contracts.errors import MedloopError
 from contracts.study import Column, Study, Target
-from pipelines.ingest import IngestParams, Ingested, ingest
+from pipelines.ingest import Ingested, IngestParams, ingest
 from pipelines.sources import Raw
 
 

@@ -112,6 +112,12 @@ def test_header_names_are_normalised_and_never_blank() -> None:
     assert list(table_of("\u5e74\u9f84 ,ne\u0301,\n1,2,3\n".encode()))[1:] == ["年龄", "né", "unnamed 3"]
 
 
+def test_a_first_line_of_values_is_not_shown() -> None:
+    error = fault(b"61,61,140\n62,70,150\n")
+    assert "the first line holds numbers" in error.problem
+    assert "61" not in str(error)
+
+
 def test_names_of_medloops_own_are_refused() -> None:
     assert "@row" in fault(b"@row,b\n1,2\n").problem
 

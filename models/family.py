@@ -1,0 +1,68 @@
+"""A family of models is one file in `models/families`; the file's name is the family's name.
+
+A file holds `Config`, a frozen keyword-only dataclass of plain types whose `__post_init__` raises
+ValueError, and then either
+
+- a network: `Encoder(inputs, config)`, a torch module with `dim_out` and
+  `forward(batch) -> (B, D)`, where `batch` maps a kind of column to its tensor; or
+- a baseline: `fit(train, validation, *, config, inputs, seed, threads) -> (arrays, facts)` and
+  `predict_proba(arrays, table) -> (N, C)`, which scores with numpy alone.
+
+Both come out as named arrays, so one store and one way of scoring serve every family.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from contracts.errors import MedloopError
+from contracts.names import check_name, nearest
+
+
+def names() -> list[str]:
+    """The families there are, by file name (`cnn_rnn.py` is `cnn-rnn`), none of them imported."""
+    files = Path(__file__).with_name("families").glob("[a-z]*.py")
+    return sorted(file.stem.replace("_", "-") for file in files)
+
+
+def load(name: str) -> ModuleType:
+    """The family's module, and no other family's. Raises MedloopError for a name that is no family."""
+    check_name(name, what="model")
+    if name not in names():
+        raise MedloopError(
+            f"there is no model {name}{nearest(name, names())}", mend=f"choose one of {', '.join(names())}"
+        )
+    return importlib.import_module(f"models.families.{name.replace('-', '_')}")
+
+
+def is_network(family: ModuleType) -> bool:
+    """Whether the family is trained by gradients; a baseline fits itself."""
+    return hasattr(family, "Encoder")
+
+
+def configured(name: str, settings: object) -> Any:
+    """The family's `Config`: `settings` itself when it is one, else made from that mapping.
+
+    Raises MedloopError for an unknown key or a value that the family refuses.
+    """
+    return settled(load(name).Config, settings, where=f"model {name}")
+
+
+def settled(kind: type, settings: object, *, where: str) -> Any:
+    """`settings` as the dataclass `kind`. Raises MedloopError as `configured` does."""
+    if isinstance(settings, kind):
+        return settings
+    assert is_dataclass(kind) and isinstance(settings, Mapping)
+    known = [field.name for field in fields(kind)]
+    for key in settings:
+        if key not in known:
+            raise MedloopError(
+                f"unknown setting {key}{nearest(str(key), known)}", where=where, mend=f"known: {', '.join(known)}"
+            )
+    try:
+        return kind(**settings)
+    except (ValueError, TypeError) as error:
+        raise MedloopError(str(error), where=where, mend="correct the setting") from error

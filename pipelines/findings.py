@@ -1,0 +1,58 @@
+"""What validation may find: the kinds, how grave each is, and how to mend it."""
+
+from typing import Literal
+
+from contracts.study import Frozen
+
+ColumnVerdict = Literal["warn", "fail"]
+RowVerdict = Literal["warn", "quarantine", "fail"]
+Verdict = Literal["pass", "warn", "quarantine", "fail"]
+Kind = Literal[
+    "unreadable",
+    "infinite",
+    "levels",
+    "range",
+    "missing_label",
+    "conflicting_ids",
+    "duplicate_rows",
+    "empty_columns",
+    "constant_columns",
+    "missing_share",
+    "suspected_codes",
+]
+
+GRAVITY: tuple[Verdict, ...] = ("pass", "warn", "quarantine", "fail")
+
+MENDS: dict[Kind, str] = {
+    "unreadable": "correct the cells, or declare what means 'no value' under the column's `missing`",
+    "infinite": "correct the cells, or declare them under the column's `missing`",
+    "levels": "correct the cells, add the level to the column's `levels`, or declare it under `missing`",
+    "range": "correct the cells (another unit?), or widen the column's `range`",
+    "missing_label": "fill in the label, or let cleaning leave these rows out",
+    "conflicting_ids": "correct the source; where a patient has many samples, name that column under `group`, not `id`",
+    "duplicate_rows": "remove the copies from the source, or let cleaning do so",
+    "empty_columns": "put the column, with the reason, under the study's `drop`",
+    "constant_columns": "put the column, with the reason, under the study's `drop`",
+    "missing_share": "check how the column was exported; drop it if it cannot help",
+    "suspected_codes": "declare the codes under the column's `missing`; if they are real, include them in its `range`",
+}
+
+
+class Finding(Frozen):
+    """A check that failed: in how many rows, which share of all, the first row numbers, and what is wrong.
+
+    `column` is empty where whole rows are meant. `text` holds no value, at most the shape of one.
+    """
+
+    kind: Kind
+    column: str
+    verdict: RowVerdict
+    rows: int
+    share: float
+    first: tuple[str, ...]
+    text: str
+
+    @property
+    def mend(self) -> str:
+        """What a person may do about it."""
+        return MENDS[self.kind]

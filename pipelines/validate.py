@@ -1,0 +1,226 @@
+"""The raw table held against what the study declares, by Great Expectations: pass, warn, quarantine or fail."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from contracts.errors import MedloopError, listed, masked
+from contracts.study import Frozen, Study
+from pipelines.cells import Decimal
+from pipelines.expectations import Rule, failing_rows
+from pipelines.findings import GRAVITY, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
+from pipelines.profile import TYPED, Profile, read_profile
+from pipelines.rows import check_columns, in_cohort, with_ids
+from pipelines.validation_docs import page, span
+
+
+class ValidateParams(Frozen):
+    """What each kind of finding means for the run: a warning, its rows set aside (quarantine), or the end (fail).
+
+    unreadable: a cell that is no number or date where one is declared.
+    infinite: ±inf, or beyond ±1e300.
+    levels: a category that is none of the declared levels, or a label that is none of the classes.
+    range: a number or year outside the declared range; cleaning sets it missing.
+    missing_label: a row without a label; cleaning leaves it out.
+    conflicting_ids: one id on rows that differ.
+    duplicate_rows: exact copies of a row; cleaning keeps one.
+    empty_columns, constant_columns: columns without a value, or with one and no gap; cleaning drops them.
+    missing_share: columns of which more than `max_missing` is missing.
+    suspected_codes: undeclared values that usually mean "no value", such as 999 far from all others, or `unknown`.
+    """
+
+    unreadable: RowVerdict = "fail"
+    infinite: RowVerdict = "fail"
+    levels: RowVerdict = "fail"
+    range: RowVerdict = "warn"
+    missing_label: RowVerdict = "warn"
+    conflicting_ids: RowVerdict = "fail"
+    duplicate_rows: ColumnVerdict = "warn"
+    empty_columns: ColumnVerdict = "warn"
+    constant_columns: ColumnVerdict = "warn"
+    missing_share: ColumnVerdict = "warn"
+    max_missing: float = Field(default=0.95, ge=0, le=1)
+    suspected_codes: ColumnVerdict = "warn"
+
+
+class Check(Frozen):
+    """One thing asked of the data: `rule` must hold for every row, or where `of_columns` for every column's figures."""
+
+    kind: Kind
+    verdict: RowVerdict
+    rule: Rule
+    of_columns: bool = False
+
+
+Found = tuple[Check, str, list[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validated:
+    """The verdict (the gravest finding's), the findings, the rows to set aside (`@row`, `reason`), and a page."""
+
+    verdict: Verdict
+    findings: list[Finding]
+    quarantine: pd.DataFrame
+    docs: str
+
+
+def build_suite(study: Study, params: ValidateParams) -> list[Check]:
+    """What the study's declaration asks of its data, whatever they are."""
+    label = study.target.column
+    checks = [
+        _of_rows("conflicting_ids", params, Rule(column="@id", unique=True)),
+        _of_rows("duplicate_rows", params, Rule(column="@content", unique=True)),
+        _of_rows("missing_label", params, Rule(column=label, filled=True)),
+        _of_rows("levels", params, Rule(column=label, among=study.target.classes)),
+    ]
+    for name, column in study.features().items():
+        if column.levels:
+            checks.append(_of_rows("levels", params, Rule(column=name, among=column.levels)))
+        low, high = column.range or (None, None)
+        if column.type in TYPED and (low is not None or high is not None):
+            checks.append(_of_rows("range", params, Rule(column=name, low=low, high=high)))
+    return [
+        *checks,
+        _of_columns("unreadable", params, Rule(column="unreadable", high=0)),
+        _of_columns("infinite", params, Rule(column="infinite", high=0)),
+        _of_columns("empty_columns", params, Rule(column="filled", low=1)),
+        _of_columns("constant_columns", params, Rule(column="distinct", low=2)),
+        _of_columns("missing_share", params, Rule(column="missing", high=params.max_missing)),
+        _of_columns("suspected_codes", params, Rule(column="suspected", filled=False)),
+    ]
+
+
+def validate(
+    table: pd.DataFrame, study: Study, params: ValidateParams, *, missing: Collection[str], decimal: Decimal = "."
+) -> Validated:
+    """Checks the rows of the study's cohort; what lies outside it is not used and so not judged.
+
+    Args:
+        table: raw, every column text, and `@row`.
+        missing: texts that mean "no value" in every column.
+        decimal: the decimal sign of numeric columns.
+
+    Raises:
+        MedloopError: a declared column is absent; no row is in the cohort; a condition of the cohort asks for
+            numbers where there is text.
+    """
+    check_columns(table, [*study.features(), study.target.column, *study.cohort, study.id, study.group, study.time])
+    rows = with_ids(table, {"@id": study.id})
+    rows = in_cohort(rows, study, missing=missing, decimal=decimal, ledger=[])
+    if rows.empty:
+        raise MedloopError("no row of the data is in the cohort", mend="check the conditions under the study's cohort")
+    profile = read_profile(rows, study, missing=missing, decimal=decimal)
+    figures = profile.by_column()
+    found = _run(build_suite(study, params), profile, figures)
+    findings = [_finding(check, column, at, profile, figures) for check, column, at in found]
+    verdict: Verdict = max((finding.verdict for finding in findings), key=GRAVITY.index, default="pass")
+    quarantine = _quarantine([(f, at) for f, (_, _, at) in zip(findings, found, strict=True)], rows)
+    return Validated(
+        verdict=verdict,
+        findings=findings,
+        quarantine=quarantine,
+        docs=page(
+            study,
+            findings,
+            dict(zip(profile.columns, figures["missing"].fillna(1.0), strict=True)),
+            profile.columns,
+            verdict=verdict,
+            rows=len(rows),
+            of=len(table),
+            aside=len(quarantine),
+        ),
+    )
+
+
+def failure(validated: Validated, where: str) -> MedloopError:
+    """The error that ends a run whose verdict is fail: what failed and in which rows, and what to do."""
+    failed = [finding for finding in validated.findings if finding.verdict == "fail"]
+    told = [f"{finding.text}{_in_rows(finding)}" for finding in failed[:12]]
+    told += [f"and {len(failed) - 12} more"] * (len(failed) > 12)
+    mends = list(dict.fromkeys(finding.mend for finding in failed))
+    kinds = list(dict.fromkeys(finding.kind for finding in failed))
+    return MedloopError(
+        f"the data fail {len(failed)} checks:\n  " + "\n  ".join(told),
+        where=where,
+        mend="; ".join(mends) + f"; or set {listed([f'validate.{kind}' for kind in kinds])} to warn or quarantine",
+    )
+
+
+def _of_rows(kind: Kind, params: ValidateParams, rule: Rule) -> Check:
+    return Check(kind=kind, verdict=getattr(params, kind), rule=rule)
+
+
+def _of_columns(kind: Kind, params: ValidateParams, rule: Rule) -> Check:
+    return Check(kind=kind, verdict=getattr(params, kind), rule=rule, of_columns=True)
+
+
+def _run(checks: Sequence[Check], profile: Profile, figures: pd.DataFrame) -> list[Found]:
+    """What failed: the check, the column ("" for whole rows), and the positions of the rows."""
+    of_rows = [check for check in checks if not check.of_columns]
+    of_columns = [check for check in checks if check.of_columns]
+    rows = failing_rows(profile.typed(), [check.rule for check in of_rows])
+    columns = failing_rows(figures, [check.rule for check in of_columns])
+    found = [
+        (check, "" if check.rule.column.startswith("@") else check.rule.column, at)
+        for check, at in zip(of_rows, rows, strict=True)
+        if at
+    ]
+    for check, at in zip(of_columns, columns, strict=True):
+        names = figures.index[at]
+        found += [(check, name, np.flatnonzero(profile.cells_of(check.kind, name)).tolist()) for name in names]
+    return found
+
+
+def _finding(check: Check, column: str, at: list[int], profile: Profile, figures: pd.DataFrame) -> Finding:
+    whole = check.kind in ("empty_columns", "constant_columns", "missing_share")
+    return Finding(
+        kind=check.kind,
+        column=column,
+        verdict=check.verdict,
+        rows=len(at),
+        share=len(at) / len(profile.rows),
+        first=() if whole else tuple(profile.rows["@row"].iloc[at[:8]]),
+        text=f"{column}: {_told(check.kind, column, at, profile, figures)}".removeprefix(": "),
+    )
+
+
+def _told(kind: Kind, column: str, at: list[int], profile: Profile, figures: pd.DataFrame) -> str:
+    count = f"{len(at):,}"
+    if kind in ("conflicting_ids", "duplicate_rows"):
+        return f"{count} rows {'share an id and differ' if kind == 'conflicting_ids' else 'are copies of one another'}"
+    declared = profile.columns[column]
+    like = f", like {masked(profile.rows[column].iloc[at[0]])!r}" if at else ""
+    what = "numbers" if declared.type == "numeric" else "dates as declared"
+    texts: dict[Kind, str] = {
+        "unreadable": f"{count} cells are no {what}{like}",
+        "infinite": f"{count} cells are infinite or beyond 1e300",
+        "levels": f"{count} cells are none of the {len(declared.levels)} declared levels{like}",
+        "range": f"{count} cells outside {span(declared)}",
+        "missing_label": f"{count} rows have no label",
+        "empty_columns": "no row has a value",
+        "constant_columns": "every row has the same value",
+        "missing_share": f"{len(at) / len(profile.rows):.1%} of the rows have no value",
+        "suspected_codes": f"{count} cells hold what looks like a code for a missing value: "
+        f"{figures['suspected'][column]}",
+    }
+    return texts[kind]
+
+
+def _in_rows(finding: Finding) -> str:
+    return f" (rows {listed([*finding.first, *['…'] * (finding.rows > len(finding.first))])})" if finding.first else ""
+
+
+def _quarantine(found: Sequence[tuple[Finding, list[int]]], rows: pd.DataFrame) -> pd.DataFrame:
+    """`@row` and `reason` of every row that a finding sets aside, in the table's order."""
+    reasons: dict[int, list[str]] = {}
+    for finding, at in found:
+        for position in at if finding.verdict == "quarantine" else []:
+            reasons.setdefault(position, []).append(f"{finding.column}: {finding.kind}".removeprefix(": "))
+    places = sorted(reasons)
+    return pd.DataFrame(
+        {"@row": rows["@row"].iloc[places].to_numpy(), "reason": ["; ".join(reasons[i]) for i in places]}, dtype="str"
+    )
