@@ -47,6 +47,7 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.Dat
     import pandas as pd
 
     from models.store import load
+    from models.threshold import decide
 
     study, params, schema = bundle.declaration(folder)
     scorable = clean_rows(rows, study, schema, params)
@@ -57,7 +58,8 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.Dat
         features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples))
         trained = load(folder / "weights")
         probability = trained.predict_proba(examples(features))
-        labels = [trained.inputs.classes[index] for index in trained.classify(probability)]
+        called = decide(probability, trained.threshold, trained.inputs.positive)
+        labels = [trained.inputs.classes[index] for index in called]
         named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}
         parts.append(pd.DataFrame({"@id": features["@id"], "predicted": labels, **named, "reason": ""}))
     return pd.concat(parts, ignore_index=True)

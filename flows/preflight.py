@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from flows.settings import Settings, parse_config, study_file
-from models.family import find
+from models.family import load
 from models.training import TrainParams
 
 
@@ -12,4 +12,4 @@ def check_models(root: Path, settings: Settings) -> None:
     where = str(study_file(root, settings.name))
     parse_config(TrainParams, settings.train, f"{where}, train")
     for model, values in settings.models.items():
-        parse_config(find(model).Config, values, f"{where}, models.{model}")
+        parse_config(load(model).Config, values, f"{where}, models.{model}")

@@ -106,7 +106,7 @@ def status(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
     wanted = list(names)
     with _repository(root) as repo:
         found = {s.addressing: s for s in repo.index.stages}
-        told = {name: _reasons(found[name].status().get(name, [])) for name in wanted}
+        told = {name: _why_stale(found[name]) for name in wanted}
         stale = {name for name, reasons in told.items() if reasons}
         for name in wanted:
             above = {a.addressing for a in _closure(repo.index.graph, found[name])} - {name}
@@ -115,10 +115,12 @@ def status(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
     return {name: reasons for name, reasons in told.items() if reasons}
 
 
-def _reasons(entries: list[Any]) -> list[str]:
+def _why_stale(stage: Any) -> list[str]:
     """DVC's nested status as sentences: `params.yaml: train.epochs is modified`."""
+    if not any(out.hash_info for out in stage.outs):
+        return ["has not run yet"]
     reasons: list[str] = []
-    for entry in entries:
+    for entry in stage.status().get(stage.addressing, []):
         if isinstance(entry, str):
             reasons.append({"changed checksum": "its command or its outputs' list changed"}.get(entry, entry))
             continue
@@ -135,28 +137,39 @@ def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> 
     `work` is None for a command that is not ours: DVC then runs it as a child.
     Raises MedloopError when what it depends on changed while it ran.
     """
-    if work is None:
-        return _reproduce_as_child(root, name)
     with _repository(root) as repo:
         stage = _stage(repo, name)
         if not stage.changed():
             return "unchanged"
-        stage.remove_outs(ignore_remove=False, force=False)
-        if _restored(stage):
-            stage.dump(update_pipeline=False)
-            return "restored"
-        stage.save_deps()
-        before = _fingerprint(stage)
-    work()
-    with _repository(root) as repo:
-        stage = _stage(repo, name)
-        stage.save_deps()
-        if _fingerprint(stage) != before:
-            raise MedloopError(f"what {name} depends on changed while it ran", where=name, mend="run it again")
-        stage.save()
-        stage.commit()
+        outcome: Outcome = "ran"
+        if work is None:
+            stage.reproduce()
+        else:
+            stage.remove_outs(ignore_remove=False, force=False)
+            if _restored(stage):
+                outcome = "restored"
+            else:
+                _run_unlocked(stage, work)
         stage.dump(update_pipeline=False)
-    return "ran"
+        return outcome
+
+
+def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
+    """Others may use the workspace while `work` runs; what it depends on must be the same after it."""
+    stage.save_deps()
+    before = _fingerprint(stage)
+    stage.repo.lock.unlock()
+    stage.repo._reset()
+    try:
+        work()
+    finally:
+        stage.repo.lock.lock()
+    stage.save_deps()
+    if _fingerprint(stage) != before:
+        name = stage.addressing
+        raise MedloopError(f"what {name} depends on changed while it ran", where=name, mend="run it again")
+    stage.save()
+    stage.commit()
 
 
 def _stage(repo: Any, name: str) -> Any:
@@ -197,16 +210,6 @@ def _drop_damaged(stage: Any) -> bool:
                 path.unlink()
                 damaged = True
     return damaged
-
-
-def _reproduce_as_child(root: Path, name: str) -> Outcome:
-    with _repository(root) as repo:
-        stage = _stage(repo, name)
-        if not stage.changed():
-            return "unchanged"
-        stage.reproduce()
-        stage.dump(update_pipeline=False)
-    return "ran"
 
 
 def pin(root: Path, key: str, untracked: Iterable[str]) -> str | None:

@@ -13,7 +13,7 @@ Both come out as named arrays, so one store and one way of scoring serve every f
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,21 +48,19 @@ def configured(name: str, settings: object) -> Any:
 
     Raises MedloopError for an unknown key or a value that the family refuses.
     """
-    return settled(load(name).Config, settings, where=f"model {name}")
-
-
-def settled(kind: type, settings: object, *, where: str) -> Any:
-    """`settings` as the dataclass `kind`. Raises MedloopError as `configured` does."""
+    kind = load(name).Config
     if isinstance(settings, kind):
         return settings
-    assert is_dataclass(kind) and isinstance(settings, Mapping)
+    assert isinstance(settings, Mapping)
     known = [field.name for field in fields(kind)]
     for key in settings:
         if key not in known:
             raise MedloopError(
-                f"unknown setting {key}{nearest(str(key), known)}", where=where, mend=f"known: {', '.join(known)}"
+                f"unknown setting {key}{nearest(str(key), known)}",
+                where=f"model {name}",
+                mend=f"known: {', '.join(known)}",
             )
     try:
         return kind(**settings)
     except (ValueError, TypeError) as error:
-        raise MedloopError(str(error), where=where, mend="correct the setting") from error
+        raise MedloopError(str(error), where=f"model {name}", mend="correct the setting") from error

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_text
-from models.family import is_baseline
+from models.family import is_network, load
 from pipelines.compare import Entry, compare
 from pipelines.evaluate import Evaluation
 from pipelines.figures import leaderboard_page
@@ -14,7 +14,7 @@ def run(context: Context) -> str:
     """Ranks the study's models on the same test rows and says whether the difference is real."""
     folder, settings = context.folder("compare"), context.settings
     entries = {model: _entry(context.folder("evaluate") / model) for model in settings.models}
-    baselines = {model for model in settings.models if is_baseline(model)}
+    baselines = {model for model in settings.models if not is_network(load(model))}
     leaderboard = compare(entries, settings.compare, baselines=baselines)
     write_json(folder / "leaderboard.json", leaderboard)
     write_text(

@@ -6,7 +6,7 @@ from flows.home import checkpoints
 from flows.settings import parse_config
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json
-from models.family import find
+from models.family import load
 from models.store import save
 from models.training import Progress, TrainParams, fit
 
@@ -19,7 +19,7 @@ def run(context: Context) -> str:
     train = read_table(context.folder("balance") / "train.parquet")
     validation = read_table(context.folder("normalize") / "validation.parquet")
     params = parse_config(TrainParams, settings.train, f"study {settings.name}, train")
-    config = parse_config(find(model).Config, settings.models[model], f"study {settings.name}, models.{model}")
+    config = parse_config(load(model).Config, settings.models[model], f"study {settings.name}, models.{model}")
     history: list[dict[str, float]] = []
     trained = fit(
         model,
@@ -34,7 +34,7 @@ def run(context: Context) -> str:
     )
     save(trained, folder / "model")
     write_json(folder / "history.json", history)
-    return trained.summary
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in trained.facts.items())
 
 
 def _told(progress: Progress) -> str:

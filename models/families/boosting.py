@@ -64,14 +64,14 @@ def fit(
         early_stopping=True,
         random_state=seed,
     )
-    given = {"X_val": validation.features["table"], "y_val": validation.target}
     with threadpool_limits(threads):
         model.fit(
             train.features["table"],
             train.target,
             sample_weight=train.weight,
+            X_val=validation.features["table"],
+            y_val=validation.target,
             sample_weight_val=validation.weight,
-            **given,
         )
     rounds = int(np.argmax(model.validation_score_))
     return _arrays(model, rounds), {"rounds": float(rounds)}
