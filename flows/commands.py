@@ -14,16 +14,20 @@ from flows.store import read_json
 
 def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
     """`medloop run`: nothing is imported, started or recorded when nothing is stale."""
+    watch = journal.Stopwatch()
     root = find_root()
     chosen = _chosen(root, studies)
     for name in chosen if values else ():
         overrides.apply(root, name, values)
     loaded = index.refresh(root, look_at=chosen)
     _require(chosen, loaded)
+    watch.lap("settings")
     plan = workspace.stages(root, chosen)
     stale = workspace.status(root, [s.name for s in plan])
+    watch.lap("dvc")
     if stale:
-        _run_stale(root, chosen, plan, loaded)
+        training = [loaded[s.study] for s in plan if s.name in stale and s.kind == "train" and s.study]
+        _run_stale(root, chosen, plan, training, watch)
     else:
         console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
     for name in chosen:
@@ -31,23 +35,27 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
     _show_addresses(root)
 
 
-def _run_stale(root: Path, chosen: list[str], plan: list[workspace.Stage], loaded: Mapping[str, Settings]) -> None:
+def _run_stale(
+    root: Path, chosen: list[str], plan: list[workspace.Stage], training: list[Settings], watch: journal.Stopwatch
+) -> None:
     servers.prepare_environment(root)
-    local = servers.launch_for_run(root)
-    for crashed in journal.reconcile(root):
-        console.console.print(f"[yellow]![/] {crashed.key} had crashed; going on from its last finished stage.")
     watcher = console.Watcher()
     with journal.sole_run(root), watcher.live():
+        for crashed in journal.reconcile(root):
+            console.console.print(f"[yellow]![/] {crashed.key} had crashed; going on from its last finished stage.")
         watcher.tell("loading")
+        local = servers.launch_for_run(root)
         from flows.pipeline import Run, execute
         from flows.preflight import check_models
 
-        for name in chosen:
-            check_models(root, loaded[name])
+        for settings in training:
+            check_models(root, settings)
+        watch.lap("imports")
         if local:
             watcher.tell("waiting for the Prefect server")
             servers.ensure(root, "prefect")
-        opened = journal.start(root, chosen)
+        watch.lap("server")
+        opened = journal.start(root, chosen, watch.laps)
         execute(Run(root=root, journal=opened, plan=plan, watcher=watcher))
     console.console.print(f"\n[dim]run[/] {opened.key}")
 
@@ -72,7 +80,8 @@ def _show_result(root: Path, study: str) -> None:
 
 
 def _show_addresses(root: Path) -> None:
-    for name, what in (("mlflow", "models"), ("prefect", "runs")):
+    shown: dict[servers.Name, str] = {"mlflow": "models", "prefect": "runs"}
+    for name, what in shown.items():
         server = servers.running(root, name)
         console.show_facts({what: f"{server.address} ({name})" if server else f"medloop ui ({name} is not running)"})
 

@@ -45,6 +45,20 @@ class Journal(BaseModel):
     experiment: str | None = None
     mlflow_runs: dict[str, str] = {}
     stages: list[StageRecord] = []
+    start_up: dict[str, float] = {}
+
+
+class Stopwatch:
+    """Where the time before the first stage went: seconds by name, since the stopwatch was made."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """Ends a lap and begins the next."""
+        now = time.monotonic()
+        self.laps[name], self._last = round(now - self._last, 3), now
 
 
 def new_key(studies: list[str]) -> str:
@@ -54,9 +68,11 @@ def new_key(studies: list[str]) -> str:
     return f"{what}-{datetime.now(UTC):%Y%m%d-%H%M}-{tail}"
 
 
-def start(root: Path, studies: list[str]) -> Journal:
-    """Opens a run's journal; it is on the disk before anything happens."""
-    journal = Journal(key=new_key(studies), studies=studies, pid=os.getpid(), boot=_boot(), started=_now())
+def start(root: Path, studies: list[str], start_up: dict[str, float]) -> Journal:
+    """Opens a run's journal; it is on the disk before anything happens. `start_up` says what time went before."""
+    journal = Journal(
+        key=new_key(studies), studies=studies, pid=os.getpid(), boot=_boot(), started=_now(), start_up=start_up
+    )
     save(root, journal)
     return journal
 

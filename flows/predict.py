@@ -70,7 +70,7 @@ def _write(scores: "pd.DataFrame", out: Path) -> None:
         write_table(out, scores)
         return
     # A spreadsheet would run a cell that begins like a formula.
-    texts = scores.select_dtypes(include="str").columns
+    texts: list[str] = list(scores.select_dtypes(include="str").columns)
     escaped = scores.assign(
         **{n: scores[n].where(~scores[n].str.startswith(FORMULA, na=False), "'" + scores[n]) for n in texts}
     )

@@ -85,7 +85,7 @@ def launch(root: Path, name: Name) -> Server:
     if existing:
         return existing
     remembered = _remembered(root)
-    server = getattr(remembered, name)
+    server: Server | None = getattr(remembered, name)
     if not (server and _is_ours(server.pid, name)):
         port = _free_port(PREFERRED_PORT[name])
         log = home(root) / "logs" / f"{name}.log"

@@ -1,6 +1,7 @@
 """Reads params.yaml and studies/NAME.yaml into frozen, typed settings; says which key is wrong and which was meant."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -213,5 +214,9 @@ def parse_config(config_type: type, values: Mapping[str, Any], where: str) -> An
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else ""
-        hint = nearest(key, config_type.__dataclass_fields__) if first["type"] == "unexpected_keyword_argument" else ""
-        raise MedloopError(f"{key}: {first['msg']}{hint}", where=f"{where}.{key}") from None
+        if first["type"] != "unexpected_keyword_argument":
+            problem = f"{key}: {first['msg']}; got {masked(first['input'])!r}"
+            raise MedloopError(problem, where=f"{where}.{key}", mend="correct the value") from None
+        known = [f.name for f in fields(config_type)]
+        problem = f"unknown key {key}{nearest(key, known)}"
+        raise MedloopError(problem, where=f"{where}.{key}", mend=f"one of: {', '.join(known)}") from None

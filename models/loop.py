@@ -10,23 +10,21 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from contracts.errors import MedloopError
 from models.checkpoint import Checkpoint
-from models.network import Network, logits
-
-if TYPE_CHECKING:
-    from models.training import TrainParams
+from models.network import Network, probabilities
+from models.params import TrainParams
 
 STEPS_AT_ONCE = 32
-Scores = Callable[[Tensor], dict[str, float]]
+Scores = Callable[[NDArray[np.float64]], dict[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +44,20 @@ class Rows:
         return Rows(features=features, target=self.target.to(device), weight=self.weight.to(device))
 
 
-class Loop(pl.LightningModule):
+class Loop(pl.LightningModule):  # type: ignore[misc]
     """Loss, optimiser, metrics, early stopping and checkpoints of one training.
 
     Everything that decides the next step is in `checkpoint()`; random numbers follow from (seed, step) and
     (seed, epoch) alone, so a resumed training ends with the bits of one that never stopped.
 
-    train, validation: the rows; those of validation give logits, which `scores` turns into metrics
+    train, validation: the rows; of those for validation `scores` gets the probabilities
     save: told every checkpoint that is due; report: told every finished epoch's row
     """
 
     def __init__(
         self,
         network: Network,
-        params: "TrainParams",
+        params: TrainParams,
         *,
         train: Rows,
         validation: dict[str, Tensor],
@@ -100,7 +98,7 @@ class Loop(pl.LightningModule):
         Raises MedloopError naming the step when a loss is not finite.
         """
         torch.manual_seed(_mixed(self.params.seed, self.step))
-        losses = torch.stack([self._step(rows) for rows in chunk.split(self.params.batch_size)]).tolist()
+        losses = torch.stack([self._step(rows) for rows in torch.split(chunk, self.params.batch_size)]).tolist()
         for offset, loss in enumerate(losses):
             if not math.isfinite(loss):
                 self._diverged(self.step + offset)
@@ -125,7 +123,7 @@ class Loop(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Score the validation rows, keep the weights if they are the best, stop if nothing gets better."""
         row = {"epoch": float(len(self.history) + 1), "train_loss": self.loss_sum / self.steps_per_epoch}
-        scores = self.scores(logits(self.network, self.validation).cpu())
+        scores = self.scores(probabilities(self.network, self.validation))
         if not math.isfinite(scores["validation_loss"]):
             self._diverged(self.step)
         self.history.append(row | scores)
@@ -191,10 +189,10 @@ class Chunks:
         order = np.random.default_rng([loop.params.seed, done]).permutation(len(loop.rows))
         batch = loop.params.batch_size
         start = (loop.step - done * loop.steps_per_epoch) * batch
-        yield from torch.from_numpy(order[start:]).split(STEPS_AT_ONCE * batch)
+        yield from torch.split(torch.from_numpy(order[start:]), STEPS_AT_ONCE * batch)
 
 
-def best_epoch(history: list[dict[str, float]], params: "TrainParams") -> int:
+def best_epoch(history: list[dict[str, float]], params: TrainParams) -> int:
     """The epoch, from 1, that the last improvement by more than `min_delta` came with."""
     best, chosen = -math.inf, 0
     for number, row in enumerate(history, start=1):
@@ -204,7 +202,7 @@ def best_epoch(history: list[dict[str, float]], params: "TrainParams") -> int:
     return chosen
 
 
-def _adamw(network: Network, params: "TrainParams") -> torch.optim.AdamW:
+def _adamw(network: Network, params: TrainParams) -> torch.optim.AdamW:
     tensors = list(network.parameters())
     groups = [
         {"params": [tensor for tensor in tensors if tensor.ndim > 1], "weight_decay": params.weight_decay},

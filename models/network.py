@@ -49,19 +49,19 @@ def restored(family: ModuleType, inputs: Inputs, config: object, arrays: Mapping
 
 
 @torch.no_grad()
-def logits(network: nn.Module, features: Mapping[str, Tensor]) -> Tensor:
-    """The network's answer, a slice of rows at a time, in evaluation mode. Shape: (N, …) -> (N, C)."""
+def probabilities(network: Network, features: Mapping[str, Tensor]) -> NDArray[np.float64]:
+    """What the network says, a slice of rows at a time, in evaluation mode. Shape: (N, …) -> (N, C)."""
     training = network.training
     network.eval()
     rows = len(next(iter(features.values())))
     slices = [slice(start, start + ROWS_AT_ONCE) for start in range(0, rows, ROWS_AT_ONCE)]
     parts = [network({kind: tensor[part] for kind, tensor in features.items()}) for part in slices]
     network.train(training)
-    return torch.cat(parts)
+    return np.asarray(torch.cat(parts).double().softmax(dim=1).cpu().numpy(), dtype=np.float64)
 
 
 def predict_proba(network: Network, features: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
     """Probabilities, on the GPU when there is one. Shape: (N, …) -> (N, C)."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tensors = {kind: torch.from_numpy(np.ascontiguousarray(array)).to(device) for kind, array in features.items()}
-    return np.asarray(logits(network.to(device), tensors).double().softmax(dim=1).cpu().numpy(), dtype=np.float64)
+    return probabilities(network.to(device), tensors)

@@ -18,7 +18,7 @@ def choose(target: NDArray[np.bool_], probability: NDArray[np.float64], metric: 
     """
     order = np.argsort(-probability, kind="stable")
     ranked = probability[order]
-    positives = np.cumsum(target[order])
+    positives = np.cumsum(target[order], dtype=np.int64)
     flagged = np.arange(1, len(ranked) + 1)
     scores = _scores(metric, positives, flagged, int(positives[-1]), len(ranked))
     last_of_ties = np.append(ranked[:-1] != ranked[1:], True)
@@ -45,5 +45,5 @@ def decide(probabilities: NDArray[np.float64], threshold: float | None, positive
     Shape: probabilities (N, C) -> (N,).
     """
     if threshold is None:
-        return probabilities.argmax(axis=1)
-    return np.where(probabilities[:, positive] >= threshold, positive, 1 - positive)
+        return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
+    return np.where(probabilities[:, positive] >= threshold, positive, 1 - positive).astype(np.int64)

@@ -51,7 +51,6 @@ def test_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     try:
         for number in range(ROUNDS):
             workspace = fresh(tmp_path / f"round{number}")
-            shutil.rmtree(home / "mlflow", ignore_errors=True)
             ours.append(timed(["medloop", "run", "diabetes"], workspace.root, env)[0])
             newest = max((home / "runs").glob("*.json"), key=lambda p: p.stat().st_mtime)
             parts = json.loads(newest.read_text())
@@ -63,7 +62,9 @@ def test_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     finally:
         servers.stop(home)
     with capsys.disabled():
-        print(f"\nmedloop {statistics.median(ours):.1f} s, script {statistics.median(theirs):.1f} s (medians of {ROUNDS})")
+        print(
+            f"\nmedloop {statistics.median(ours):.1f} s, script {statistics.median(theirs):.1f} s (medians of {ROUNDS})"
+        )
         print("ratio medloop/script, round by round:", [round(a / b, 2) for a, b in zip(ours, theirs, strict=True)])
         print("script by part:", json.loads(told.splitlines()[-1])["parts"])
         print("medloop by stage:", {stage["name"]: stage["seconds"] for stage in parts["stages"]})

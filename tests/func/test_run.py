@@ -1,4 +1,4 @@
-"""One whole run of a small study through Prefect, DVC, Great Expectations, Lightning and MLflow, by the real command."""
+"""One whole run of a small study, by the real command: Prefect, DVC, Great Expectations, Lightning, MLflow."""
 
 import json
 import re
@@ -11,7 +11,19 @@ import pytest
 
 from tests.workspace import Workspace, make_workspace, patients, run
 
-ALL = ["ingest", "validate", "clean", "split", "impute", "normalize", "balance", "audit", "train", "evaluate", "compare"]
+ALL = [
+    "ingest",
+    "validate",
+    "clean",
+    "split",
+    "impute",
+    "normalize",
+    "balance",
+    "audit",
+    "train",
+    "evaluate",
+    "compare",
+]
 
 
 @pytest.fixture
@@ -154,7 +166,9 @@ def test_scores_of_the_test_rows_are_those_of_the_run(finished: Workspace, serve
     data = str(finished.root / "patients.csv")
     assert finished.medloop("predict", f"{key}/mlp", data, "--out", str(out)).returncode == 0
     again = pd.read_parquet(out).set_index("@id")["probability=yes"]
-    first = pd.read_parquet(finished.data("evaluate", "mlp", "predictions.parquet")).set_index("@id")["@probability=yes"]
+    first = pd.read_parquet(finished.data("evaluate", "mlp", "predictions.parquet")).set_index("@id")[
+        "@probability=yes"
+    ]
     pd.testing.assert_series_equal(again.loc[first.index], first, check_names=False, rtol=1e-5)
 
 
@@ -162,7 +176,9 @@ def test_a_csv_of_scores_cannot_run_in_a_spreadsheet(finished: Workspace, tmp_pa
     rows = patients(3, seed=9)
     rows["record"] = ["=cmd|' /C calc'!A0", "00002", "00003"]
     rows.to_csv(tmp_path / "new.csv", index=False)
-    assert finished.medloop("predict", "tiny", str(tmp_path / "new.csv"), "--out", str(tmp_path / "s.csv")).returncode == 0
+    assert (
+        finished.medloop("predict", "tiny", str(tmp_path / "new.csv"), "--out", str(tmp_path / "s.csv")).returncode == 0
+    )
     assert "\n'=cmd" in (tmp_path / "s.csv").read_text() or ",'=cmd" in (tmp_path / "s.csv").read_text()
 
 
@@ -189,7 +205,9 @@ def test_the_draft_of_a_study_runs(copy: Workspace) -> None:
 
 
 def test_help_is_quick_because_it_imports_nothing_heavy(finished: Workspace) -> None:
-    code = "import sys, flows.cli; print([m for m in ('torch', 'pandas', 'prefect', 'dvc', 'mlflow') if m in sys.modules])"
+    code = (
+        "import sys, flows.cli; print([m for m in ('torch', 'pandas', 'prefect', 'dvc', 'mlflow') if m in sys.modules])"
+    )
     from tests.workspace import MEDLOOP
 
     assert run([str(MEDLOOP.with_name("python")), "-c", code], finished.root).stdout.strip() == "[]"

@@ -1,0 +1,62 @@
+"""How to train: settings that every family shares."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from models.threshold import ThresholdMetric
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainParams:
+    """How to train. A baseline heeds `seed`, `threads` and `threshold` alone.
+
+    epochs: most passes over the training rows
+    batch_size: rows a step
+    learning_rate, weight_decay: AdamW's; the decay spares biases and normalisations
+    label_smoothing: share of the label spread over all classes (Szegedy et al., CVPR 2016)
+    monitor: the validation metric by which the best epoch is chosen
+    patience: epochs without a better one after which training stops
+    min_delta: by how much an epoch must be better to count
+    threshold: the metric that the decision's threshold maximises on validation rows, or the threshold itself
+    seed: of the initial weights, the order of rows and dropout
+    threads: CPU threads; another number gives other last bits
+    deterministic: let torch use only algorithms that give the same bits each time
+    accelerator: Lightning's: auto takes a GPU when there is one
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
+
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.1
+    label_smoothing: float = 0.0
+    monitor: Literal["auroc", "average_precision", "loss"] = "auroc"
+    patience: int = 15
+    min_delta: float = 0.0
+    threshold: ThresholdMetric | float = "balanced_accuracy"
+    seed: int = 0
+    threads: int = 1
+    deterministic: bool = True
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size, self.patience, self.threads) < 1:
+            raise ValueError("epochs, batch_size, patience and threads are 1 or more")
+        if self.learning_rate <= 0 or self.weight_decay < 0 or self.min_delta < 0 or self.seed < 0:
+            raise ValueError("learning_rate is above 0, weight_decay, min_delta and seed 0 or more")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing lies in [0, 1); got {self.label_smoothing}")
+        if isinstance(self.threshold, float | int) and not 0 < self.threshold < 1:
+            raise ValueError(f"a fixed threshold lies between 0 and 1; got {self.threshold}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a training is: `value` and `best` are of `metric`, on validation rows."""
+
+    epoch: int
+    epochs: int
+    metric: str
+    value: float
+    best: float
