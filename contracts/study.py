@@ -1,6 +1,5 @@
 """What a study declares: its columns, its label, its patients. Rule: a study is a table of samples."""
 
-import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -68,8 +67,8 @@ class Target(Frozen):
 class Condition(Frozen):
     """Rows that belong to the cohort: `min`/`max` (both included) on numbers, `among` on texts."""
 
-    min: float = -math.inf
-    max: float = math.inf
+    min: Bound = None
+    max: Bound = None
     among: tuple[Text, ...] = ()
 
 

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def examples(features: "pd.DataFrame") -> Examples:
-    """A features table as arrays; target and weight where it has them."""
+    """A features table as arrays, copied since pandas gives read-only ones; target and weight where it has them."""
     target, weight = features.get("@target"), features.get("@weight")
     return Examples(
-        features={"table": features[feature_names(features)].to_numpy(np.float32)},
-        target=None if target is None else target.to_numpy(np.int64),
-        weight=None if weight is None else weight.to_numpy(np.float32),
+        features={"table": np.array(features[feature_names(features)], dtype=np.float32)},
+        target=None if target is None else np.array(target, dtype=np.int64),
+        weight=None if weight is None else np.array(weight, dtype=np.float32),
     )
 
 

@@ -49,8 +49,8 @@ class Watcher:
             return
         said = summary if state != "failed" else "failed"
         line = Text.from_markup(f"{MARKS[state]} ")
-        line.append(f"{name:<24} ", style="bold").append(f"{seconds:6.1f} s  ", style="dim").append(said)
-        console.print(line)
+        line.append(f"{name:<30} ", style="bold").append(f"{seconds:6.1f} s  ", style="dim").append(said)
+        console.print(line, soft_wrap=True)
 
 
 def show_fault(error: MedloopError) -> None:

@@ -3,15 +3,15 @@
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ruamel.yaml import YAML
 
 from flows.settings import Settings, load, study_names
-from flows.store import write_json, write_text
-from pipelines.sources import FileSource, Source, UnreachableError, WheelSource, fingerprint
+from flows.store import read_json, write_json, write_text
+from pipelines.sources import FileSource, Source, UnreachableError, fingerprint
 
-INDEX = "studies.yaml"
+INDEX, NOTES = "studies.yaml", "seen"
 HEADER = "# Made by medloop from the files in studies/; edit those.\n"
 
 
@@ -32,27 +32,27 @@ def refresh(root: Path, look_at: Iterable[str] = ()) -> dict[str, Settings]:
 
 
 def watched(name: str, source: Source) -> str:
-    """The file whose change tells DVC that a study's data are new.
+    """The file whose change tells DVC that a study's data are new: a local source itself, else the note on it."""
+    return source.path if _is_local(source) else f"{NOTES}/{name}.json"
 
-    A local file or folder is watched itself; a wheel is pinned by its hash, so only its reader can change; for
-    anything remote, a note of what was last seen there.
-    """
-    if isinstance(source, WheelSource):
-        return "pipelines/sources/wheel.py"
-    if isinstance(source, FileSource) and "://" not in source.path:
-        return source.path
-    return f"sources/{name}.json"
+
+def _is_local(source: Source) -> TypeGuard[FileSource]:
+    return isinstance(source, FileSource) and "://" not in source.path
 
 
 def _look(root: Path, settings: Settings) -> None:
-    note = root / watched(settings.name, settings.source)
-    if note.parent.name != "sources":
+    """Notes what a remote source holds now."""
+    if _is_local(settings.source):
         return
+    note = root / watched(settings.name, settings.source)
     try:
-        write_json(note, fingerprint(settings.source, root=root))
+        seen = fingerprint(settings.source, root=root)
     except UnreachableError:
         if not note.is_file():
             raise
+    else:
+        if not note.is_file() or read_json(note) != seen:
+            write_json(note, seen)
 
 
 def _rendered(loaded: Mapping[str, Settings]) -> str:

@@ -33,10 +33,10 @@ class Record:
 
 def client(root: Path) -> Any:
     """A client of the team's server or of this workspace's own database, made on first use."""
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
+    for chatty in ("mlflow", "mlflow.store.db.utils", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     uri = tracking_uri(root)
     if uri.startswith("sqlite:///"):
         _prepare_database(Path(uri.removeprefix("sqlite:///")))

@@ -5,9 +5,10 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KEPT = 2
 
@@ -25,7 +26,7 @@ class Checkpoint:
     step: int
     loss_sum: float
     history: list[dict[str, float]]
-    tensors: dict[str, Tensor]
+    tensors: dict[str, "Tensor"]
 
 
 def write(folder: Path, recipe: str, checkpoint: Checkpoint) -> None:

@@ -142,7 +142,9 @@ def _meets(rows: pd.DataFrame, name: str, condition: Condition, codes: set[str],
             where=places(rows, name, cells.unreadable),
             mend="correct them, declare them as missing codes, or use `among` on texts",
         )
-    return _mask(cells.values.between(condition.min, condition.max))
+    low = -np.inf if condition.min is None else condition.min
+    high = np.inf if condition.max is None else condition.max
+    return _mask(cells.values.between(low, high))
 
 
 def _mask(series: "pd.Series[Any]") -> Mask:

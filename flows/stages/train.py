@@ -34,7 +34,12 @@ def run(context: Context) -> str:
     )
     save(trained, folder / "model")
     write_json(folder / "history.json", history)
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in trained.facts.items())
+    return f"validation AUROC {trained.facts['validation_auroc']:.3f}, {_effort(trained.facts)}"
+
+
+def _effort(facts: dict[str, float]) -> str:
+    shown = ("epoch", "rounds", "strength")
+    return ", ".join(f"{name} {facts[name]:g}" for name in shown if name in facts)
 
 
 def _told(progress: Progress) -> str:

@@ -1,0 +1,208 @@
+"""One suite that every family of models passes; a new file in models/families is taken up by itself."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.errors import MedloopError
+from contracts.examples import Examples, Inputs
+from models import store
+from models.family import configured, is_network, load, names
+from models.params import TrainParams
+from models.training import fit
+
+NETWORKS = [name for name in names() if is_network(load(name))]
+PARAMS = TrainParams(epochs=12, batch_size=32, learning_rate=5e-3)
+
+
+def problem(classes: int, rows: int, seed: int) -> Examples:
+    """Rows around one corner of a cube for each class, so that any model can tell them apart."""
+    rng = np.random.default_rng(seed)
+    target = np.arange(rows) % classes
+    corners = np.eye(classes, 6) * 3
+    return Examples(
+        features={"table": (corners[target] + rng.normal(size=(rows, 6))).astype(np.float32)}, target=target
+    )
+
+
+def inputs(classes: int) -> Inputs:
+    return Inputs(
+        columns={"table": [f"c{i}" for i in range(6)]}, classes=[str(i) for i in range(classes)], positive=classes - 1
+    )
+
+
+def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.Trained:
+    train = dataclasses.replace(problem(classes, 240, seed=1), weight=changes.pop("weight", None))
+    params = dataclasses.replace(PARAMS, **changes)
+    return fit(
+        name,
+        {},
+        params,
+        inputs=inputs(classes),
+        train=train,
+        validation=problem(classes, 120, seed=2),
+        checkpoints=folder / "checkpoints",
+        history=lambda row: None,
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", names())
+def test_learns_an_easy_problem(name: str, classes: int, tmp_path: Path) -> None:
+    model = trained(name, tmp_path, classes)
+    new = problem(classes, 200, seed=3)
+    probability = model.predict_proba(new)
+    assert probability.shape == (200, classes)
+    assert probability.dtype == np.float64
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert (probability.argmax(axis=1) == new.target).mean() > 0.9
+    assert (model.threshold is None) == (classes > 2)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_same_training_leaves_the_same_bytes_and_loads_to_equal_outputs(name: str, tmp_path: Path) -> None:
+    for run in ("a", "b"):
+        store.save(trained(name, tmp_path / run), tmp_path / run / "model")
+    files = [{path.name: path.read_bytes() for path in (tmp_path / run / "model").iterdir()} for run in ("a", "b")]
+    assert files[0] == files[1]
+    rows, first = problem(2, 50, seed=3), trained(name, tmp_path / "a")
+    loaded = store.load(tmp_path / "b" / "model")
+    assert (loaded.predict_proba(rows) == first.predict_proba(rows)).all()
+    assert (loaded.threshold, loaded.facts, loaded.inputs) == (first.threshold, first.facts, first.inputs)
+
+
+@pytest.mark.parametrize("name", names())
+def test_weights_count_but_not_their_scale(name: str, tmp_path: Path) -> None:
+    rows = problem(2, 240, seed=1)
+    weight = np.where(rows.target == 1, 8, 1).astype(np.float32)
+    plain, heavy, scaled = (
+        trained(name, tmp_path / str(i), weight=w).predict_proba(problem(2, 200, seed=3))[:, 1]
+        for i, w in enumerate((None, weight, weight * 4))
+    )
+    assert heavy.mean() > plain.mean() + 0.005
+    np.testing.assert_array_equal(heavy, scaled)
+
+
+@pytest.mark.parametrize("name", names())
+def test_settings_are_documented_and_checked(name: str) -> None:
+    kind = load(name).Config
+    for field in dataclasses.fields(kind):
+        assert f"    {field.name}: " in kind.__doc__, f"{name}: {field.name} is not explained"
+    adapter = TypeAdapter(kind)
+    assert adapter.validate_python({}) == kind()
+    with pytest.raises(ValidationError, match="widht"):
+        adapter.validate_python({"widht": 3})
+    with pytest.raises(MedloopError, match="unknown setting widht"):
+        configured(name, {"widht": 3})
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_reach_every_parameter(name: str) -> None:
+    import torch
+
+    from models.network import Network
+
+    torch.manual_seed(0)
+    network = Network(load(name), inputs(3), configured(name, {})).train()
+    logits = network({"table": torch.randn(64, 6)})
+    assert logits.shape == (64, 3)
+    assert network.encoder({"table": torch.randn(5, 6)}).shape == (5, network.encoder.dim_out)
+    torch.nn.functional.cross_entropy(logits, torch.arange(64) % 3).backward()
+    silent = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.abs().any()]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("killed_at", [10, 16, 27])
+def test_a_killed_training_resumes_to_the_same_bits(
+    name: str, killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight steps an epoch, two at once: killed in mid-epoch, at an epoch's end, and between two checkpoints."""
+    from models import loop
+
+    monkeypatch.setattr(loop, "STEPS_AT_ONCE", 2)
+    rows: list[dict[str, float]] = []
+    common: dict[str, Any] = {
+        "inputs": inputs(2),
+        "train": problem(2, 240, seed=1),
+        "validation": problem(2, 120, seed=2),
+        "save_every": 0,
+    }
+    whole = fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "whole", history=rows.append)
+
+    def dying(self: loop.Loop, batch: Any) -> Any:
+        if self.step >= killed_at:
+            raise SystemExit
+        return step(self, batch)
+
+    step = loop.Loop._step
+    monkeypatch.setattr(loop.Loop, "_step", dying)
+    with pytest.raises(SystemExit):
+        fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "cut", history=lambda row: None)
+    monkeypatch.setattr(loop.Loop, "_step", step)
+    again: list[dict[str, float]] = []
+    resumed = fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "cut", history=again.append)
+    assert again == rows
+    assert resumed.facts == whole.facts
+    assert all((resumed.arrays[key] == whole.arrays[key]).all() for key in whole.arrays)
+
+
+def test_boosting_scores_as_scikit_learn_does() -> None:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from models.families import boosting
+
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(400, 5)).astype(np.float32)
+    table[rng.random(table.shape) < 0.2] = np.nan
+    for target in ((np.nansum(table, axis=1) > 0).astype(int), rng.integers(0, 3, 400)):
+        model = HistGradientBoostingClassifier(max_iter=15, early_stopping=False).fit(table, target)
+        ours = boosting.predict_proba(boosting._arrays(model, 15), table)
+        np.testing.assert_allclose(ours, model.predict_proba(table), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", sorted(set(names()) - set(NETWORKS)))
+def test_a_baseline_scores_without_torch_or_scikit_learn(name: str, tmp_path: Path) -> None:
+    store.save(trained(name, tmp_path), tmp_path / "model")
+    code = f"""
+import sys, numpy as np
+from pathlib import Path
+from contracts.examples import Examples
+from models import store
+model = store.load(Path({str(tmp_path / "model")!r}))
+assert model.predict_proba(Examples(features={{"table": np.zeros((3, 6), np.float32)}})).shape == (3, 2)
+heavy = {{"torch", "sklearn", "pandas", "pytorch_lightning", "prefect"}} & set(sys.modules)
+others = [m for m in sys.modules if m.startswith("models.families.") and m != "models.families.{name}"]
+assert not heavy and not others, (heavy, others)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_families_are_found_by_file_name_without_importing_them() -> None:
+    code = """
+import sys
+from models import family, params, store, threshold, training
+assert {"mlp", "logistic", "boosting"} <= set(family.names())
+loaded = {m for m in sys.modules if m.startswith("models.families.")}
+assert not loaded, loaded
+heavy = {"torch", "sklearn", "pandas", "pytorch_lightning", "prefect"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["mpl", "../mlp", "mlp; true", "__init__", ""])
+def test_an_unknown_family_is_an_error(name: str) -> None:
+    with pytest.raises(MedloopError):
+        load(name)
+
+
+def test_an_unknown_family_names_the_nearest() -> None:
+    with pytest.raises(MedloopError, match="did you mean mlp"):
+        load("mpl")
