@@ -12,13 +12,17 @@ from flows.store import read_json, read_model, write_json
 from pipelines.clean import CleanParams
 
 MANIFEST = "manifest.json"
-FITTED = {"clean": "schema.json", "impute": "imputer.json", "normalize": "normalizer.json"}
+FITTED = {
+    "ingest": "declaration.json",
+    "clean": "schema.json",
+    "impute": "imputer.json",
+    "normalize": "normalizer.json",
+}
 
 
 def pack(context: Context, folder: Path) -> Path:
     """Copies the fitted steps and weights of one model into `folder`."""
     folder.mkdir(parents=True)
-    write_json(folder / "study.json", context.settings.study)
     write_json(folder / "clean.json", context.settings.clean)
     write_json(folder / "layout.json", {"decimal": getattr(context.settings.source, "decimal", None)})
     for stage, name in FITTED.items():
@@ -48,7 +52,7 @@ def verify(folder: Path) -> None:
 def declaration(folder: Path) -> tuple[Study, CleanParams, Schema]:
     """How the bundle's study reads its rows."""
     return (
-        read_model(folder / "study.json", Study),
+        read_model(folder / "declaration.json", Study),
         read_model(folder / "clean.json", CleanParams),
         read_model(folder / "schema.json", Schema),
     )

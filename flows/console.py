@@ -63,15 +63,19 @@ def show_fault(error: MedloopError) -> None:
 
 
 def show_leaderboard(verdict: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The verdict, then the models."""
+    """The verdict, then the models with as many metrics as the terminal is wide; the page has them all."""
     console.print()
     console.print(Text(verdict, style="bold"))
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for index, column in enumerate(header):
-        table.add_column(column, justify="left" if index == 0 else "right")
+    console.print()
+    widths = [max(len(row[i]) for row in (header, *rows)) + 2 for i in range(len(header))]
+    shown = [i for i in range(len(header)) if sum(widths[: i + 1]) <= max(console.width, 80)]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for i in shown:
+        table.add_column(header[i], justify="left" if i < 2 else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(row[i] for i in shown))
     console.print(table)
+    console.print()
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:

@@ -74,7 +74,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     text = path.read_text(encoding="utf-8")
     try:
         _refuse_hostile(text)
-        loaded = YAML(typ="safe", pure=True).load(text)
+        loaded = YAML(typ="safe").load(text)
     except YAMLError as error:
         raise MedloopError(f"not plain YAML: {_first_line(error)}", where=_position(path, error)) from None
     if not isinstance(loaded, dict):
@@ -86,7 +86,7 @@ def _refuse_hostile(text: str) -> None:
     """Tags could build objects, aliases can multiply into gigabytes; settings need neither."""
     from ruamel.yaml.events import AliasEvent
 
-    for event in YAML(typ="safe", pure=True).parse(text):
+    for event in YAML(typ="safe").parse(text):
         tag = getattr(event, "tag", None)
         if isinstance(event, AliasEvent) or tag:
             line = event.start_mark.line + 1

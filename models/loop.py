@@ -84,6 +84,8 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def on_fit_start(self) -> None:
         """Lay the rows on the device, once."""
+        # Lightning has moved a resumed optimiser's moments, but not its step count, which fused AdamW wants there too.
+        self.adamw.load_state_dict(self.adamw.state_dict())
         self.rows = self.rows.to(self.device)
         self.validation = {kind: tensor.to(self.device) for kind, tensor in self.validation.items()}
         self.good = self.checkpoint()

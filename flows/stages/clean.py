@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from contracts.study import Study
 from flows.stages import Context
-from flows.store import read_table, write_json, write_table
+from flows.store import read_model, read_table, write_json, write_table
 from pipelines.clean import clean
 
 
@@ -11,9 +12,10 @@ def run(context: Context) -> str:
     """Turns text into typed samples; every change is counted in the ledger."""
     settings, folder = context.settings, context.folder("clean")
     raw = read_table(context.folder("ingest") / "table.parquet")
+    study = read_model(context.folder("ingest") / "declaration.json", Study)
     asides = [read_table(context.folder(stage) / "quarantine.parquet") for stage in ("ingest", "validate")]
     set_aside = pd.concat([aside.astype({"@row": "str"}) for aside in asides], ignore_index=True)
-    cleaned = clean(raw, settings.study, settings.clean, set_aside=set_aside)
+    cleaned = clean(raw, study, settings.clean, set_aside=set_aside)
     write_table(folder / "samples.parquet", cleaned.samples)
     write_json(folder / "schema.json", cleaned.schema)
     write_json(folder / "ledger.json", [change.model_dump(mode="json") for change in cleaned.ledger])

@@ -1,4 +1,4 @@
-"""source → table.parquet (every column text), quarantine.parquet (lines that are no rows), provenance.json"""
+"""source → table.parquet (every column text), quarantine.parquet (lines that are no rows), origin, declaration"""
 
 from contracts.tables import feature_names
 from flows.home import sources
@@ -15,5 +15,6 @@ def run(context: Context) -> str:
     ingested = ingest(raw, settings.ingest, settings.study)
     write_table(folder / "table.parquet", ingested.table)
     write_table(folder / "quarantine.parquet", ingested.quarantine)
+    write_json(folder / "declaration.json", settings.study)
     write_json(folder / "provenance.json", ingested.provenance)
     return f"{len(ingested.table):,} rows of {len(feature_names(ingested.table))} columns"

@@ -1,7 +1,8 @@
 """table.parquet → verdict.json, quarantine.parquet, docs.html"""
 
+from contracts.study import Study
 from flows.stages import Context
-from flows.store import read_table, write_json, write_table, write_text
+from flows.store import read_model, read_table, write_json, write_table, write_text
 from pipelines.validate import failure, validate
 
 
@@ -9,8 +10,9 @@ def run(context: Context) -> str:
     """Checks the table against the declared columns. Raises MedloopError when the verdict is fail."""
     settings, folder = context.settings, context.folder("validate")
     table = read_table(context.folder("ingest") / "table.parquet")
+    study = read_model(context.folder("ingest") / "declaration.json", Study)
     checks, cleaning = settings.validation, settings.clean
-    validated = validate(table, settings.study, checks, missing=cleaning.missing, decimal=cleaning.decimal)
+    validated = validate(table, study, checks, missing=cleaning.missing, decimal=cleaning.decimal)
     write_text(folder / "docs.html", validated.docs)
     if validated.verdict == "fail":
         raise failure(validated, where=f"study {settings.name}; all findings: {folder / 'docs.html'}")

@@ -58,7 +58,9 @@ def test_the_best_model_is_registered_with_its_fitted_steps(finished: Workspace,
     bundles = [p.parent for p in Path(location.removeprefix("file://")).rglob("manifest.json")]
     assert len(bundles) == 3
     for bundle in bundles:
-        assert {"imputer.json", "normalizer.json", "schema.json", "study.json"} <= {p.name for p in bundle.iterdir()}
+        assert {"imputer.json", "normalizer.json", "schema.json", "declaration.json"} <= {
+            p.name for p in bundle.iterdir()
+        }
 
 
 def test_no_value_of_a_patient_reaches_the_tracker(finished: Workspace, servers: Path) -> None:

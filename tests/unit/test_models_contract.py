@@ -113,7 +113,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     logits = network({"table": torch.randn(64, 6)})
     assert logits.shape == (64, 3)
     assert network.encoder({"table": torch.randn(5, 6)}).shape == (5, network.encoder.dim_out)
-    torch.nn.functional.cross_entropy(logits, torch.arange(64) % 3).backward()
+    torch.nn.functional.cross_entropy(logits, torch.arange(64) % 3).backward()  # type: ignore[no-untyped-call]
     silent = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.abs().any()]
     assert silent == []
 

@@ -50,8 +50,9 @@ def test_one_class_is_an_error_before_training(family: str, part: str, tmp_path:
     rows = examples(80, seed=3)
     assert rows.target is not None
     lone = dataclasses.replace(rows, target=np.zeros_like(rows.target))
+    changes: dict[str, Any] = {part: lone, "history": lambda row: pytest.fail("it trained")}
     with pytest.raises(MedloopError, match="rows of class yes"):
-        run(tmp_path, family, history=lambda row: pytest.fail("it trained"), **{part: lone})
+        run(tmp_path, family, **changes)
 
 
 def test_unusable_cells_are_named_by_column(tmp_path: Path) -> None:
