@@ -22,12 +22,11 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
     loaded = index.refresh(root, look_at=chosen)
     _require(chosen, loaded)
     watch.lap("settings")
-    plan = workspace.stages(root, chosen)
-    stale = workspace.status(root, [s.name for s in plan])
+    plan = workspace.plan(root, chosen)
     watch.lap("dvc")
-    if stale:
-        training = [loaded[s.study] for s in plan if s.name in stale and s.kind == "train" and s.study]
-        _run_stale(root, chosen, plan, training, watch)
+    if any(stage.stale for stage in plan):
+        training = {stage.arguments[1] for stage in plan if stage.stale and stage.arguments[:1] == ("train",)}
+        _run_stale(root, chosen, plan, [loaded[name] for name in sorted(training)], watch)
     else:
         console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
     for name in chosen:
@@ -103,14 +102,12 @@ def show_status(studies: Sequence[str]) -> None:
     loaded = index.refresh(root)
     chosen = list(studies) or sorted(loaded)
     _require(chosen, loaded)
-    plan = [stage.name for stage in workspace.stages(root, chosen)]
-    stale = workspace.status(root, plan)
-    if not stale:
+    plan = workspace.plan(root, chosen)
+    if not any(stage.stale for stage in plan):
         console.console.print(f"[green]✓[/] All {len(plan)} stages are up to date.")
-    for name in plan:
-        if name in stale:
-            shown = "; ".join(stale[name][:3]) + (f"; and {len(stale[name]) - 3} more" if len(stale[name]) > 3 else "")
-            console.console.print(f"[yellow]stale[/] {name:<24} {shown}", soft_wrap=True, markup=True)
+    for stage in plan:
+        if stage.stale:
+            console.show_stale(stage.name, stage.stale)
 
 
 def _require(chosen: Iterable[str], known: Mapping[str, Settings]) -> None:

@@ -78,6 +78,13 @@ def show_leaderboard(verdict: str, header: Sequence[str], rows: Sequence[Sequenc
     console.print()
 
 
+def show_stale(name: str, reasons: Sequence[str], most: int = 3) -> None:
+    """A stage that is stale, and why."""
+    shown = "; ".join(reasons[:most]) + (f"; and {len(reasons) - most} more" if len(reasons) > most else "")
+    line = Text("stale ", style="yellow").append(f"{name:<30} ", style="bold").append(shown, style="default")
+    console.print(line, soft_wrap=True)
+
+
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Short labelled lines."""
     for label, value in facts.items():

@@ -16,23 +16,11 @@ Outcome = Literal["ran", "restored", "unchanged"]
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stage as dvc.yaml declares it; `arguments` are those of our command, None for any other command."""
+    """A stage of dvc.yaml: the arguments of `medloop stage` (none for another command), and why it is stale."""
 
     name: str
-    command: str
-    deps: tuple[str, ...]
-    outs: tuple[str, ...]
-    arguments: tuple[str, ...] | None
-
-    @property
-    def study(self) -> str | None:
-        """The study that the stage belongs to."""
-        return self.arguments[1] if self.arguments else None
-
-    @property
-    def kind(self) -> str | None:
-        """The stage's name without its study and model."""
-        return self.arguments[0] if self.arguments else None
+    arguments: tuple[str, ...]
+    stale: tuple[str, ...]
 
 
 @contextlib.contextmanager
@@ -70,17 +58,22 @@ def _explained(error: Exception) -> MedloopError:
     return MedloopError("; ".join(dict.fromkeys(c for c in causes if c)), where="dvc", mend="dvc status tells more")
 
 
-def stages(root: Path, studies: Iterable[str]) -> list[Stage]:
-    """The stages of these studies and all that they need, in an order that they can run in."""
+def plan(root: Path, studies: Iterable[str]) -> list[Stage]:
+    """The stages of these studies and all that they need, in running order, each with why it is stale."""
     from dvc.repo.reproduce import plan_repro
 
     wanted = set(studies)
     with _repository(root) as repo:
         graph = repo.index.graph
-        targets = [s for s in graph if _described(s).study in wanted]
-        order = plan_repro(graph, sorted(targets, key=lambda s: s.addressing))
-        needed = {ancestor for target in targets for ancestor in _closure(graph, target)}
-        return [_described(s) for s in order if s in needed]
+        targets = [node for node in graph if _study(node) in wanted]
+        needed = {above for target in targets for above in _closure(graph, target)}
+        order = [node for node in plan_repro(graph, sorted(targets, key=lambda s: s.addressing)) if node in needed]
+        stale = {node: _why_stale(node) for node in order}
+        for node in order:
+            first = next((a for a in order if a in _closure(graph, node) and a is not node and stale[a]), None)
+            if first and not stale[node]:
+                stale[node] = [f"comes after {first.addressing}"]
+        return [_described(node, stale[node]) for node in order]
 
 
 def _closure(graph: Any, node: Any) -> set[Any]:
@@ -89,30 +82,19 @@ def _closure(graph: Any, node: Any) -> set[Any]:
     return {node, *nx.descendants(graph, node)}
 
 
-def _described(stage: Any) -> Stage:
+def _words(stage: Any) -> list[str]:
+    """The arguments of our own command; none for any other."""
     words = shlex.split(stage.cmd) if isinstance(stage.cmd, str) else []
-    ours = words[:2] == OUR_COMMAND
-    return Stage(
-        name=stage.addressing,
-        command=str(stage.cmd),
-        deps=tuple(d.def_path for d in stage.deps if isinstance(d.def_path, str)),
-        outs=tuple(o.def_path for o in stage.outs),
-        arguments=tuple(words[2:]) if ours else None,
-    )
+    return words[2:] if words[:2] == OUR_COMMAND else []
 
 
-def status(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
-    """The stale stages among these, each with its reasons in plain words."""
-    wanted = list(names)
-    with _repository(root) as repo:
-        found = {s.addressing: s for s in repo.index.stages}
-        told = {name: _why_stale(found[name]) for name in wanted}
-        stale = {name for name, reasons in told.items() if reasons}
-        for name in wanted:
-            above = {a.addressing for a in _closure(repo.index.graph, found[name])} - {name}
-            if not told[name] and (first := next((a for a in wanted if a in above & stale), None)):
-                told[name] = [f"comes after {first}"]
-    return {name: reasons for name, reasons in told.items() if reasons}
+def _study(stage: Any) -> str | None:
+    words = _words(stage)
+    return words[1] if len(words) > 1 else None
+
+
+def _described(stage: Any, stale: list[str]) -> Stage:
+    return Stage(name=stage.addressing, arguments=tuple(_words(stage)), stale=tuple(stale))
 
 
 def _why_stale(stage: Any) -> list[str]:

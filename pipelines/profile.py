@@ -82,7 +82,7 @@ class Profile:
             "infinite": int(cells.infinite.sum()),
             "filled": filled,
             "missing": float(cells.missing.mean()) if filled else np.nan,
-            "distinct": cells.values.nunique(dropna=False) if filled else np.nan,
+            "distinct": cells.values.nunique(dropna=False) if cells.values.notna().any() else np.nan,
             "suspected": ", ".join(sorted(codes)) if len(codes) else None,
         }
 

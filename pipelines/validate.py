@@ -14,7 +14,7 @@ from pipelines.expectations import Rule, failing_rows
 from pipelines.findings import GRAVITY, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
 from pipelines.profile import TYPED, Profile, read_profile
 from pipelines.rows import check_columns, in_cohort, with_ids
-from pipelines.validation_docs import page, span
+from pipelines.validation_docs import first_rows, page, span
 
 
 class ValidateParams(Frozen):
@@ -189,29 +189,34 @@ def _finding(check: Check, column: str, at: list[int], profile: Profile, figures
 
 
 def _told(kind: Kind, column: str, at: list[int], profile: Profile, figures: pd.DataFrame) -> str:
-    count = f"{len(at):,}"
-    if kind in ("conflicting_ids", "duplicate_rows"):
-        return f"{count} rows {'share an id and differ' if kind == 'conflicting_ids' else 'are copies of one another'}"
+    cells, rows = _count(len(at), "cell"), _count(len(at), "row")
+    if kind == "conflicting_ids":
+        return f"{rows} share an id and differ"
+    if kind == "duplicate_rows":
+        return f"{rows} are copies of one another"
     declared = profile.columns[column]
     like = f", like {masked(profile.rows[column].iloc[at[0]])!r}" if at else ""
-    what = "numbers" if declared.type == "numeric" else "dates as declared"
+    what = "number" if declared.type == "numeric" else "date as declared"
     texts: dict[Kind, str] = {
-        "unreadable": f"{count} cells are no {what}{like}",
-        "infinite": f"{count} cells are infinite or beyond 1e300",
-        "levels": f"{count} cells are none of the {len(declared.levels)} declared levels{like}",
-        "range": f"{count} cells outside {span(declared)}",
-        "missing_label": f"{count} rows have no label",
-        "empty_columns": "no row has a value",
-        "constant_columns": "every row has the same value",
-        "missing_share": f"{len(at) / len(profile.rows):.1%} of the rows have no value",
-        "suspected_codes": f"{count} cells hold what looks like a code for a missing value: "
-        f"{figures['suspected'][column]}",
+        "unreadable": f"no {what} in {cells}{like}",
+        "infinite": f"infinite or beyond 1e300 in {cells}",
+        "levels": f"none of the {len(declared.levels)} declared levels in {cells}{like}",
+        "range": f"outside {span(declared)} in {cells}",
+        "missing_label": f"no label in {rows}",
+        "empty_columns": "no value in any row",
+        "constant_columns": "the same value in every row",
+        "missing_share": f"no value in {len(at) / len(profile.rows):.1%} of the rows",
+        "suspected_codes": f"what may stand for a missing value ({figures['suspected'][column]}) in {cells}",
     }
     return texts[kind]
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _in_rows(finding: Finding) -> str:
-    return f" (rows {listed([*finding.first, *['…'] * (finding.rows > len(finding.first))])})" if finding.first else ""
+    return f" (row {first_rows(finding)})" if finding.first else ""
 
 
 def _quarantine(found: Sequence[tuple[Finding, list[int]]], rows: pd.DataFrame) -> pd.DataFrame:

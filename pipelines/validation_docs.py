@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from contracts.errors import listed
 from contracts.study import Column, Study
 from pipelines.findings import GRAVITY, Finding, Verdict
 
@@ -72,6 +71,11 @@ def span(column: Column) -> str:
     return f"≤ {high:g}" if low is None else f"{low:g} to {high:g}"
 
 
+def first_rows(finding: Finding) -> str:
+    """The numbers of the first rows, and whether there are more."""
+    return ", ".join(finding.first) + (" …" if 0 < len(finding.first) < finding.rows else "")
+
+
 def _answer(findings: Sequence[Finding], aside: int) -> str:
     if not findings:
         return "Every check passed."
@@ -88,7 +92,7 @@ def _findings(findings: Sequence[Finding]) -> str:
     ordered = sorted(findings, key=lambda f: (-GRAVITY.index(f.verdict), f.kind, -f.rows))
     lines = "".join(
         f'<tr><td>{_tag(f.verdict, f.verdict)}</td><td class="name">{escape(f.text)}</td>'
-        f"<td>{escape(listed(f.first) + (' …' if f.rows > len(f.first) else '') if f.first else '')}</td>"
+        f"<td>{escape(first_rows(f))}</td>"
         f"<td>{escape(f.mend)}</td></tr>"
         for f in ordered
     )
