@@ -21,6 +21,8 @@ Kind = Literal[
     "suspected_codes",
 ]
 
+# Kinds that speak of a column as a whole, not of single rows.
+WHOLE: tuple[Kind, ...] = ("empty_columns", "constant_columns", "missing_share")
 GRAVITY: tuple[Verdict, ...] = ("pass", "warn", "quarantine", "fail")
 
 MENDS: dict[Kind, str] = {

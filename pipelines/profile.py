@@ -48,12 +48,8 @@ class Profile:
 
     def suspected(self, name: str) -> Mask:
         """(N,) cells of a column that are read as values and look like codes for "no value"."""
-        column, cells = self.columns[name], self.cells[name]
-        texts = self.rows[name].str.strip()
-        distinct = texts[~cells.missing].unique()
-        words = {text for text in distinct if is_missing_word(text)} - set(
-            canonical(pd.Series(column.levels, dtype="str"))
-        )
+        column, cells, texts = self.columns[name], self.cells[name], self.rows[name]
+        words = [text for text in texts.unique() if is_missing_word(text.strip()) and text.strip() not in column.levels]
         found = texts.isin(words).to_numpy(dtype=bool) & ~cells.missing
         return found | _coded(cells, column) if column.type == "numeric" else found
 
@@ -76,14 +72,14 @@ class Profile:
     def _figures(self, name: str) -> dict[str, object]:
         cells, column = self.cells[name], self.columns[name]
         filled = int((~cells.missing).sum())
-        codes = canonical(self.rows.loc[self.suspected(name), name].str.strip()).unique()
+        codes = canonical(pd.Series(self.rows[name][self.suspected(name)].unique(), dtype="str").str.strip())
         return {
             "unreadable": int(cells.unreadable.sum()) if column.type in TYPED else 0,
             "infinite": int(cells.infinite.sum()),
             "filled": filled,
             "missing": float(cells.missing.mean()) if filled else np.nan,
             "distinct": cells.values.nunique(dropna=False) if cells.values.notna().any() else np.nan,
-            "suspected": ", ".join(sorted(codes)) if len(codes) else None,
+            "suspected": ", ".join(sorted(set(codes))) if len(codes) else None,
         }
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from contracts.errors import MedloopError, listed, masked
+from contracts.errors import MedloopError, masked
 from contracts.study import Frozen, Study
 from pipelines.cells import Decimal
 from pipelines.expectations import Rule, failing_rows
-from pipelines.findings import GRAVITY, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
+from pipelines.findings import GRAVITY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
 from pipelines.profile import TYPED, Profile, read_profile
 from pipelines.rows import check_columns, in_cohort, with_ids
 from pipelines.validation_docs import first_rows, page, span
@@ -142,11 +142,13 @@ def failure(validated: Validated, where: str) -> MedloopError:
     told = [f"{finding.text}{_in_rows(finding)}" for finding in failed[:12]]
     told += [f"and {len(failed) - 12} more"] * (len(failed) > 12)
     mends = list(dict.fromkeys(finding.mend for finding in failed))
-    kinds = list(dict.fromkeys(finding.kind for finding in failed))
+    rows = list(
+        dict.fromkeys(f"validate.{f.kind}: quarantine" for f in failed if f.first and f.kind != "duplicate_rows")
+    )
     return MedloopError(
         f"the data fail {len(failed)} checks:\n  " + "\n  ".join(told),
         where=where,
-        mend="; ".join(mends) + f"; or set {listed([f'validate.{kind}' for kind in kinds])} to warn or quarantine",
+        mend="; ".join(mends) + (f"; or leave the rows out: {', '.join(rows)}" if rows else ""),
     )
 
 
@@ -176,14 +178,13 @@ def _run(checks: Sequence[Check], profile: Profile, figures: pd.DataFrame) -> li
 
 
 def _finding(check: Check, column: str, at: list[int], profile: Profile, figures: pd.DataFrame) -> Finding:
-    whole = check.kind in ("empty_columns", "constant_columns", "missing_share")
     return Finding(
         kind=check.kind,
         column=column,
         verdict=check.verdict,
         rows=len(at),
         share=len(at) / len(profile.rows),
-        first=() if whole else tuple(profile.rows["@row"].iloc[at[:8]]),
+        first=() if check.kind in WHOLE else tuple(profile.rows["@row"].iloc[at[:8]]),
         text=f"{column}: {_told(check.kind, column, at, profile, figures)}".removeprefix(": "),
     )
 

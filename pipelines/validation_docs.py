@@ -1,5 +1,6 @@
 """The page of a validation: the verdict, what was found, every column. No patient's value is on it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -19,6 +20,7 @@ td.name{overflow-wrap:anywhere;min-width:170px}small{color:#52606d;font-size:14p
 .tag{display:inline-block;border-radius:4px;padding:0 8px;font-size:14px;font-weight:600;white-space:nowrap}
 .pass{background:#dff3e8;color:#0b5c37}.warn{background:#fdf0d5;color:#7a4b00}
 .quarantine{background:#e3e8fb;color:#2b3f97}.fail{background:#fbe0dd;color:#96231a}
+code{font-size:14px;background:#f0f3f6;border-radius:3px;padding:1px 4px}
 .share{white-space:nowrap}
 .bar{display:inline-block;width:90px;height:10px;background:#e9edf1;border-radius:3px;margin-right:8px;overflow:hidden}
 .bar i{display:block;height:100%;background:#7b8794}
@@ -93,7 +95,7 @@ def _findings(findings: Sequence[Finding]) -> str:
     lines = "".join(
         f'<tr><td>{_tag(f.verdict, f.verdict)}</td><td class="name">{escape(f.text)}</td>'
         f"<td>{escape(first_rows(f))}</td>"
-        f"<td>{escape(f.mend)}</td></tr>"
+        f"<td>{_code(f.mend)}</td></tr>"
         for f in ordered
     )
     head = "<tr><th>verdict</th><th>what was found</th><th>first rows</th><th>what to do</th></tr>"
@@ -112,12 +114,16 @@ def _columns(findings: Sequence[Finding], missing: Mapping[str, float], columns:
 
 
 def _declared(column: Column) -> str:
-    levels = f"{len(column.levels)} levels" if column.levels else ""
+    levels = f"{len(column.levels)} level{'s' * (len(column.levels) > 1)}" if column.levels else ""
     return " ".join(part for part in (span(column), column.unit or "", levels) if part)
 
 
 def _bar(share: float) -> str:
     return f'<td class="share"><span class="bar"><i style="width:{share:.0%}"></i></span>{share:.1%}</td>'
+
+
+def _code(text: str) -> str:
+    return re.sub(r"`(.*?)`", r"<code>\1</code>", escape(text))
 
 
 def _tag(verdict: Verdict, text: str) -> str:

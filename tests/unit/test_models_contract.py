@@ -119,7 +119,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("killed_at", [10, 16, 27])
+@pytest.mark.parametrize("killed_at", [5, 16, 27])
 def test_a_killed_training_resumes_to_the_same_bits(
     name: str, killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
