@@ -65,6 +65,7 @@ def prepare_environment(root: Path) -> None:
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GX_ANALYTICS_ENABLED": "false",
         "DVC_NO_ANALYTICS": "true",

@@ -151,6 +151,7 @@ def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
         name = stage.addressing
         raise MedloopError(f"what {name} depends on changed while it ran", where=name, mend="run it again")
     stage.save()
+    _drop_damaged(stage)
     stage.commit()
 
 
@@ -180,15 +181,18 @@ def _restored(stage: Any) -> bool:
 
 
 def _drop_damaged(stage: Any) -> bool:
-    """Removes the cached objects whose content is not what their name says; DVC hands them out without a word."""
+    """Removes the cached objects of a saved stage's outputs whose content is not what their name says.
+
+    DVC hands them out without a word, and at a commit even puts them in the place of good outputs.
+    """
     from dvc_data.hashfile.hash import file_md5
 
     damaged = False
-    for odb, objects in stage.get_used_objs().items():
-        cache = odb or stage.repo.cache.local
-        for info in objects:
-            path = Path(cache.oid_to_path(info.value))
-            if path.is_file() and file_md5(str(path), cache.fs) != info.value.removesuffix(".dir"):
+    for out in stage.outs:
+        hashes = [out.hash_info, *(info for _, _, info in out.obj)] if out.is_dir_checksum else [out.hash_info]
+        for info in hashes:
+            path = Path(out.cache.oid_to_path(info.value))
+            if path.is_file() and file_md5(str(path), out.cache.fs) != info.value.removesuffix(".dir"):
                 path.unlink()
                 damaged = True
     return damaged

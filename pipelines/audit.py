@@ -98,8 +98,9 @@ def _patients(samples: pd.DataFrame, split: pd.DataFrame) -> Check:
     torn, unplaced = int((per_patient > 1).sum()), int(placed["@part"].isna().sum())
     twice = int(split["@id"].duplicated().sum())
     evidence = {"patients": len(per_patient), "in_several_parts": torn, "ids_twice": twice, "not_placed": unplaced}
-    if torn or twice or unplaced:
-        told = f"{torn} patients are in more than one part, {twice} samples placed twice, {unplaced} not placed"
+    faults = {"patients in more than one part": torn, "samples placed twice": twice, "samples in no part": unplaced}
+    if any(faults.values()):
+        told = ", ".join(f"{what}: {count:,}" for what, count in faults.items() if count)
         return Check(name="patients", verdict="leak", sentence=told, evidence=evidence)
     told = f"each of the {len(per_patient):,} patients is in one part only"
     return Check(name="patients", verdict="clean", sentence=told, evidence=evidence)

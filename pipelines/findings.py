@@ -23,6 +23,8 @@ Kind = Literal[
 
 # Kinds that speak of a column as a whole, not of single rows.
 WHOLE: tuple[Kind, ...] = ("empty_columns", "constant_columns", "missing_share")
+# Kinds that cannot set rows aside.
+ROWS_STAY: tuple[Kind, ...] = (*WHOLE, "duplicate_rows", "suspected_codes")
 GRAVITY: tuple[Verdict, ...] = ("pass", "warn", "quarantine", "fail")
 
 MENDS: dict[Kind, str] = {

@@ -11,7 +11,7 @@ from contracts.errors import MedloopError, masked
 from contracts.study import Frozen, Study
 from pipelines.cells import Decimal
 from pipelines.expectations import Rule, failing_rows
-from pipelines.findings import GRAVITY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
+from pipelines.findings import GRAVITY, ROWS_STAY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
 from pipelines.profile import TYPED, Profile, read_profile
 from pipelines.rows import check_columns, in_cohort, with_ids
 from pipelines.validation_docs import first_rows, page, span
@@ -142,9 +142,7 @@ def failure(validated: Validated, where: str) -> MedloopError:
     told = [f"{finding.text}{_in_rows(finding)}" for finding in failed[:12]]
     told += [f"and {len(failed) - 12} more"] * (len(failed) > 12)
     mends = list(dict.fromkeys(finding.mend for finding in failed))
-    rows = list(
-        dict.fromkeys(f"validate.{f.kind}: quarantine" for f in failed if f.first and f.kind != "duplicate_rows")
-    )
+    rows = list(dict.fromkeys(f"validate.{f.kind}: quarantine" for f in failed if f.kind not in ROWS_STAY))
     return MedloopError(
         f"the data fail {len(failed)} checks:\n  " + "\n  ".join(told),
         where=where,

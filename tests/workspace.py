@@ -25,7 +25,7 @@ def patients(rows: int = 360, seed: int = 0) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "record": [f"{i:05d}" for i in range(1, rows + 1)],
-            "patient": [f"P{i // 2:04d}" for i in range(rows)],
+            "patient": [f"patient-{i // 2:04d}" for i in range(rows)],
             "age": age.astype(int).astype(str),
             "glucose": glucose.astype(str),
             "sex": rng.choice(["f", "m"], rows),
@@ -61,9 +61,10 @@ STUDY = {
 
 @dataclass(frozen=True)
 class Workspace:
-    """A Git repository with medloop's code, one study `tiny`, and its data."""
+    """A Git repository with medloop's code, one study `tiny`, and its data; `key` is that of its last run."""
 
     root: Path
+    key: str = ""
 
     def write_study(self, change: Callable[[dict], object] | None = None, name: str = "tiny") -> None:
         study = YAML(typ="safe").load(_text(STUDY))

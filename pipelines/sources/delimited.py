@@ -35,7 +35,7 @@ def read_delimited(data: bytes, layout: Layout, *, where: str) -> Raw:
     csv.field_size_limit(sys.maxsize)  # a clinical note may be long; the default stops at 131,072
     text, encoding = to_utf8(data, layout.encoding, where=where)
     if not text.strip():
-        raise MedloopError("a table has a header and rows; the file is empty", where=where)
+        raise MedloopError("a table has a header and rows; the file is empty", where=where, mend="export it again")
     separator = _separator(text, layout.separator, where=where)
     header = tidy_header(next(_records(text, separator, where=where))[1], where=where)
     table, quarantine = _fast(text, separator, header), nothing()
@@ -44,7 +44,7 @@ def read_delimited(data: bytes, layout: Layout, *, where: str) -> Raw:
     if len(quarantine) and layout.ragged == "fail":
         raise _ragged(text, separator, header, quarantine, where=where)
     if table.empty:
-        raise MedloopError("a table has rows below its header; there are none", where=where)
+        raise MedloopError("a table has rows below its header; there are none", where=where, mend="export it again")
     return Raw(table=table, provenance={"encoding": encoding, "separator": separator}, quarantine=quarantine)
 
 

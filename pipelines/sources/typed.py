@@ -25,7 +25,7 @@ def read_parquet(data: bytes, *, where: str) -> Raw:
         raise MedloopError("the parquet file is damaged", where=where, mend="fetch or write it again") from error
     header = tidy_header(table.column_names, where=where)
     if not len(table):
-        raise MedloopError("a table has rows; there are none", where=where)
+        raise MedloopError("a table has rows; there are none", where=where, mend="export it again")
     columns = {name: _column_text(table.column(i), name, where=where) for i, name in enumerate(header)}
     return Raw(table=pd.DataFrame({"@row": np.arange(1, len(table) + 1, dtype=np.int64), **columns}))
 

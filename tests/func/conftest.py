@@ -1,9 +1,23 @@
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.workspace import Workspace, make_workspace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed, on both streams, and its exit code."""
+
+    code: int
+    printed: str
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.printed.split())
 
 
 @pytest.fixture(scope="session")
@@ -30,4 +44,26 @@ def finished(tmp_path_factory: pytest.TempPathFactory, servers: Path) -> Workspa
     made = make_workspace(tmp_path_factory.mktemp("finished") / "workspace")
     result = made.medloop("run", "tiny")
     assert result.returncode == 0, result.stdout + result.stderr
-    return made
+    return replace(made, key=result.stdout.split("\nrun ")[1].split()[0])
+
+
+@pytest.fixture
+def medloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """The command's own entry point, in this process, where the heavy imports are paid once."""
+    from flows.cli import main
+
+    def call(workspace: Workspace, *arguments: str) -> Outcome:
+        monkeypatch.chdir(workspace.root)
+        monkeypatch.setenv("COLUMNS", "400")
+        monkeypatch.setattr(sys, "argv", ["medloop", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        told = capsys.readouterr()
+        assert "Traceback" not in told.out + told.err
+        return Outcome(code, told.out + told.err)
+
+    return call

@@ -3,45 +3,13 @@
 import io
 import json
 import pickle
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pandas as pd
 import pytest
 
+from tests.func.conftest import Outcome
 from tests.workspace import Workspace, patients
-
-
-@dataclass
-class Outcome:
-    code: int
-    text: str
-
-
-@pytest.fixture
-def medloop(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Outcome]:
-    """The command's own entry point, in this process, where the heavy imports are paid once."""
-    from flows.cli import main
-
-    def call(*arguments: str) -> Outcome:
-        monkeypatch.chdir(workspace.root)
-        monkeypatch.setenv("COLUMNS", "400")
-        monkeypatch.setattr(sys, "argv", ["medloop", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        told = capsys.readouterr()
-        text = " ".join((told.out + told.err).split())
-        assert "Traceback" not in text
-        return Outcome(code, text)
-
-    return call
 
 
 def lines() -> list[str]:
@@ -73,14 +41,13 @@ def put(column: str, row: int, value: str) -> bytes:
 
 # FAULTS: what is planted in the table, and words that the error must hold.
 FAULTS: dict[str, tuple[bytes, list[str]]] = {
-    "4 a short row": (with_line(7, "00006,P0002,50"), ["7", "columns"]),
-    "4 a long row": (with_line(7, "00006,P0002,50,90,f,never,no,extra"), ["7", "columns"]),
-    "5 an unclosed quote": (with_line(9, '00008,"P0003,50,90,f,never,no'), ["9", "quote"]),
-    "6 a NUL byte": (with_line(5, "00004,P\x0001,50,90,f,never,no"), ["NUL"]),
+    "4 a short row": (with_line(7, "00006,patient-0002,50"), ["lines (and their cells) 7 (", "ragged"]),
+    "4 a long row": (with_line(7, "00006,patient-0002,50,90,f,never,no,extra"), ["lines (and their cells) 7 (", "ragged"]),
+    "5 an unclosed quote": (with_line(9, '00008,"patient-0003,50,90,f,never,no'), ["9", "quote"]),
+    "6 a NUL byte": (with_line(5, "00004,patient-\x000001,50,90,f,never,no"), ["NUL"]),
     "7 a header twice": (with_line(1, "record,patient,age,age,sex,smoker,ill"), ["age"]),
     "8 an empty file": (b"", ["empty"]),
-    "8 a header alone": (as_bytes(lines()[:1]), ["no row"]),
-    "9 another separator": ("\n".join(lines()).replace(",", ";").encode(), ["patients.csv"]),
+    "8 a header alone": (as_bytes(lines()[:1]), ["rows below its header"]),
     "9 a decimal comma": (
         edited(lambda t: t.__setitem__("glucose", t["glucose"].str.replace(".", ","))),
         ["glucose", "decimal"],
@@ -100,7 +67,7 @@ def test_a_fault_in_the_data_is_told_and_changes_nothing(
 ) -> None:
     data, words = FAULTS[fault]
     (workspace.root / "patients.csv").write_bytes(data)
-    outcome = medloop("run", "tiny")
+    outcome = medloop(workspace, "run", "tiny")
     assert outcome.code == 1
     assert "mend" in outcome.text
     for word in words:
@@ -123,7 +90,7 @@ def test_12_10_14_16_17_24_are_handled_and_counted(workspace: Workspace, medloop
 
     workspace.write_study(declare)
     for stage in ("ingest", "validate", "clean"):
-        assert medloop("stage", stage, "tiny").code == 0
+        assert medloop(workspace, "stage", stage, "tiny").code == 0
     ledger = json.loads(workspace.data("clean", "ledger.json").read_text())
     told = json.dumps(ledger)
     assert {"exact copy of a row", "without a label"} <= {change["rule"] for change in ledger}
@@ -139,10 +106,11 @@ def test_14_suspected_missing_codes_are_reported(workspace: Workspace, medloop: 
     table = patients()
     table.loc[:20, "glucose"] = "-999"
     workspace.write_data(table)
-    assert medloop("stage", "ingest", "tiny").code == 0
-    assert medloop("stage", "validate", "tiny").code == 0
+    assert medloop(workspace, "stage", "ingest", "tiny").code == 0
+    assert medloop(workspace, "stage", "validate", "tiny").code == 0
     told = workspace.data("validate", "verdict.json").read_text()
-    assert "missing code" in told
+    assert "-999" in told
+    assert "missing" in told
 
 
 def test_26_a_rare_class_is_resampled_with_fewer_neighbours(
@@ -154,9 +122,16 @@ def test_26_a_rare_class_is_resampled_with_fewer_neighbours(
     workspace.write_data(table)
     workspace.write_study(lambda s: s.update(balance={"method": "smote"}))
     for stage in ("ingest", "validate", "clean", "split", "impute", "normalize", "balance"):
-        outcome = medloop("stage", stage, "tiny")
+        outcome = medloop(workspace, "stage", stage, "tiny")
         assert outcome.code == 0, outcome.text
     assert json.loads(workspace.data("balance", "report.json").read_text())["notes"]
+
+
+def test_9_a_wrong_separator_is_told_with_the_right_one(workspace: Workspace, medloop: Callable[..., Outcome]) -> None:
+    workspace.write_study(lambda s: s["source"].update(separator=";"))
+    outcome = medloop(workspace, "run", "tiny")
+    assert outcome.code == 1
+    assert 'separator: ","' in outcome.text
 
 
 SETTINGS: dict[str, tuple[Callable[[dict], object], list[str]]] = {
@@ -183,7 +158,7 @@ SETTINGS: dict[str, tuple[Callable[[dict], object], list[str]]] = {
 def test_a_fault_in_the_settings_is_told(fault: str, workspace: Workspace, medloop: Callable[..., Outcome]) -> None:
     change, words = SETTINGS[fault]
     workspace.write_study(change)
-    outcome = medloop("run", "tiny")
+    outcome = medloop(workspace, "run", "tiny")
     assert outcome.code == 1
     for word in words:
         assert word in outcome.text, outcome.text
@@ -194,7 +169,7 @@ def test_a_fault_in_the_settings_is_told(fault: str, workspace: Workspace, medlo
 @pytest.mark.parametrize("name", ["../tiny", "/etc/passwd", "tiny; touch HACKED", "$(touch HACKED)", "Tiny"])
 def test_47_hostile_names_are_refused(name: str, workspace: Workspace, medloop: Callable[..., Outcome]) -> None:
     for arguments in (["run", name], ["stage", "ingest", name], ["stage", name, "tiny"], ["status", name]):
-        assert medloop(*arguments).code == 1
+        assert medloop(workspace, *arguments).code == 1
     assert not (workspace.root / "HACKED").exists()
 
 
@@ -210,7 +185,7 @@ def test_46_hostile_yaml_is_refused(
     text: str, word: str, workspace: Workspace, medloop: Callable[..., Outcome]
 ) -> None:
     (workspace.root / "studies" / "tiny.yaml").write_text(text)
-    outcome = medloop("run", "tiny")
+    outcome = medloop(workspace, "run", "tiny")
     assert outcome.code == 1
     assert word in outcome.text
     assert not (workspace.root / "HACKED").exists()
@@ -221,7 +196,7 @@ def test_46_a_pickled_column_in_parquet_is_refused(workspace: Workspace, medloop
     buffer = io.BytesIO()
     table.to_parquet(buffer)
     (workspace.root / "patients.csv").write_bytes(buffer.getvalue())
-    outcome = medloop("run", "tiny")
+    outcome = medloop(workspace, "run", "tiny")
     assert outcome.code == 1
     assert "smoker" in outcome.text
 
@@ -230,7 +205,7 @@ def test_a_wrong_value_given_with_set_leaves_the_study_as_it_was(
     workspace: Workspace, medloop: Callable[..., Outcome]
 ) -> None:
     before = (workspace.root / "studies" / "tiny.yaml").read_bytes()
-    outcome = medloop("run", "tiny", "-S", "split.test=2")
+    outcome = medloop(workspace, "run", "tiny", "-S", "split.test=2")
     assert outcome.code == 1
     assert "split" in outcome.text
     assert (workspace.root / "studies" / "tiny.yaml").read_bytes() == before
