@@ -169,7 +169,7 @@ def _single_columns(train: pd.DataFrame, schema: Schema, params: AuditParams) ->
     open_ = [s.column for s in suspects if s.column not in params.accept]
     evidence = {"suspects": [{**s.model_dump(), "accepted": params.accept.get(s.column)} for s in suspects]}
     if open_:
-        told = f"{len(open_)} columns give the label away on their own: {listed(open_)}"
+        told = f"columns that give the label away on their own: {listed(open_, most=20)}"
         verdict: Verdict = "leak" if params.on_suspect == "fail" else "suspect"
         return Check(name="single columns", verdict=verdict, sentence=told, evidence=evidence)
     accepted = f" but {listed([s.column for s in suspects])}, which a person accepted" if suspects else ""

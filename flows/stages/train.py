@@ -1,5 +1,7 @@
 """balance/train.parquet, normalize/validation.parquet → model/ (weights and their description), history.json"""
 
+import shutil
+
 from contracts.tables import Schema
 from flows.arrays import examples, inputs
 from flows.home import checkpoints
@@ -21,6 +23,7 @@ def run(context: Context) -> str:
     params = parse_config(TrainParams, settings.train, f"study {settings.name}, train")
     config = parse_config(load(model).Config, settings.models[model], f"study {settings.name}, models.{model}")
     history: list[dict[str, float]] = []
+    kept = checkpoints(context.root) / settings.name / model
     trained = fit(
         model,
         config,
@@ -28,12 +31,13 @@ def run(context: Context) -> str:
         inputs=inputs(train, schema),
         train=examples(train),
         validation=examples(validation),
-        checkpoints=checkpoints(context.root) / settings.name / model,
+        checkpoints=kept,
         history=history.append,
         progress=lambda p: context.say(_told(p)),
     )
     save(trained, folder / "model")
     write_json(folder / "history.json", history)
+    shutil.rmtree(kept, ignore_errors=True)
     return f"validation AUROC {trained.facts['validation_auroc']:.3f}, {_effort(trained.facts)}"
 
 

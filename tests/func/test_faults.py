@@ -42,7 +42,10 @@ def put(column: str, row: int, value: str) -> bytes:
 # FAULTS: what is planted in the table, and words that the error must hold.
 FAULTS: dict[str, tuple[bytes, list[str]]] = {
     "4 a short row": (with_line(7, "00006,patient-0002,50"), ["lines (and their cells) 7 (", "ragged"]),
-    "4 a long row": (with_line(7, "00006,patient-0002,50,90,f,never,no,extra"), ["lines (and their cells) 7 (", "ragged"]),
+    "4 a long row": (
+        with_line(7, "00006,patient-0002,50,90,f,never,no,extra"),
+        ["lines (and their cells) 7 (", "ragged"],
+    ),
     "5 an unclosed quote": (with_line(9, '00008,"patient-0003,50,90,f,never,no'), ["9", "quote"]),
     "6 a NUL byte": (with_line(5, "00004,patient-\x000001,50,90,f,never,no"), ["NUL"]),
     "7 a header twice": (with_line(1, "record,patient,age,age,sex,smoker,ill"), ["age"]),
