@@ -10,7 +10,7 @@ from flows import journal as journals
 from flows import settings as settings_files
 from flows import tracking, workspace
 from flows.bundle import pack
-from flows.index import INDEX
+from flows.index import INDEX, NOTES
 from flows.journal import Journal
 from flows.stages import Context
 from flows.store import read_json
@@ -22,8 +22,9 @@ def study(root: Path, journal: Journal, name: str, *, say: Callable[[str], None]
     """Records one study of a run; what was recorded, in one line."""
     if journal.experiment is None:
         say("pinning the run as a DVC experiment")
-        untracked = [INDEX, "dvc.lock", f"studies/{name}.yaml"]
-        journal.experiment = workspace.pin(root, journal.key, [p for p in untracked if (root / p).is_file()])
+        untracked = [INDEX, "dvc.lock", f"studies/{name}.yaml", f"{NOTES}/{name}.json"]
+        there = [path for path in untracked if (root / path).is_file()]
+        journal.experiment = workspace.pin(root, journal.key, f"compare@{name}", there)
         journals.save(root, journal)
     say("telling MLflow")
     mlflow = tracking.client(root)
@@ -42,7 +43,7 @@ def study(root: Path, journal: Journal, name: str, *, say: Callable[[str], None]
 def _tags(journal: Journal, certificate: dict[str, Any]) -> dict[str, str]:
     return {
         "medloop.run": journal.key,
-        "medloop.experiment": journal.experiment or "none",
+        "medloop.experiment": str(journal.experiment),
         "medloop.certificate": certificate["verdict"],
         "medloop.certificate_sha256": certificate["sha256"],
     }
@@ -61,7 +62,11 @@ def _comparison(
         context.folder("ingest") / "provenance.json": "source",
     }
     note = {"mlflow.note.content": leaderboard["verdict"]}
-    return tracking.Record(name=journal.key, tags={**tags, **note, "medloop.kind": "comparison"}, files=files)
+    metric = leaderboard["metric"]
+    values = {f"{row['model']}_test_{metric}": row["metrics"][metric]["value"] for row in leaderboard["rows"]}
+    return tracking.Record(
+        name=journal.key, tags={**tags, **note, "medloop.kind": "comparison"}, metrics=values, files=files
+    )
 
 
 def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags: dict[str, str], parent: str) -> str:
