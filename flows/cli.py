@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from contracts.errors import MedloopError
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -99,10 +97,11 @@ def main() -> None:
     """The entry point: faults are told, not traced."""
     try:
         app()
-    except MedloopError as error:
+    except Exception as error:
         from flows.console import show_fault
+        from flows.faults import told
 
-        show_fault(error)
+        show_fault(told(error, doing="medloop"))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
