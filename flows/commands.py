@@ -40,11 +40,12 @@ def _run_stale(
     servers.prepare_environment(root)
     watcher = console.Watcher()
     with journal.sole_run(root), watcher.live():
-        for crashed in journal.reconcile(root):
-            console.console.print(f"[yellow]![/] {crashed.key} had crashed; going on from its last finished stage.")
+        crashed = journal.reconcile(root)
+        for gone in crashed:
+            console.console.print(f"[yellow]![/] {gone.key} had crashed; going on from its last finished stage.")
         watcher.tell("loading")
         local = servers.launch_for_run(root)
-        from flows.pipeline import Run, execute
+        from flows.pipeline import Run, execute, mark_crashed
         from flows.preflight import check_models
 
         for settings in training:
@@ -53,6 +54,7 @@ def _run_stale(
         if local:
             watcher.tell("waiting for the Prefect server")
             servers.ensure(root, "prefect")
+        mark_crashed(crashed)
         watch.lap("server")
         opened = journal.start(root, chosen, watch.laps)
         execute(Run(root=root, journal=opened, plan=plan, watcher=watcher))

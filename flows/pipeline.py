@@ -1,15 +1,19 @@
 """The Prefect flow: reads the stages from DVC, brings each up to date, records and registers what came out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import get_run_context
-from prefect.states import Completed, Failed
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed, Crashed, Failed
 
 from contracts.errors import MedloopError
 from flows import journal as journals
@@ -95,6 +99,17 @@ def _watched(run: Run, name: str, work: Callable[[], tuple[StageState, str]]) ->
     if state == "failed":
         return Failed(message=str(run.fault))
     return Completed(name=state.capitalize(), message=summary or state)
+
+
+def mark_crashed(journals: Iterable[Journal]) -> None:
+    """Tells Prefect of runs whose process is gone; it would show them as running for ever."""
+    told = [UUID(journal.flow_run) for journal in journals if journal.flow_run]
+    if not told:
+        return
+    with get_client(sync_client=True) as client:
+        for flow_run in told:
+            with suppress(ObjectNotFound):
+                client.set_flow_run_state(flow_run, Crashed(message="the process ended without a word"), force=True)
 
 
 def execute(run: Run) -> Journal:
