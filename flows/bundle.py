@@ -11,7 +11,8 @@ from flows.stages import Context
 from flows.store import read_json, read_model, write_json
 from pipelines.clean import CleanParams
 
-MANIFEST = "manifest.json"
+# What MLflow reads of a model, and nothing else does; the manifest seals all other files.
+MANIFEST, DESCRIPTION = "manifest.json", "MLmodel"
 FITTED = {
     "ingest": "declaration.json",
     "clean": "schema.json",
@@ -33,7 +34,7 @@ def pack(context: Context, folder: Path) -> Path:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in (MANIFEST, DESCRIPTION))
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
@@ -56,3 +57,11 @@ def declaration(folder: Path) -> tuple[Study, CleanParams, Schema]:
         read_model(folder / "clean.json", CleanParams),
         read_model(folder / "schema.json", Schema),
     )
+
+
+def signature(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """The columns that the model takes and those that it gives, each `double` or `string`."""
+    study, _, schema = declaration(folder)
+    roles = {role: "string" for role in (study.id, study.time) if role}
+    features = {name: "double" if c.type == "numeric" else "string" for name, c in schema.features.items()}
+    return {**roles, **features}, {"predicted": "string", **{f"probability={c}": "double" for c in schema.classes}}

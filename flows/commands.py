@@ -1,61 +1,67 @@
 """What the commands do; `flows.cli` only parses them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
-from flows import console, index, journal, overrides, servers, workspace
+from flows import console, index, journal, overrides, servers, stages, workspace
 from flows.home import find_root
-from flows.settings import Settings, default_study
+from flows.settings import Settings, default_study, study_names
 from flows.stages import data_folder
 from flows.store import read_json
 
 
 def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
-    """`medloop run`: nothing is imported, started or recorded when nothing is stale."""
+    """`medloop run`: where nothing is stale, nothing is imported, started or recorded."""
     watch = journal.Stopwatch()
     root = find_root()
     chosen = _chosen(root, studies)
-    for name in chosen if values else ():
-        overrides.apply(root, name, values)
-    loaded = index.refresh(root, look_at=chosen)
-    _require(chosen, loaded)
-    watch.lap("settings")
-    plan = workspace.plan(root, chosen)
-    watch.lap("dvc")
-    if any(stage.stale for stage in plan):
-        training = {stage.arguments[1] for stage in plan if stage.stale and stage.arguments[:1] == ("train",)}
-        _run_stale(root, chosen, plan, [loaded[name] for name in sorted(training)], watch)
-    else:
-        console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
+    with journal.sole_run(root):
+        if values:
+            overrides.apply(root, chosen, values)
+        loaded = _loaded(root, chosen, look=True)
+        stages.forget_dropped_models(root, loaded.values())
+        watch.lap("settings")
+        plan = workspace.plan(root, chosen)
+        last = {stage.study: stage.outputs for stage in plan}
+        watch.lap("dvc")
+        recorded = all(journal.is_recorded(root, name, last[name]) for name in chosen)
+        if any(stage.stale for stage in plan) or not recorded:
+            _run_stale(root, chosen, plan, loaded, watch)
+        else:
+            console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
     for name in chosen:
         _show_result(root, name)
     _show_addresses(root)
 
 
 def _run_stale(
-    root: Path, chosen: list[str], plan: list[workspace.Stage], training: list[Settings], watch: journal.Stopwatch
+    root: Path,
+    chosen: list[str],
+    plan: list[workspace.Stage],
+    loaded: Mapping[str, Settings],
+    watch: journal.Stopwatch,
 ) -> None:
     servers.prepare_environment(root)
     watcher = console.Watcher()
-    with journal.sole_run(root), watcher.live():
-        crashed = journal.reconcile(root)
-        for gone in crashed:
-            console.console.print(f"[yellow]![/] {gone.key} had crashed; going on from its last finished stage.")
-        watcher.tell("loading")
+    crashed = journal.reconcile(root)
+    for gone in crashed:
+        console.warn(f"{gone.key} had crashed; going on from its last finished stage")
+    with watcher.live():
+        watcher.tell("loading", "")
         local = servers.launch_for_run(root)
         from flows.pipeline import Run, execute, mark_crashed
         from flows.preflight import check_models
 
-        for settings in training:
-            check_models(root, settings)
+        for name in {stage.study for stage in plan if stage.stale and "train" in stage.arguments[:1]}:
+            check_models(root, loaded[str(name)])
         watch.lap("imports")
         if local:
-            watcher.tell("waiting for the Prefect server")
             servers.ensure(root, "prefect")
         mark_crashed(crashed)
         watch.lap("server")
+        watcher.end("loading", "unchanged", "", 0)
         opened = journal.start(root, chosen, watch.laps)
         execute(Run(root=root, journal=opened, plan=plan, watcher=watcher))
     console.console.print(f"\n[dim]run[/] {opened.key}")
@@ -83,27 +89,23 @@ def _show_result(root: Path, study: str) -> None:
 def _show_addresses(root: Path) -> None:
     shown: dict[servers.Name, str] = {"mlflow": "models", "prefect": "runs"}
     for name, what in shown.items():
-        server = servers.running(root, name)
-        console.show_facts({what: f"{server.address} ({name})" if server else f"medloop ui ({name} is not running)"})
+        console.show_facts({what: servers.address(root, name) or f"medloop ui ({name} is not running)"})
 
 
 def run_stage(arguments: Sequence[str]) -> None:
     """`medloop stage`: one stage in this process, as `dvc repro` calls it."""
-    from flows import stages
-
     root = find_root()
     servers.prepare_environment(root)
     if not 2 <= len(arguments) <= 3:
         raise MedloopError("a stage is named with its study", mend="medloop stage STAGE STUDY [MODEL]")
-    console.console.print(stages.run(root, arguments, lambda text: None))
+    console.console.print(stages.run(root, arguments, lambda text: None), markup=False)
 
 
 def show_status(studies: Sequence[str]) -> None:
     """`medloop status`: the stale stages with their reasons."""
     root = find_root()
-    loaded = index.refresh(root)
-    chosen = list(studies) or sorted(loaded)
-    _require(chosen, loaded)
+    chosen = list(studies) or study_names(root)
+    _loaded(root, chosen)
     plan = workspace.plan(root, chosen)
     if not any(stage.stale for stage in plan):
         console.console.print(f"[green]✓[/] All {len(plan)} stages are up to date.")
@@ -112,22 +114,30 @@ def show_status(studies: Sequence[str]) -> None:
             console.show_stale(stage.name, stage.stale)
 
 
-def _require(chosen: Iterable[str], known: Mapping[str, Settings]) -> None:
+def _loaded(root: Path, chosen: Sequence[str], *, look: bool = False) -> dict[str, Settings]:
+    """The settings of every study; warns of faults that are no reason to stop."""
+    known = study_names(root)
     for name in chosen:
         if name not in known:
             raise MedloopError(f"there is no study {name!r}{nearest(name, known)}", mend=f"one of: {', '.join(known)}")
+    loaded, faults = index.refresh(root, chosen, look=look)
+    for name, fault in faults.items():
+        console.warn(f"{name}: {fault.problem}")
+    return loaded
 
 
 def start_servers() -> None:
-    """`medloop up` and `medloop ui`: both servers, and their addresses."""
+    """`medloop up` and `medloop ui`: both servers, and their addresses; a team's own need no start."""
     root = find_root()
     servers.prepare_environment(root)
     names: tuple[servers.Name, ...] = ("prefect", "mlflow")
+    ours = [name for name in names if not servers.elsewhere(name)]
     with console.console.status("starting the servers"):
-        for name in names:
+        for name in ours:
             servers.launch(root, name)
-        found = {name: servers.ensure(root, name).address for name in names}
-    console.show_facts({"runs": f"{found['prefect']} (Prefect)", "models": f"{found['mlflow']} (MLflow)"})
+        for name in ours:
+            servers.ensure(root, name)
+    console.show_facts({"runs": servers.address(root, "prefect"), "models": servers.address(root, "mlflow")})
 
 
 def stop_servers() -> None:

@@ -22,7 +22,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self._status: Status | None = None
-        self._name = ""
+        self._doing: dict[str, str] = {}
 
     @contextmanager
     def live(self) -> Iterator["Watcher"]:
@@ -35,22 +35,32 @@ class Watcher:
 
     def start(self, name: str) -> None:
         """A stage begins."""
-        self._name = name
-        self.tell("")
+        self.tell(name, "")
 
-    def tell(self, text: str) -> None:
-        """What the stage does now."""
+    def tell(self, name: str, text: str) -> None:
+        """What a stage does now."""
+        self._doing[name] = text
+        self._draw()
+
+    def _draw(self) -> None:
         if self._status:
-            self._status.update(Text(f"{self._name}  {text}"))
+            self._status.update(Text("   ".join(f"{name} {text}" for name, text in list(self._doing.items()))))
 
     def end(self, name: str, state: str, summary: str, seconds: float) -> None:
         """A stage has ended. Unchanged ones are not worth a line."""
+        self._doing.pop(name, None)
+        self._draw()
         if state == "unchanged":
             return
         said = summary if state != "failed" else "failed"
         line = Text.from_markup(f"{MARKS[state]} ")
         line.append(f"{name:<30} ", style="bold").append(f"{seconds:6.1f} s  ", style="dim").append(said)
         console.print(line, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Something that is no reason to stop."""
+    errors.print(Text("! ", style="yellow").append(text, style="default"), soft_wrap=True)
 
 
 def show_fault(error: MedloopError) -> None:

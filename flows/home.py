@@ -25,14 +25,19 @@ def find_root(start: Path | None = None) -> Path:
 
 
 def home(root: Path) -> Path:
-    """The folder for databases, journals and fetched sources; MEDLOOP_HOME moves it."""
+    """The folder for databases, journals and fetched sources; MEDLOOP_HOME moves it, counted from the workspace."""
     moved = os.environ.get("MEDLOOP_HOME")
-    return Path(moved).resolve() if moved else root / ".medloop"
+    return (root / moved).resolve() if moved else root / ".medloop"
 
 
 def sources(root: Path) -> Path:
     """Fetched sources, each in a folder named by its hash."""
     return home(root) / "sources"
+
+
+def failures(root: Path) -> Path:
+    """What a stage that failed has to show; its outputs are put back as they were before."""
+    return home(root) / "failures"
 
 
 def checkpoints(root: Path) -> Path:

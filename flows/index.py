@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 from ruamel.yaml import YAML
 
+from contracts.errors import MedloopError
 from flows.settings import Settings, load, study_names
 from flows.store import read_json, write_json, write_text
 from pipelines.sources import FileSource, Source, UnreachableError, fingerprint
@@ -15,20 +16,33 @@ INDEX, NOTES = "studies.yaml", "seen"
 HEADER = "# Made by medloop from the files in studies/; edit those.\n"
 
 
-def refresh(root: Path, look_at: Iterable[str] = ()) -> dict[str, Settings]:
-    """Every study's settings, checked; writes the index anew where it differs.
+def refresh(
+    root: Path, asked: Iterable[str], *, look: bool = False
+) -> tuple[dict[str, Settings], dict[str, MedloopError]]:
+    """Every study's settings, checked, and the faults to warn of, by study; writes the index anew where it differs.
 
-    Looks whether the remote data of the studies in `look_at` are new; a server that does not answer changes nothing.
+    asked: the studies that are wanted; a fault of another is no reason to stop, and keeps only that one out
+    look: see whether the remote data of those asked for are new; when that cannot be seen, the data seen last count,
+        and the fault stands beside the study's settings
+
+    Raises MedloopError for the first fault of a study asked for.
     """
-    loaded = {name: load(root, name) for name in study_names(root)}
-    for name in look_at:
-        if name in loaded:
-            _look(root, loaded[name])
+    wanted = set(asked)
+    loaded, faults = dict[str, Settings](), dict[str, MedloopError]()
+    for name in study_names(root):
+        try:
+            loaded[name] = load(root, name)
+            if look and name in wanted:
+                _look(root, loaded[name], faults)
+        except MedloopError as fault:
+            if name in wanted:
+                raise
+            faults[name] = fault
     text = HEADER + _rendered(loaded)
     path = root / INDEX
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
-    return loaded
+    return loaded, faults
 
 
 def watched(name: str, source: Source) -> str:
@@ -40,16 +54,18 @@ def _is_local(source: Source) -> TypeGuard[FileSource]:
     return isinstance(source, FileSource) and "://" not in source.path
 
 
-def _look(root: Path, settings: Settings) -> None:
+def _look(root: Path, settings: Settings, faults: dict[str, MedloopError]) -> None:
     """Notes what a remote source holds now."""
     if _is_local(settings.source):
         return
     note = root / watched(settings.name, settings.source)
     try:
         seen = fingerprint(settings.source, root=root)
-    except UnreachableError:
+    except UnreachableError as fault:
         if not note.is_file():
             raise
+        problem = f"could not look whether the data of {settings.name} are new: {fault.problem}"
+        faults[settings.name] = MedloopError(problem, where=fault.where, mend=fault.mend)
     else:
         if not note.is_file() or read_json(note) != seen:
             write_json(note, seen)

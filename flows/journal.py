@@ -31,12 +31,11 @@ class StageRecord(BaseModel):
 
 
 class Journal(BaseModel):
-    """A run as it is written to disk after every stage."""
+    """A run as it is written to disk after every stage. `recorded` maps a study to the hash of what was recorded."""
 
     key: str
     studies: list[str]
     pid: int
-    boot: str
     started: str
     ended: str | None = None
     state: State = "running"
@@ -44,6 +43,7 @@ class Journal(BaseModel):
     flow_run: str | None = None
     experiment: str | None = None
     mlflow_runs: dict[str, str] = {}
+    recorded: dict[str, str] = {}
     stages: list[StageRecord] = []
     start_up: dict[str, float] = {}
 
@@ -70,9 +70,7 @@ def new_key(studies: list[str]) -> str:
 
 def start(root: Path, studies: list[str], start_up: dict[str, float]) -> Journal:
     """Opens a run's journal; it is on the disk before anything happens. `start_up` says what time went before."""
-    journal = Journal(
-        key=new_key(studies), studies=studies, pid=os.getpid(), boot=_boot(), started=_now(), start_up=start_up
-    )
+    journal = Journal(key=new_key(studies), studies=studies, pid=os.getpid(), started=_now(), start_up=start_up)
     save(root, journal)
     return journal
 
@@ -100,9 +98,14 @@ def all_journals(root: Path) -> list[Journal]:
     return sorted(found, key=lambda j: j.started, reverse=True)
 
 
+def is_recorded(root: Path, study: str, outputs: str) -> bool:
+    """Whether what a study's last stage wrote was pinned and told to MLflow."""
+    return any(journal.recorded.get(study) == outputs for journal in all_journals(root))
+
+
 def reconcile(root: Path) -> list[Journal]:
-    """Marks the runs whose process is gone as crashed, and returns them."""
-    crashed = [j for j in all_journals(root) if j.state == "running" and not _alive(j)]
+    """Marks runs that never ended as crashed, and returns them. Under `sole_run` no other can be running."""
+    crashed = [journal for journal in all_journals(root) if journal.state == "running"]
     for journal in crashed:
         close(root, journal, "crashed", "the process ended without a word; the next run goes on from the last stage")
     return crashed
@@ -126,24 +129,6 @@ def sole_run(root: Path) -> Iterator[None]:
         held.write(str(os.getpid()))
         held.flush()
         yield
-
-
-def _alive(journal: Journal) -> bool:
-    if journal.boot != _boot():
-        return False
-    try:
-        os.kill(journal.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _boot() -> str:
-    """Which boot of the machine this is, since process numbers begin anew at each."""
-    source = Path("/proc/sys/kernel/random/boot_id")
-    return source.read_text().strip() if source.is_file() else str(int(time.time() - time.monotonic()) // 60)
 
 
 def _now() -> str:

@@ -12,27 +12,45 @@ from ruamel.yaml.error import YAMLError
 from contracts.errors import MedloopError
 from contracts.names import nearest
 from flows.settings import SECTIONS, load, study_file
-from flows.store import write_text
+from flows.store import replacing, write_text
 
 
-def apply(root: Path, study: str, assignments: Sequence[str]) -> None:
-    """Sets values in studies/STUDY.yaml, as `dvc exp run -S` would.
+def apply(root: Path, studies: Sequence[str], assignments: Sequence[str]) -> None:
+    """Sets values in every studies/STUDY.yaml, as `dvc exp run -S` would.
 
-    Raises MedloopError, and leaves the file untouched, when a key or a value is wrong.
+    Raises MedloopError, and leaves all the files as they were, when a study, a key or a value is wrong.
     """
-    path = study_file(root, study)
-    before = path.read_text(encoding="utf-8")
-    document = _round_trip().load(before)
+    for study in studies:
+        load(root, study)
+    before = {path: path.read_bytes() for path in (study_file(root, study) for study in studies)}
+    try:
+        for path, content in before.items():
+            write_text(path, _changed(content, assignments))
+        for study in studies:
+            _check(root, study, assignments)
+    except BaseException:
+        for path, content in before.items():
+            with replacing(path) as temporary:
+                temporary.write_bytes(content)
+        raise
+
+
+def _changed(content: bytes, assignments: Sequence[str]) -> str:
+    document = _round_trip().load(content.decode("utf-8"))
     for assignment in assignments:
         _set(document, assignment)
     stream = io.StringIO()
     _round_trip().dump(document, stream)
-    write_text(path, stream.getvalue())
-    try:
-        load(root, study)
-    except MedloopError:
-        write_text(path, before)
-        raise
+    return stream.getvalue()
+
+
+def _check(root: Path, study: str, assignments: Sequence[str]) -> None:
+    """Models are checked only when touched: that takes the seconds that importing torch does."""
+    settings = load(root, study)
+    if any(assignment.startswith("models.") for assignment in assignments):
+        from flows.preflight import check_models
+
+        check_models(root, settings)
 
 
 def _round_trip() -> YAML:

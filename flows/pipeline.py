@@ -1,19 +1,25 @@
 """The Prefect flow: reads the stages from DVC, brings each up to date, records and registers what came out."""
 
+import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from uuid import UUID
 
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import get_run_context
 from prefect.exceptions import ObjectNotFound
+from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Crashed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import MedloopError
 from flows import journal as journals
@@ -21,6 +27,13 @@ from flows import record, stages, workspace
 from flows.console import Watcher
 from flows.faults import told
 from flows.journal import Journal, StageRecord, StageState
+from pipelines.sources import UnreachableError
+
+PASSING = (UnreachableError, ConnectionError, TimeoutError)
+BACK_OFF_S = (1, 4, 16)
+# Stages that must not run beside each other: thread limits, random state and Great Expectations' context belong to the
+# process, and would change each other's bits. Data stages of different studies run beside all of these.
+ALONE = {"train": "model", "evaluate": "model", "validate": "validate"}
 
 
 @dataclass
@@ -32,25 +45,38 @@ class Run:
     plan: list[workspace.Stage]
     watcher: Watcher
     fault: MedloopError | None = None
+    alone: dict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))
+    writing: Lock = field(default_factory=Lock)
 
 
 # One run a process: Prefect stores what a flow and its tasks are given, and a run is no value to be stored.
 _under_way: dict[str, Run] = {}
 
 
-@flow(name="medloop", flow_run_name="{key}", validate_parameters=False, persist_result=False)
+@flow(
+    name="medloop",
+    flow_run_name="{key}",
+    validate_parameters=False,
+    persist_result=False,
+    task_runner=ThreadPoolTaskRunner(max_workers=min(4, os.cpu_count() or 1)),  # type: ignore[arg-type]
+)
 def pipeline(key: str, studies: list[str]) -> State[None]:
-    """Brings every stage of these studies up to date, in order; stops at the first that fails."""
+    """Brings every stage of these studies up to date, independent ones beside each other, then records each study."""
     run = _under_way[key]
     run.journal.flow_run = str(get_run_context().flow_run.id)  # type: ignore[union-attr]
     journals.save(run.root, run.journal)
+    futures: dict[str, PrefectFuture[State[None]]] = {}
     for stage in run.plan:
-        state = _bring.with_options(task_run_name=stage.name)(key, stage.name, return_state=True)
-        if state.is_failed():
-            return Failed(message=state.message)
+        before = [futures[name] for name in stage.after if name in futures]
+        futures[stage.name] = _bring.with_options(task_run_name=stage.name).submit(
+            key=key, name=stage.name, wait_for=before, return_state=False
+        )
+    wait(list(futures.values()))
+    if not all(future.state.is_completed() for future in futures.values()):
+        return Failed(message=str(run.fault))
     for study in studies:
         state = _record.with_options(task_run_name=f"record@{study}")(key, study, return_state=True)
-        if state.is_failed():
+        if not state.is_completed():
             return Failed(message=state.message)
     done = sum(stage.state != "unchanged" for stage in run.journal.stages)
     return Completed(message=f"{done} of {len(run.journal.stages)} steps ran")
@@ -64,7 +90,8 @@ def _bring(key: str, name: str) -> State[None]:
 
     def work() -> None:
         nonlocal summary
-        summary = stages.run(run.root, stage.arguments or (), run.watcher.tell)
+        with run.alone[ALONE.get(stage.arguments[0], name)]:
+            summary = stages.run(run.root, stage.arguments, partial(_say, run, name))
 
     def bring() -> tuple[StageState, str]:
         state = workspace.bring_up_to_date(run.root, name, work if stage.arguments else None)
@@ -75,12 +102,14 @@ def _bring(key: str, name: str) -> State[None]:
 
 @task(name="record", cache_policy=NO_CACHE, persist_result=False)
 def _record(key: str, study: str) -> State[None]:
-    run = _under_way[key]
-    return _watched(
-        run,
-        f"record@{study}",
-        lambda: ("ran", record.study(run.root, run.journal, study, say=run.watcher.tell)),
-    )
+    run, name = _under_way[key], f"record@{study}"
+    plan = [stage for stage in run.plan if stage.study == study]
+    return _watched(run, name, lambda: ("ran", record.study(run.root, run.journal, plan, say=partial(_say, run, name))))
+
+
+def _say(run: Run, name: str, text: str) -> None:
+    get_run_logger().info(text)
+    run.watcher.tell(name, text)
 
 
 def _watched(run: Run, name: str, work: Callable[[], tuple[StageState, str]]) -> State[None]:
@@ -88,41 +117,57 @@ def _watched(run: Run, name: str, work: Callable[[], tuple[StageState, str]]) ->
     start = time.monotonic()
     run.watcher.start(name)
     try:
-        state, summary = work()
+        state, summary = _persistently(work, partial(_say, run, name))
     except Exception as error:
         run.fault = told(error, doing=name)
         state, summary = "failed", run.fault.problem
     seconds = round(time.monotonic() - start, 3)
-    run.journal.stages.append(StageRecord(name=name, state=state, seconds=seconds, summary=summary))
-    journals.save(run.root, run.journal)
+    with run.writing:
+        run.journal.stages.append(StageRecord(name=name, state=state, seconds=seconds, summary=summary))
+        journals.save(run.root, run.journal)
     run.watcher.end(name, state, summary, seconds)
     if state == "failed":
         return Failed(message=str(run.fault))
-    return Completed(name=state.capitalize(), message=summary or state)
+    outcome = {"ran": "Ran", "restored": "Restored", "unchanged": "Up to date"}[state]
+    return Completed(name=outcome, message=summary or outcome)
 
 
-def mark_crashed(journals: Iterable[Journal]) -> None:
+def _persistently(work: Callable[[], tuple[StageState, str]], say: Callable[[str], None]) -> tuple[StageState, str]:
+    """Tries again, later each time, what failed for a reason that passes; nothing else."""
+    for pause in BACK_OFF_S:
+        try:
+            return work()
+        except PASSING as error:
+            problem = error.problem if isinstance(error, MedloopError) else type(error).__name__
+            say(f"{problem}; again in {pause} s")
+            time.sleep(pause)
+    return work()
+
+
+def mark_crashed(crashed: Iterable[Journal]) -> None:
     """Tells Prefect of runs whose process is gone; it would show them as running for ever."""
-    told = [UUID(journal.flow_run) for journal in journals if journal.flow_run]
-    if not told:
+    flow_runs = [UUID(journal.flow_run) for journal in crashed if journal.flow_run]
+    if not flow_runs:
         return
     with get_client(sync_client=True) as client:
-        for flow_run in told:
+        for flow_run in flow_runs:
             with suppress(ObjectNotFound):
                 client.set_flow_run_state(flow_run, Crashed(message="the process ended without a word"), force=True)
 
 
 def execute(run: Run) -> Journal:
-    """Runs the flow and closes the journal. Raises MedloopError when a stage failed."""
+    """Runs the flow and closes the journal. Raises MedloopError when anything failed."""
     key = run.journal.key
     _under_way[key] = run
     try:
-        pipeline(key, run.journal.studies, return_state=True)
+        end = pipeline(key, run.journal.studies, return_state=True)
     except BaseException:
         journals.close(run.root, run.journal, "failed", "interrupted")
         raise
     finally:
         del _under_way[key]
+    if run.fault is None and not end.is_completed():
+        run.fault = MedloopError("the run ended early", where="Prefect", mend="medloop ui shows its log; run it again")
     journals.close(run.root, run.journal, "failed" if run.fault else "completed", str(run.fault) if run.fault else None)
     if run.fault:
         raise run.fault

@@ -4,12 +4,10 @@ from pathlib import Path
 
 from flows.settings import Settings, parse_config, study_file
 from models.family import load
-from models.training import TrainParams
 
 
 def check_models(root: Path, settings: Settings) -> None:
-    """Parses the settings of the training and of every model of a study. Raises MedloopError naming the key."""
+    """Parses the settings of every model of a study, which imports torch. Raises MedloopError naming the key."""
     where = str(study_file(root, settings.name))
-    parse_config(TrainParams, settings.train, f"{where}, train")
     for model, values in settings.models.items():
         parse_config(load(model).Config, values, f"{where}, models.{model}")

@@ -1,118 +1,149 @@
 """After the stages: the run is pinned as a DVC experiment, told to MLflow, and the best model registered."""
 
+import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from flows import bundle, tracking, workspace
 from flows import journal as journals
 from flows import settings as settings_files
-from flows import tracking, workspace
-from flows.bundle import pack
 from flows.index import INDEX, NOTES
 from flows.journal import Journal
 from flows.stages import Context
-from flows.store import read_json
+from flows.store import read_json, read_model
+from pipelines.audit import Certificate
 
-STEPS = ("split", "impute", "normalize", "balance", "train", "evaluate")
+# Sections that do not shape a model.
+APART = {"study", "source", "ingest", "validation", "audit", "train", "models", "compare"}
 
 
-def study(root: Path, journal: Journal, name: str, *, say: Callable[[str], None]) -> str:
-    """Records one study of a run; what was recorded, in one line."""
+def study(root: Path, journal: Journal, plan: Sequence[workspace.Stage], *, say: Callable[[str], None]) -> str:
+    """Records one study of a run, whose stages are `plan`; what was recorded, in one line."""
+    name, last = str(plan[-1].study), plan[-1].name
+    context = Context(root=root, settings=settings_files.load(root, name), say=say)
     if journal.experiment is None:
         say("pinning the run as a DVC experiment")
-        untracked = [INDEX, "dvc.lock", f"studies/{name}.yaml", f"{NOTES}/{name}.json"]
-        there = [path for path in untracked if (root / path).is_file()]
-        journal.experiment = workspace.pin(root, journal.key, f"compare@{name}", there)
+        journal.experiment = workspace.pin(root, journal.key, last, _untracked(root, journal))
         journals.save(root, journal)
     say("telling MLflow")
     mlflow = tracking.client(root)
-    context = Context(root=root, settings=settings_files.load(root, name), say=say)
     experiment = tracking.experiment_id(mlflow, root, name)
     leaderboard = read_json(context.folder("compare") / "leaderboard.json")
-    certificate = read_json(context.folder("audit") / "certificate.json")
-    tags = _tags(journal, certificate)
-    parent = tracking.log(mlflow, experiment, _comparison(context, journal, tags, leaderboard))
-    runs = {model: _log_model(mlflow, experiment, context, model, tags, parent) for model in context.settings.models}
+    certificate = read_model(context.folder("audit") / "certificate.json", Certificate)
+    tags = _tags(context, journal, certificate)
+    page = tracking.open_run(mlflow, experiment, journal.key, {**tags, "medloop.kind": "comparison"})
+    runs = {model: _log_model(mlflow, experiment, context, model, tags, page) for model in context.settings.models}
+    best = str(leaderboard["rows"][0]["model"])
+    tracking.complete(mlflow, page, _comparison(context, leaderboard, best, runs))
+    said = _register(mlflow, name, runs, best, certificate, journal)
     journal.mlflow_runs.update({f"{name}/{model}": run for model, run in runs.items()})
+    journal.recorded[name] = workspace.outputs(root, last)
     journals.save(root, journal)
-    return _register(mlflow, name, runs, leaderboard["rows"][0]["model"], certificate, journal)
+    return said
 
 
-def _tags(journal: Journal, certificate: dict[str, Any]) -> dict[str, str]:
+def _untracked(root: Path, journal: Journal) -> list[str]:
+    """Files that Git may not know yet and without which the run cannot be had again."""
+    own = [f"{folder}/{name}" for name in journal.studies for folder in ("studies", NOTES)]
+    files = [INDEX, "dvc.lock", *(f"{path}.{kind}" for path in own for kind in ("yaml", "json"))]
+    return [path for path in files if (root / path).is_file()]
+
+
+def _tags(context: Context, journal: Journal, certificate: Certificate) -> dict[str, str]:
+    """What ties an MLflow run to its code, environment, data and proof."""
+    lock = context.root / "requirements.lock"
     return {
         "medloop.run": journal.key,
         "medloop.experiment": str(journal.experiment),
-        "medloop.certificate": certificate["verdict"],
-        "medloop.certificate_sha256": certificate["sha256"],
+        "medloop.git_commit": workspace.revision(context.root),
+        "medloop.environment_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "no lock",
+        "medloop.data_sha256": _data_hash(context),
+        "medloop.certificate": certificate.verdict,
+        "medloop.certificate_sha256": certificate.sha256,
     }
 
 
-def _comparison(
-    context: Context, journal: Journal, tags: dict[str, str], leaderboard: dict[str, Any]
-) -> tracking.Record:
-    """The run's own page: the leaderboard, the certificate, what validation and cleaning found."""
-    files = {
-        context.folder("compare") / "leaderboard.html": "",
-        context.folder("compare") / "leaderboard.json": "",
-        context.folder("audit") / "certificate.json": "",
-        context.folder("validate") / "docs.html": "validation",
-        context.folder("clean") / "ledger.json": "cleaning",
-        context.folder("ingest") / "provenance.json": "source",
-    }
-    note = {"mlflow.note.content": leaderboard["verdict"]}
+def _data_hash(context: Context) -> str:
+    return hashlib.sha256((context.folder("ingest") / "provenance.json").read_bytes()).hexdigest()
+
+
+def _comparison(context: Context, leaderboard: dict[str, Any], best: str, runs: dict[str, str]) -> tracking.Content:
+    """The run's own page: the leaderboard, the certificate, what validation and cleaning found, which runs are its."""
     metric = leaderboard["metric"]
-    values = {f"{row['model']}_test_{metric}": row["metrics"][metric]["value"] for row in leaderboard["rows"]}
-    return tracking.Record(
-        name=journal.key, tags={**tags, **note, "medloop.kind": "comparison"}, metrics=values, files=files
+    return tracking.Content(
+        tags={
+            "mlflow.note.content": leaderboard["verdict"],
+            "medloop.best": best,
+            **{f"medloop.model.{model}": run for model, run in runs.items()},
+        },
+        metrics={f"{row['model']}_test_{metric}": row["metrics"][metric]["value"] for row in leaderboard["rows"]},
+        files={
+            context.folder("compare") / "leaderboard.html": "",
+            context.folder("compare") / "leaderboard.json": "",
+            context.folder("audit") / "certificate.json": "",
+            context.folder("validate") / "docs.html": "validation",
+            context.folder("clean") / "ledger.json": "cleaning",
+            context.folder("ingest") / "provenance.json": "source",
+        },
     )
 
 
-def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags: dict[str, str], parent: str) -> str:
-    context = Context(root=context.root, settings=context.settings, model=model, say=context.say)
-    recipe = workspace.output_hash(context.root, f"evaluate@{context.settings.name}-{model}")
+def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags: dict[str, str], page: str) -> str:
+    """A model's run, or the one that was recorded for the very same bundle, settings, results and certificate."""
+    context = replace(context, model=model)
     evaluation = read_json(context.model_folder("evaluate") / "evaluation.json")
     history = read_json(context.model_folder("train") / "history.json")
+    params = _params(context, model)
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
-        bundle = pack(context, Path(scratch) / "model")
-        record = tracking.Record(
-            name=model,
-            tags={**tags, "medloop.model": model, "medloop.kind": "model", "medloop.recipe": recipe},
-            params=_params(context, model),
+        packed = bundle.pack(context, Path(scratch) / "model")
+        tracking.write_signature(packed, *bundle.signature(packed))
+        manifest = read_json(packed / bundle.MANIFEST)
+        recipe = _hash([manifest, params, evaluation, tags["medloop.certificate_sha256"]])
+        known = tracking.find(mlflow, experiment, {"medloop.recipe": recipe})
+        if known:
+            return known
+        own = {**tags, "medloop.kind": "model", "medloop.model": model, "medloop.manifest_sha256": _hash(manifest)}
+        run = tracking.open_run(mlflow, experiment, model, own, parent=page)
+        content = tracking.Content(
+            tags={"medloop.recipe": recipe},
+            params=params,
             metrics=_metrics(evaluation),
             history=[(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"}) for row in history],
-            files={bundle: "model", context.model_folder("evaluate") / "report.html": ""},
-            parent=parent,
+            files={packed: "model", context.model_folder("evaluate") / "report.html": ""},
         )
-        return tracking.log(mlflow, experiment, record)
+        return tracking.complete(mlflow, run, content)
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _metrics(evaluation: dict[str, Any]) -> dict[str, float]:
     values: dict[str, float] = {}
     for name, interval in evaluation["metrics"].items():
-        named = {
-            f"test_{name}": interval["value"],
-            f"test_{name}_low": interval["low"],
-            f"test_{name}_high": interval["high"],
-        }
-        values |= {key: value for key, value in named.items() if value is not None}
+        named = {"": interval["value"], "_low": interval["low"], "_high": interval["high"]}
+        values |= {f"test_{name}{end}": value for end, value in named.items() if value is not None}
     return values
 
 
 def _params(context: Context, model: str) -> dict[str, object]:
-    """Every setting that shaped this model, as `stage.key`."""
-    dumped = json.loads(context.settings.model_dump_json())
-    flat = {f"{step}.{key}": value for step in STEPS for key, value in dumped[step].items()}
-    return {"model": model, **flat, **{f"{model}.{k}": v for k, v in context.settings.models[model].items()}}
+    """Every setting that shaped this model, defaults too, as `stage.key`."""
+    dumped = json.loads(context.settings.model_dump_json(exclude=APART))
+    trained = read_json(context.model_folder("train") / "model" / "model.json")
+    sections = {**dumped, "train": trained["params"], model: trained["config"]}
+    return {"model": model, **{f"{name}.{key}": v for name, section in sections.items() for key, v in section.items()}}
 
 
 def _register(
-    mlflow: Any, name: str, runs: dict[str, str], best: str, certificate: dict[str, Any], journal: Journal
+    mlflow: Any, name: str, runs: dict[str, str], best: str, certificate: Certificate, journal: Journal
 ) -> str:
-    """Registers the best model, unless the leak certificate is not clean."""
-    if certificate["verdict"] != "clean":
-        return f"{best} is not registered: the leak certificate says {certificate['verdict']}"
+    """Registers the best model, unless the leak certificate is not clean, or not as it was sealed."""
+    if certificate.verdict != "clean" or not certificate.intact:
+        why = certificate.verdict if certificate.intact else "it was changed after it was sealed"
+        return f"{best} is not registered: the leak certificate says {why}"
     version, alias = tracking.register(mlflow, name, runs[best], {"medloop.run": journal.key, "medloop.model": best})
-    tracking.tag(mlflow, runs[best], {"medloop.best": "yes"})
     return f"{best} registered as {name} version {version} ({alias})"

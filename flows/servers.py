@@ -1,16 +1,18 @@
 """The local Prefect and MLflow servers: started when needed, found again, stopped with `medloop down`."""
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
+from urllib.request import ProxyHandler, build_opener, getproxies_environment
 
 from pydantic import BaseModel
 
@@ -23,13 +25,16 @@ HOST = "127.0.0.1"
 PREFERRED_PORT: dict[Name, int] = {"prefect": 4200, "mlflow": 5000}
 HEALTH: dict[Name, str] = {"prefect": "/api/health", "mlflow": "/health"}
 START_LIMIT_S = 180
+CLOCK_SLACK_S = 2.0  # a process's start is told by the wall clock, which may be set anew
+OUR_PREFECT = "MEDLOOP_PREFECT_API_URL"  # the PREFECT_API_URL that medloop set itself, if it did
 
 
 class Server(BaseModel):
-    """A server that medloop started."""
+    """A server that medloop started; `started`, in seconds since 1970, tells it from a later process of that number."""
 
     pid: int
     port: int
+    started: float = 0.0
 
     @property
     def address(self) -> str:
@@ -72,27 +77,61 @@ def prepare_environment(root: Path) -> None:
     }
     for key, value in settings.items():
         os.environ.setdefault(key, value)
+    _spare_from_proxies()
+
+
+def _spare_from_proxies() -> None:
+    """A proxy cannot reach this machine's own servers.
+
+    Nothing is set where no proxy is: on macOS that alone would switch the system's own proxies off.
+    """
+    kept = [host.strip() for key in ("no_proxy", "NO_PROXY") for host in os.environ.get(key, "").split(",")]
+    if getproxies_environment().keys() - {"no"} and "*" not in kept:
+        spared = ",".join(dict.fromkeys([*filter(None, kept), HOST, "localhost"]))
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = spared
+
+
+def elsewhere(name: Name) -> str | None:
+    """The address of the team's server, where a person set one, without credentials; None where it is ours to start."""
+    if name == "prefect":
+        told = os.environ.get("PREFECT_API_URL", "")
+        theirs = bool(told) and told != os.environ.get(OUR_PREFECT)
+    else:
+        told = os.environ.get("MLFLOW_TRACKING_URI", "")
+        theirs = told.startswith(("http://", "https://"))
+    return _without_secrets(told).removesuffix("/api") if theirs else None
+
+
+def _without_secrets(address: str) -> str:
+    """Cut at the last @, since a password may hold any other sign; a query may hold a token."""
+    scheme, mark, rest = address.partition("://")
+    place = (rest or scheme).rpartition("@")[2].partition("?")[0].rstrip("/")
+    return f"{scheme}{mark}{place}" if mark else place
+
+
+def address(root: Path, name: Name) -> str | None:
+    """Where a browser finds the server: the team's, else the local one that runs, else None."""
+    theirs = elsewhere(name)
+    if theirs:
+        return theirs
+    server = running(root, name)
+    return server.address if server else None
 
 
 def running(root: Path, name: Name) -> Server | None:
-    """The server, when it runs and answers."""
-    server = getattr(_remembered(root), name)
-    return server if server and _answers(server.address + HEALTH[name]) else None
+    """The local server, when it runs and answers."""
+    server: Server | None = getattr(_remembered(root), name)
+    return server if server and _serves(server, name) else None
 
 
 def launch(root: Path, name: Name) -> Server:
     """Starts a server without waiting for it; the one that already runs, where there is one."""
-    existing = running(root, name)
-    if existing:
-        return existing
-    remembered = _remembered(root)
-    server: Server | None = getattr(remembered, name)
-    if not (server and _is_ours(server.pid, name)):
-        port = _free_port(PREFERRED_PORT[name])
-        log = home(root) / "logs" / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        server = Server(pid=_spawn(_command(root, name, port), log), port=port)
-        write_json(_file(root), remembered.model_copy(update={name: server}))
+    with _locked(root):
+        remembered = _remembered(root)
+        server: Server | None = getattr(remembered, name)
+        if not (server and _is_ours(server)):
+            server = _start(root, name, _free_port(PREFERRED_PORT[name]))
+            write_json(_file(root), remembered.model_copy(update={name: server}))
     return server
 
 
@@ -103,10 +142,10 @@ def ensure(root: Path, name: Name, waiting: Callable[[], None] | None = None) ->
     """
     server = launch(root, name)
     deadline = time.monotonic() + START_LIMIT_S
-    while not _answers(server.address + HEALTH[name]):
+    while not _serves(server, name):
         if waiting:
             waiting()
-        if time.monotonic() > deadline or not _is_ours(server.pid, name):
+        if time.monotonic() > deadline or not _is_ours(server):
             log = home(root) / "logs" / f"{name}.log"
             raise MedloopError(
                 f"the {name} server did not start", where=str(log), mend="read the log, then: medloop up"
@@ -120,43 +159,59 @@ def launch_for_run(root: Path) -> Server | None:
 
     Prefect reads its address when it is imported, so this comes before.
     """
-    if os.environ.get("PREFECT_API_URL"):
+    if elsewhere("prefect"):
         return None
     server = launch(root, "prefect")
-    os.environ["PREFECT_API_URL"] = f"{server.address}/api"
+    os.environ["PREFECT_API_URL"] = os.environ[OUR_PREFECT] = f"{server.address}/api"
     return server
 
 
 def stop(root: Path) -> list[Name]:
     """Ends the servers that medloop started in this workspace; their names."""
-    remembered, stopped = _remembered(root), list[Name]()
-    for name in PREFERRED_PORT:
-        server = getattr(remembered, name)
-        if server and _is_ours(server.pid, name):
-            _end(server.pid)
-            stopped.append(name)
-    _file(root).unlink(missing_ok=True)
+    stopped = list[Name]()
+    with _locked(root):
+        remembered = _remembered(root)
+        for name in PREFERRED_PORT:
+            server = getattr(remembered, name)
+            if server and _is_ours(server):
+                _end(server.pid)
+                stopped.append(name)
+        _file(root).unlink(missing_ok=True)
     return stopped
 
 
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Lets one process at a time change which servers there are, so that two do not start the same one."""
+    home(root).mkdir(parents=True, exist_ok=True)
+    with (home(root) / "servers.lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def _command(root: Path, name: Name, port: int) -> list[str]:
-    python = [sys.executable, "-m"]
+    """The command line, which everyone on the machine can read: the database's address may hold a password."""
+    python, place = [sys.executable, "-m"], ["--host", HOST, "--port", str(port)]
     if name == "prefect":
-        return [*python, "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    store, kept = tracking_uri(root), str(artifacts(root))
-    return [
-        *(*python, "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", store, "--artifacts-destination", kept),
-    ]
+        return [*python, "prefect", "server", "start", *place]
+    return [*python, "mlflow", "server", *place, "--workers", "1", "--artifacts-destination", str(artifacts(root))]
 
 
-def _spawn(command: list[str], log: Path) -> int:
+def _start(root: Path, name: Name, port: int) -> Server:
     """A child in its own session, so that it outlives this command and can be ended as a group."""
+    log = home(root) / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         child = subprocess.Popen(
-            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True, cwd=log.parent
+            _command(root, name, port),
+            env={**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(root)},
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=log.parent,
         )
-    return child.pid
+    return Server(pid=child.pid, port=port, started=_started(child.pid) or 0.0)
 
 
 def _end(pid: int, patience_s: float = 10) -> None:
@@ -181,31 +236,32 @@ def _reap(pid: int) -> None:
         return
 
 
-def _is_ours(pid: int, name: Name) -> bool:
+def _is_ours(server: Server) -> bool:
     """Whether the process still is that server and not another that got its number."""
-    _reap(pid)
+    _reap(server.pid)
+    started = _started(server.pid)
+    return started is not None and abs(started - server.started) < CLOCK_SLACK_S
+
+
+def _started(pid: int) -> float | None:
+    """When a process started, in seconds since 1970; None for one that is gone or dead and not yet cleared."""
+    import psutil  # type: ignore[import-untyped]
+
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except FileNotFoundError:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def _serves(server: Server, name: Name) -> bool:
+    """Whether the server answers, and not a stranger on its port."""
+    if not _is_ours(server):
         return False
-    except OSError:
-        return _exists(pid)
-    return name.encode() in words or any(name.encode() in word for word in words)
-
-
-def _exists(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
+        with build_opener(ProxyHandler({})).open(server.address + HEALTH[name], timeout=2) as response:
             return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (OSError, HTTPException):
         return False
 
 

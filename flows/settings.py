@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from contracts.errors import MedloopError, masked
 from contracts.names import check_name, nearest
 from contracts.study import Study
+from models.params import TrainParams
 from pipelines.audit import AuditParams
 from pipelines.balance import BalanceParams
 from pipelines.clean import CleanParams
@@ -32,7 +33,7 @@ MAX_SETTINGS_BYTES = 4_000_000
 class Settings(BaseModel):
     """A study's declaration and every stage's settings: params.yaml, overridden by the study's own file.
 
-    `train` and `models` stay plain until a model is trained: their types lie beside torch, which is slow to import.
+    `train` is checked and stays plain; `models` too, unchecked: their types lie beside torch, which is slow to import.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,10 +72,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise MedloopError(f"there is no {path.name}", where=str(path), mend="create it or check the name")
     if path.stat().st_size > MAX_SETTINGS_BYTES:
         raise MedloopError("settings are small files, this one is over 4 MB", where=str(path))
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         _refuse_hostile(text)
         loaded = YAML(typ="safe").load(text)
+    except UnicodeDecodeError:
+        raise MedloopError("not UTF-8 text", where=str(path), mend="save it as UTF-8") from None
     except YAMLError as error:
         raise MedloopError(f"not plain YAML: {_first_line(error)}", where=_position(path, error)) from None
     if not isinstance(loaded, dict):
@@ -109,8 +112,8 @@ def study_file(root: Path, name: str) -> Path:
 
 
 def study_names(root: Path) -> list[str]:
-    """The studies that this workspace declares."""
-    return sorted(check_name(p.stem, what="study", where=str(p)) for p in (root / "studies").glob("*.yaml"))
+    """The studies that this workspace declares, their names and files unchecked."""
+    return sorted(path.stem for path in (root / "studies").glob("*.yaml"))
 
 
 def default_study(root: Path) -> str:
@@ -135,9 +138,11 @@ def load(root: Path, name: str) -> Settings:
     _require_sections(own, path)
     _refuse_unknown(shared, ("default_study", *SECTIONS), root / PARAMS)
     _refuse_unknown(own, (*DECLARATION, "source", *SECTIONS), path)
-    for model in own["models"] or {}:
+    merged = {section: _section(section, shared, own, path) for section in SECTIONS}
+    for model in merged["models"]:
         check_name(model, what="model", where=f"{path}, models")
-    merged: dict[str, Any] = {section: _section(section, shared, own) for section in SECTIONS}
+    parse_config(TrainParams, shared.get("train") or {}, f"{root / PARAMS}, train")
+    parse_config(TrainParams, merged["train"], f"{path}, train")
     declaration = {key: own[key] for key in DECLARATION}
     try:
         return Settings(study=Study(name=name, **declaration), source=own["source"], **merged)
@@ -167,14 +172,30 @@ def _refuse_unknown(found: Iterable[object], valid: Iterable[str], path: Path) -
             )
 
 
-def _section(name: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _section(name: str, shared: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The shared values, overridden by the study's; `models` keeps only those that the study names."""
-    base, override = shared.get(name) or {}, own[name] or {}
-    if not isinstance(base, dict) or not isinstance(override, dict):
-        raise MedloopError(f"section {name} is a mapping of keys to values")
-    if name == "models":
-        return {model: {**(base.get(model) or {}), **(values or {})} for model, values in override.items()}
-    return {**base, **override}
+    base = _mapping(shared.get(name), path.parents[1] / PARAMS, name)
+    override = _mapping(own[name], path, name)
+    if name != "models":
+        return {**base, **override}
+    return {
+        model: {
+            **_mapping(base.get(model), path.parents[1] / PARAMS, f"models.{model}"),
+            **_mapping(values, path, f"models.{model}"),
+        }
+        for model, values in override.items()
+    }
+
+
+def _mapping(value: object, path: Path, name: str) -> dict[str, Any]:
+    """A section's keys; an empty section has none."""
+    if value is None or isinstance(value, dict):
+        return value or {}
+    raise MedloopError(
+        f"a mapping of keys to values was expected; got {masked(value)!r}",
+        where=f"{path}, {name}",
+        mend=f"write {name.rpartition('.')[2]}: {{}} for the shared values",
+    )
 
 
 def _explained(error: ValidationError, path: Path, own: Mapping[str, Any], params: Path) -> MedloopError:
@@ -213,7 +234,10 @@ def parse_config(config_type: type, values: Mapping[str, Any], where: str) -> An
         return TypeAdapter(config_type).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else ""
+        if not first["loc"]:
+            problem = str(first["msg"]).removeprefix("Value error, ")
+            raise MedloopError(problem, where=where, mend="correct the value") from None
+        key = str(first["loc"][0])
         if first["type"] != "unexpected_keyword_argument":
             problem = f"{key}: {first['msg']}; got {masked(first['input'])!r}"
             raise MedloopError(problem, where=f"{where}.{key}", mend="correct the value") from None

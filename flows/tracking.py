@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import MedloopError
+from flows.bundle import DESCRIPTION
 from flows.servers import artifacts, tracking_uri
 
 PARENT = "mlflow.parentRunId"
@@ -19,16 +20,14 @@ BATCH = 500  # MLflow takes at most 1,000 entries a call
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """One run as MLflow shows it. `history` holds (step, values); `files` maps a local path to its artifact folder."""
+class Content:
+    """What a run shows. `history` holds (step, values); `files` maps a local path to its artifact folder."""
 
-    name: str
-    tags: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, object] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     history: Iterable[tuple[int, Mapping[str, float]]] = ()
     files: Mapping[Path, str] = field(default_factory=dict)
-    parent: str | None = None
 
 
 def client(root: Path) -> Any:
@@ -60,28 +59,46 @@ def experiment_id(mlflow: Any, root: Path, study: str) -> str:
     return str(mlflow.create_experiment(study, artifact_location=location))
 
 
-def log(mlflow: Any, experiment: str, record: Record) -> str:
-    """Records a run, in batches; its id. A run already recorded under the same name and key is returned as it is."""
-    known = find(mlflow, experiment, record.name, record.tags)
-    if known:
-        return known
-    tags = {**record.tags, **({PARENT: record.parent} if record.parent else {})}
-    run_id = str(mlflow.create_run(experiment, run_name=record.name, tags=tags).info.run_id)
-    for path, folder in record.files.items():
-        send = mlflow.log_artifacts if path.is_dir() else mlflow.log_artifact
-        send(run_id, str(path), folder or None)
-    _log_values(mlflow, run_id, record)
+def open_run(mlflow: Any, experiment: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
+    """A new run; its id."""
+    above = {PARENT: parent} if parent else {}
+    return str(mlflow.create_run(experiment, run_name=name, tags={**tags, **above}).info.run_id)
+
+
+def complete(mlflow: Any, run_id: str, content: Content) -> str:
+    """Fills a run, values in batches, and ends it; its id. A run that could not be filled is shown as failed."""
+    try:
+        for path, folder in content.files.items():
+            send = mlflow.log_artifacts if path.is_dir() else mlflow.log_artifact
+            send(run_id, str(path), folder or None)
+        _log_values(mlflow, run_id, content)
+        for key, value in content.tags.items():
+            mlflow.set_tag(run_id, key, value)
+    except BaseException:
+        mlflow.set_terminated(run_id, "FAILED")
+        raise
     mlflow.set_terminated(run_id)
     return run_id
 
 
-def _log_values(mlflow: Any, run_id: str, record: Record) -> None:
+def write_signature(folder: Path, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
+    """Says in MLflow's own format (MLmodel) which columns a model takes and gives; `string` or `double` each."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    takes = Schema([ColSpec(kind, name, required=True) for name, kind in inputs.items()])
+    gives = Schema([ColSpec(kind, name) for name, kind in outputs.items()])
+    described = Model(signature=ModelSignature(inputs=takes, outputs=gives), flavors={})
+    (folder / DESCRIPTION).write_text(described.to_yaml(), encoding="utf-8")
+
+
+def _log_values(mlflow: Any, run_id: str, content: Content) -> None:
     from mlflow.entities import Metric, Param
 
     now = int(time.time() * 1000)
-    params = [Param(key, _short(value)) for key, value in record.params.items()]
-    metrics = [Metric(key, value, now, 0) for key, value in record.metrics.items()]
-    metrics += [Metric(key, value, now, step) for step, values in record.history for key, value in values.items()]
+    params = [Param(key, _short(value)) for key, value in content.params.items()]
+    metrics = [Metric(key, value, now, 0) for key, value in content.metrics.items()]
+    metrics += [Metric(key, value, now, step) for step, values in content.history for key, value in values.items()]
     for start in range(0, max(len(params), 1), 100):
         mlflow.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(metrics), BATCH):
@@ -93,18 +110,11 @@ def _short(value: object) -> str:
     return text if len(text) <= 6000 else f"{text[:5990]}…"
 
 
-def find(mlflow: Any, experiment: str, name: str, tags: Mapping[str, str]) -> str | None:
-    """The finished run of this name and recipe, so that recording twice changes nothing."""
-    clauses = [f"attributes.run_name = '{name}'", "attributes.status = 'FINISHED'"]
-    clauses += [f"tags.`{key}` = '{tags[key]}'" for key in ("medloop.recipe",) if key in tags]
+def find(mlflow: Any, experiment: str, tags: Mapping[str, str]) -> str | None:
+    """The finished run with these tags, so that recording twice changes nothing."""
+    clauses = ["attributes.status = 'FINISHED'", *(f"tags.`{key}` = '{value}'" for key, value in tags.items())]
     found = mlflow.search_runs([experiment], " and ".join(clauses), max_results=1)
     return str(found[0].info.run_id) if found else None
-
-
-def tag(mlflow: Any, run_id: str, tags: Mapping[str, str]) -> None:
-    """Adds tags to a run."""
-    for key, value in tags.items():
-        mlflow.set_tag(run_id, key, value)
 
 
 def register(mlflow: Any, study: str, run_id: str, tags: Mapping[str, str]) -> tuple[int, str]:
@@ -159,11 +169,16 @@ def _by_run(mlflow: Any, reference: str) -> str | None:
 
 
 def _by_key(mlflow: Any, reference: str) -> str | None:
+    """A run key names its comparison, which knows its models; without `/MODEL`, the best of them."""
     key, _, model = reference.partition("/")
     everywhere = [e.experiment_id for e in mlflow.search_experiments()]
-    clause = f"tags.`medloop.run` = '{key}' and tags.`medloop.{'model' if model else 'best'}` = '{model or 'yes'}'"
-    found = mlflow.search_runs(everywhere, clause, max_results=1)
-    return str(found[0].info.run_id) if found else None
+    clause = f"tags.`medloop.run` = '{key}' and tags.`medloop.kind` = 'comparison'"
+    for page in mlflow.search_runs(everywhere, clause):
+        tags = page.data.tags
+        found = tags.get(f"medloop.model.{model or tags.get('medloop.best')}")
+        if found:
+            return str(found)
+    return None
 
 
 def _by_registered_name(mlflow: Any, reference: str) -> str | None:

@@ -1,8 +1,12 @@
 """The DVC workspace: which stages are stale, why, and running one as `dvc repro` would. Alone imports dvc."""
 
 import contextlib
+import hashlib
 import logging
+import re
 import shlex
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +20,40 @@ Outcome = Literal["ran", "restored", "unchanged"]
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stage of dvc.yaml: the arguments of `medloop stage` (none for another command), and why it is stale."""
+    """A stage of dvc.yaml.
+
+    arguments: those of `medloop stage`; none for another command.
+    after: the stages whose outputs it reads.
+    stale: why it must run, if it must.
+    outputs: one hash over what it wrote last, as dvc.lock has it.
+    """
 
     name: str
     arguments: tuple[str, ...]
+    after: tuple[str, ...]
     stale: tuple[str, ...]
+    outputs: str
+
+    @property
+    def study(self) -> str | None:
+        """The study that it belongs to."""
+        return self.arguments[1] if len(self.arguments) > 1 else None
+
+
+# DVC keeps state of its own in the process, so its code runs in one thread at a time; a stage's work does not.
+_ONE_THREAD = threading.Lock()
 
 
 @contextlib.contextmanager
 def _repository(root: Path) -> Iterator[Any]:
-    """A fresh repository under its lock: one shared between threads, or kept while files change, is wrong."""
+    """A fresh repository under its lock: one that is kept while files change answers wrongly."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     _check_lock_file(root)
     try:
-        repo = Repo(str(root), _wait_for_lock=True)
-        with contextlib.closing(repo), repo.lock:
+        with _ONE_THREAD, contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo, repo.lock:
             repo._reset()
             yield repo
     except DvcException as error:
@@ -43,7 +63,11 @@ def _repository(root: Path) -> Iterator[Any]:
 def _check_lock_file(root: Path) -> None:
     """DVC runs everything again, silently, when dvc.lock was truncated."""
     lock = root / "dvc.lock"
-    if lock.is_file() and not lock.read_text(encoding="utf-8").startswith("schema:"):
+    if not lock.is_file():
+        return
+    text = lock.read_text(encoding="utf-8")
+    entries = [len(re.findall(rf"^{key}", text, re.MULTILINE)) for key in ("  [^ ].*:$", "    cmd:", "    outs:$")]
+    if not (text.startswith("schema:") and text.endswith("\n") and len(set(entries)) == 1):
         raise MedloopError(
             "dvc.lock is damaged", where=str(lock), mend="git checkout dvc.lock, or delete it to run every stage again"
         )
@@ -73,7 +97,16 @@ def plan(root: Path, studies: Iterable[str]) -> list[Stage]:
             first = next((a for a in order if a in _closure(graph, node) and a is not node and stale[a]), None)
             if first and not stale[node]:
                 stale[node] = [f"comes after {first.addressing}"]
-        return [_described(node, stale[node]) for node in order]
+        return [
+            Stage(
+                name=node.addressing,
+                arguments=tuple(_words(node)),
+                after=tuple(sorted(above.addressing for above in graph.successors(node))),
+                stale=tuple(stale[node]),
+                outputs=_outputs(node),
+            )
+            for node in order
+        ]
 
 
 def _closure(graph: Any, node: Any) -> set[Any]:
@@ -93,8 +126,9 @@ def _study(stage: Any) -> str | None:
     return words[1] if len(words) > 1 else None
 
 
-def _described(stage: Any, stale: list[str]) -> Stage:
-    return Stage(name=stage.addressing, arguments=tuple(_words(stage)), stale=tuple(stale))
+def _outputs(stage: Any) -> str:
+    written = sorted(f"{out.def_path} {out.hash_info.value}" for out in stage.outs)
+    return hashlib.sha256("\n".join(written).encode()).hexdigest()[:16]
 
 
 def _why_stale(stage: Any) -> list[str]:
@@ -116,36 +150,49 @@ def _why_stale(stage: Any) -> list[str]:
 def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> Outcome:
     """Runs one stage the way `dvc repro` would, its function in this process and outside the lock.
 
-    `work` is None for a command that is not ours: DVC then runs it as a child.
-    Raises MedloopError when what it depends on changed while it ran.
+    `work` is None for a command that is not ours: DVC then runs it as a child. When `work` fails, the outputs that
+    were there before are put back. Raises MedloopError when what it depends on changed while it ran.
     """
     with _repository(root) as repo:
         stage = _stage(repo, name)
         if not stage.changed():
             return "unchanged"
         outcome: Outcome = "ran"
-        if work is None:
-            stage.reproduce()
-        else:
-            stage.remove_outs(ignore_remove=False, force=False)
-            if _restored(stage):
-                outcome = "restored"
+        with _reserved(stage):
+            if work is None:
+                stage.reproduce()
             else:
-                _run_unlocked(stage, work)
+                stage.remove_outs(ignore_remove=False, force=False)
+                if _restored(stage):
+                    outcome = "restored"
+                else:
+                    _run_unlocked(stage, work)
         stage.dump(update_pipeline=False)
         return outcome
+
+
+@contextlib.contextmanager
+def _reserved(stage: Any) -> Iterator[None]:
+    """DVC's own mark that these files are being read and written, which `dvc repro` in another process heeds."""
+    from dvc.rwlock import rwlock
+
+    read = [dep.fs_path for dep in stage.deps if dep.fs.protocol == "local"]
+    write = [out.fs_path for out in stage.outs]
+    hardlink = stage.repo.config["core"].get("hardlink_lock", False)
+    with rwlock(stage.repo.tmp_dir, stage.repo.fs, " ".join(sys.argv), read, write, hardlink):
+        yield
 
 
 def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
     """Others may use the workspace while `work` runs; what it depends on must be the same after it."""
     stage.save_deps()
     before = _fingerprint(stage)
-    stage.repo.lock.unlock()
-    stage.repo._reset()
     try:
-        work()
-    finally:
-        stage.repo.lock.lock()
+        with _unlocked(stage.repo):
+            work()
+    except BaseException:
+        _put_back(stage)
+        raise
     stage.save_deps()
     if _fingerprint(stage) != before:
         name = stage.addressing
@@ -153,6 +200,26 @@ def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
     stage.save()
     _drop_damaged(stage)
     stage.commit()
+
+
+@contextlib.contextmanager
+def _unlocked(repo: Any) -> Iterator[None]:
+    repo.lock.unlock()
+    repo._reset()
+    _ONE_THREAD.release()
+    try:
+        yield
+    finally:
+        _ONE_THREAD.acquire()
+        repo.lock.lock()
+
+
+def _put_back(stage: Any) -> None:
+    """The outputs of the last run that ended well, out of the cache; half-written ones go."""
+    stage.remove_outs(ignore_remove=False, force=True)
+    for out in stage.outs:
+        if out.hash_info and not out.changed_cache():
+            out.checkout(force=True)
 
 
 def _stage(repo: Any, name: str) -> Any:
@@ -220,10 +287,13 @@ def pin(root: Path, key: str, last_stage: str, untracked: Iterable[str]) -> str:
         ) from error
 
 
-def output_hash(root: Path, name: str) -> str:
-    """One hash over what a stage wrote, as dvc.lock has it: the same outputs, the same hash."""
-    import hashlib
-
+def outputs(root: Path, name: str) -> str:
+    """One hash over what a stage wrote last: the same outputs, the same hash."""
     with _repository(root) as repo:
-        written = sorted(f"{out.def_path} {out.hash_info.value}" for out in _stage(repo, name).outs)
-    return hashlib.sha256("\n".join(written).encode()).hexdigest()[:16]
+        return _outputs(_stage(repo, name))
+
+
+def revision(root: Path) -> str:
+    """The Git commit that is checked out."""
+    with _repository(root) as repo:
+        return str(repo.scm.get_rev())

@@ -2,7 +2,8 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,3 +60,12 @@ def run(root: Path, arguments: Sequence[str], say: Say) -> str:
     context = Context(root=root, settings=loaded, model=model[0] if model else None, say=say)
     summary: str = importlib.import_module(f"flows.stages.{stage}").run(context)
     return summary
+
+
+def forget_dropped_models(root: Path, studies: Iterable[Settings]) -> None:
+    """Removes the outputs of models that a study does not train any more; the comparison reads the whole folder."""
+    for study in studies:
+        for stage in ("train", "evaluate"):
+            for folder in data_folder(root, study.name, stage).glob("*/"):
+                if folder.name not in study.models:
+                    shutil.rmtree(folder)

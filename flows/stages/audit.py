@@ -2,6 +2,7 @@
 
 from contracts.errors import MedloopError
 from contracts.tables import Schema
+from flows.home import failures
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json
 from pipelines.audit import certify
@@ -10,7 +11,7 @@ from pipelines.normalize import Normalizer
 
 
 def run(context: Context) -> str:
-    """Signs the leak certificate. Raises MedloopError on a leak, after writing the certificate."""
+    """Signs the leak certificate. Raises MedloopError on a leak, saying where the certificate lies."""
     cleaned = context.folder("clean")
     certificate = certify(
         samples=read_table(cleaned / "samples.parquet"),
@@ -21,10 +22,11 @@ def run(context: Context) -> str:
         schema=read_model(cleaned / "schema.json", Schema),
         params=context.settings.audit,
     )
-    path = context.folder("audit") / "certificate.json"
-    write_json(path, certificate)
     if certificate.verdict == "leak":
+        path = failures(context.root) / context.settings.name / "certificate.json"
+        write_json(path, certificate)
         raise MedloopError(certificate.sentence, where=str(path), mend="mend the study, or the split, and run again")
+    write_json(context.folder("audit") / "certificate.json", certificate)
     # What training waits for: it says the same whatever suspicion was accepted, so that accepting one retrains nothing.
     write_json(context.folder("audit") / "clearance.json", {"leak": False})
     return certificate.sentence

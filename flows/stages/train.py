@@ -38,7 +38,8 @@ def run(context: Context) -> str:
     save(trained, folder / "model")
     write_json(folder / "history.json", history)
     shutil.rmtree(kept, ignore_errors=True)
-    return f"validation AUROC {trained.facts['validation_auroc']:.3f}, {_effort(trained.facts)}"
+    where = trained.ran_on.get("device", "cpu")
+    return f"validation AUROC {trained.facts['validation_auroc']:.3f}, {_effort(trained.facts)}, on {where}"
 
 
 def _effort(facts: dict[str, float]) -> str:

@@ -1,6 +1,7 @@
 """table.parquet → verdict.json, quarantine.parquet, docs.html"""
 
 from contracts.study import Study
+from flows.home import failures
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table, write_text
 from pipelines.validate import failure, validate
@@ -13,9 +14,11 @@ def run(context: Context) -> str:
     study = read_model(context.folder("ingest") / "declaration.json", Study)
     checks, cleaning = settings.validation, settings.clean
     validated = validate(table, study, checks, missing=cleaning.missing, decimal=cleaning.decimal)
-    write_text(folder / "docs.html", validated.docs)
     if validated.verdict == "fail":
-        raise failure(validated, where=f"study {settings.name}; all findings: {folder / 'docs.html'}")
+        page = failures(context.root) / settings.name / "docs.html"
+        write_text(page, validated.docs)
+        raise failure(validated, where=f"study {settings.name}; all findings: {page}")
+    write_text(folder / "docs.html", validated.docs)
     write_json(
         folder / "verdict.json",
         {"verdict": validated.verdict, "findings": [f.model_dump() for f in validated.findings]},

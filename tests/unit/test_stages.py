@@ -49,8 +49,9 @@ def test_code_dependencies_are_declared(stage: str) -> None:
     assert declared == closure(stage), f"under deps of {stage} in dvc.yaml"
 
 
-def test_training_depends_on_its_own_family_only() -> None:
-    deps = STAGES["train"]["do"]["deps"]
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_a_model_depends_on_its_own_family_only(stage: str) -> None:
+    deps = STAGES[stage]["do"]["deps"]
     assert [d for d in deps if d.startswith("models/families/")] == ["models/families/${item.model}.py"]
 
 
