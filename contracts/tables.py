@@ -1,6 +1,6 @@
 """The conventions of the tables that flow between stages.
 
-raw       every column text (blank is ""), and `@row`, the row's line in its file.
+raw       every column text (blank is ""), and `@row`, the row's line in its file (text `file:line` for a folder).
 samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
           `@target` the class's index, then one column a feature: numeric float64,
           categorical, ordinal and text `str`, datetime datetime64; a missing cell is NaN/NaT.

@@ -10,6 +10,7 @@ from contracts.tables import Schema
 from flows.stages import Context
 from flows.store import read_json, read_model, write_json
 from pipelines.clean import CleanParams
+from pipelines.sources import Layout, Source
 
 # What MLflow reads of a model, and nothing else does; the manifest seals all other files.
 MANIFEST, DESCRIPTION = "manifest.json", "MLmodel"
@@ -25,12 +26,18 @@ def pack(context: Context, folder: Path) -> Path:
     """Copies the fitted steps and weights of one model into `folder`."""
     folder.mkdir(parents=True)
     write_json(folder / "clean.json", context.settings.clean)
-    write_json(folder / "layout.json", {"decimal": getattr(context.settings.source, "decimal", None)})
+    write_json(folder / "layout.json", _layout(context.settings.source))
     for stage, name in FITTED.items():
         shutil.copyfile(context.folder(stage) / name, folder / name)
     shutil.copytree(context.model_folder("train") / "model", folder / "weights")
     write_json(folder / MANIFEST, {"sha256": _hashes(folder)})
     return folder
+
+
+def _layout(source: Source) -> dict[str, object]:
+    """How the values lay in the source's files; a database has no layout. New rows are never lost for being ragged."""
+    kept = set(Layout.model_fields) - {"ragged"}
+    return source.model_dump(include=kept) if isinstance(source, Layout) else {}
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -74,11 +74,17 @@ def init(
     group: Annotated[str | None, typer.Option(help="The column that names the patient.")] = None,
     time: Annotated[str | None, typer.Option(help="The column that says when.")] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; the file's by default.")] = None,
+    separator: Annotated[str | None, typer.Option(help="Of a text file; found out by default.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a text file, such as latin-1; UTF-8 by default.")] = None,
+    decimal: Annotated[str | None, typer.Option(help="The decimal sign: . or ,")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of a workbook that has several.")] = None,
 ) -> None:
     """Draft studies/NAME.yaml from a data file, and say what a person must check."""
     from flows.commands import draft_study
 
-    draft_study(data, target=target, group=group, time=time, name=name)
+    layout = {"separator": separator, "encoding": encoding, "decimal": decimal, "sheet": sheet}
+    told = {key: value for key, value in layout.items() if value is not None}
+    draft_study(data, told, target=target, group=group, time=time, name=name)
 
 
 @app.command()

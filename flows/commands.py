@@ -10,6 +10,7 @@ from flows.home import find_root
 from flows.settings import Settings, default_study, study_names
 from flows.stages import data_folder
 from flows.store import read_json
+from flows.workspace import NEVER
 
 
 def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
@@ -109,8 +110,11 @@ def show_status(studies: Sequence[str]) -> None:
     plan = workspace.plan(root, chosen)
     if not any(stage.stale for stage in plan):
         console.console.print(f"[green]✓[/] All {len(plan)} stages are up to date.")
+    never = {name for name in chosen if all(NEVER in s.stale for s in plan if s.study == name)}
+    for name in sorted(never):
+        console.show_stale(name, [f"the study {NEVER}"])
     for stage in plan:
-        if stage.stale:
+        if stage.stale and stage.study not in never:
             console.show_stale(stage.name, stage.stale)
 
 
@@ -148,12 +152,14 @@ def stop_servers() -> None:
     )
 
 
-def draft_study(data: str, *, target: str, group: str | None, time: str | None, name: str | None) -> None:
+def draft_study(
+    data: str, layout: Mapping[str, str], *, target: str, group: str | None, time: str | None, name: str | None
+) -> None:
     """`medloop init`: a drafted study, and what a person must check."""
     from flows.draft import draft_file
 
     root = find_root()
-    path, checks = draft_file(root, data, target=target, group=group, time=time, name=name)
+    path, checks = draft_file(root, data, layout, target=target, group=group, time=time, name=name)
     console.console.print(f"[green]✓[/] Drafted {path.relative_to(root)}. Before you run it, check:")
     for check in checks:
         console.console.print(f"  • {check}", markup=False)

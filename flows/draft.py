@@ -1,19 +1,28 @@
 """`medloop init`: reads a data file and writes the draft of its study."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from contracts.errors import MedloopError
 from contracts.names import check_name
 from flows import settings
 from flows.home import sources
+from flows.settings import parse_config
 from flows.store import write_text
 from pipelines.draft import draft, render
 from pipelines.sources import FileSource, read
 
 
 def draft_file(
-    root: Path, data: str, *, target: str, group: str | None, time: str | None, name: str | None
+    root: Path,
+    data: str,
+    layout: Mapping[str, str],
+    *,
+    target: str,
+    group: str | None,
+    time: str | None,
+    name: str | None,
 ) -> tuple[Path, list[str]]:
     """Writes studies/NAME.yaml: its path, and what a person must check.
 
@@ -23,9 +32,9 @@ def draft_file(
     path = settings.study_file(root, called)
     if path.exists():
         raise MedloopError(f"there is a study {called} already", where=str(path), mend="give another --name")
-    source = FileSource(path=_from_root(root, data))
+    source = parse_config(FileSource, {"path": _from_root(root, data), **layout}, "the options of init")
     drafted = draft(read(source, root=root, cache=sources(root)).table, target=target, group=group, time=time)
-    write_text(path, render(drafted, called, {"kind": "file", "path": source.path}))
+    write_text(path, render(drafted, called, {"kind": "file", "path": source.path, **layout}))
     settings.load(root, called)
     return path, drafted.checks
 

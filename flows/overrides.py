@@ -57,6 +57,7 @@ def _round_trip() -> YAML:
     yaml = YAML()
     yaml.width = 4096
     yaml.preserve_quotes = True
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
     return yaml
 
 

@@ -8,11 +8,12 @@ from contracts.errors import MedloopError
 from flows import bundle, tracking
 from flows.arrays import examples
 from flows.home import sources
-from flows.store import read_json, read_model, replacing, write_table
+from flows.store import read_model, replacing, write_table
 from pipelines.clean import clean_rows
 from pipelines.impute import Imputer, apply_impute
+from pipelines.ingest import spelled
 from pipelines.normalize import Normalizer, apply_normalize
-from pipelines.sources import FileSource, read
+from pipelines.sources import FileSource, Layout, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,8 @@ def predict(root: Path, reference: str, data: str, out: Path) -> tuple[int, int]
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
         folder = tracking.fetch_model(root, reference, Path(scratch))
         bundle.verify(folder)
-        decimal = read_json(folder / "layout.json")["decimal"]
-        source = FileSource(path=data, decimal=decimal, ragged="quarantine")
+        layout = read_model(folder / "layout.json", Layout).model_dump(exclude={"ragged"})
+        source = FileSource(path=data, ragged="quarantine", **layout)
         raw = read(source, root=Path.cwd(), cache=sources(root))
         scores = score(folder, raw.table, raw.quarantine)
     _write(scores, out)
@@ -40,8 +41,9 @@ def predict(root: Path, reference: str, data: str, out: Path) -> tuple[int, int]
 
 
 def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.DataFrame":
-    """One line a row of the source, in its order: row, id, class, a probability a class, and why not where it failed.
+    """One line a row of the source, in its order: row, id, predicted, a probability a class, reason (where it failed).
 
+    A line that could not be read has a row and a reason only.
     `unread` holds the lines that could not even be read as rows (`@row`, `reason`).
     """
     import pandas as pd
@@ -50,8 +52,8 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.Dat
     from models.threshold import decide
 
     study, params, schema = bundle.declaration(folder)
-    scorable = clean_rows(rows, study, schema, params)
-    parts = [scorable.unscorable, unread]
+    scorable = clean_rows(spelled(rows, study), study, schema, params)
+    parts = [scorable.unscorable, unread.astype({"@row": "str"})]
     if len(scorable.samples):
         imputer = read_model(folder / "imputer.json", Imputer)
         normalizer = read_model(folder / "normalizer.json", Normalizer)
@@ -61,8 +63,17 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.Dat
         called = decide(probability, trained.threshold, trained.inputs.positive)
         labels = [trained.inputs.classes[index] for index in called]
         named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}
-        parts.append(pd.DataFrame({"@id": features["@id"], "predicted": labels, **named, "reason": ""}))
-    return pd.concat(parts, ignore_index=True)
+        parts.append(scorable.samples[["@row", "@id"]].assign(predicted=labels, **named, reason=""))
+    scores = pd.concat(parts, ignore_index=True).rename(columns={"@row": "row", "@id": "id"})
+    columns = ["row", "id", "predicted", *(f"probability={c}" for c in schema.classes), "reason"]
+    scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)
+    return scores.fillna({"id": ""}).astype({"row": "str", "id": "str", "predicted": "str", "reason": "str"})
+
+
+def _place(row: str) -> tuple[str, int]:
+    """Where a row, `line` or `file:line`, stands in its source."""
+    file, _, line = row.rpartition(":")
+    return file, int(line)
 
 
 def _write(scores: "pd.DataFrame", out: Path) -> None:

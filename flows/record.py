@@ -37,7 +37,7 @@ def study(root: Path, journal: Journal, plan: Sequence[workspace.Stage], *, say:
     tags = _tags(context, journal, certificate)
     page = tracking.open_run(mlflow, experiment, journal.key, {**tags, "medloop.kind": "comparison"})
     runs = {model: _log_model(mlflow, experiment, context, model, tags, page) for model in context.settings.models}
-    best = str(leaderboard["rows"][0]["model"])
+    best = str(leaderboard["choice"])
     tracking.complete(mlflow, page, _comparison(context, leaderboard, best, runs))
     said = _register(mlflow, name, runs, best, certificate, journal)
     journal.mlflow_runs.update({f"{name}/{model}": run for model, run in runs.items()})

@@ -79,7 +79,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise MedloopError("not UTF-8 text", where=str(path), mend="save it as UTF-8") from None
     except YAMLError as error:
-        raise MedloopError(f"not plain YAML: {_first_line(error)}", where=_position(path, error)) from None
+        mend = "indent with spaces; YAML takes no tabs" if "\t" in text else "correct the line"
+        raise MedloopError(f"not plain YAML: {_first_line(error)}", where=_position(path, error), mend=mend) from None
     if not isinstance(loaded, dict):
         raise MedloopError("a mapping of sections was expected", where=str(path))
     return loaded
@@ -206,16 +207,22 @@ def _explained(error: ValidationError, path: Path, own: Mapping[str, Any], param
     in_own = not isinstance(section, dict) or len(keys) < 2 or keys[1] in section
     where = f"{path if in_own else params}, {'.'.join(keys) or 'the study'}"
     return MedloopError(
-        _told(first, keys), where=where, mend=f"{len(error.errors())} fault(s) in all; mend this one first"
+        _told(first, keys),
+        where=where,
+        mend="correct it; pipelines/STAGE.py says what each key means",
     )
 
 
 def _told(fault: Mapping[str, Any], keys: list[str]) -> str:
     if fault["type"] == "extra_forbidden":
         return f"unknown key {keys[-1]}{nearest(keys[-1], _valid_keys(keys[:-1]))}"
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    came = fault.get("input")
-    return message if isinstance(came, dict) or came is None else f"{message}; got {masked(came)!r}"
+    return _with_value(fault)
+
+
+def _with_value(fault: Mapping[str, Any]) -> str:
+    """A setting is no patient's value, so what came is shown."""
+    message, came = str(fault["msg"]).removeprefix("Value error, "), fault.get("input")
+    return message if isinstance(came, dict) or came is None else f"{message}; got {str(came)[:60]!r}"
 
 
 def _valid_keys(keys: list[str]) -> list[str]:
@@ -239,8 +246,8 @@ def parse_config(config_type: type, values: Mapping[str, Any], where: str) -> An
             raise MedloopError(problem, where=where, mend="correct the value") from None
         key = str(first["loc"][0])
         if first["type"] != "unexpected_keyword_argument":
-            problem = f"{key}: {first['msg']}; got {masked(first['input'])!r}"
-            raise MedloopError(problem, where=f"{where}.{key}", mend="correct the value") from None
+            place = f"{where}.{key}" if key else where
+            raise MedloopError(_with_value(first), where=place, mend="correct the value") from None
         known = [f.name for f in fields(config_type)]
         problem = f"unknown key {key}{nearest(key, known)}"
         raise MedloopError(problem, where=f"{where}.{key}", mend=f"one of: {', '.join(known)}") from None

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from contracts.errors import MedloopError
 
 OUR_COMMAND = ["medloop", "stage"]
+NEVER = "has not run yet"
 Outcome = Literal["ran", "restored", "unchanged"]
 
 
@@ -79,7 +80,11 @@ def _explained(error: Exception) -> MedloopError:
     while cause is not None:
         causes.append(str(cause))
         cause = cause.__cause__
-    return MedloopError("; ".join(dict.fromkeys(c for c in causes if c)), where="dvc", mend="dvc status tells more")
+    return MedloopError(
+        "; ".join(dict.fromkeys(c for c in causes if c)),
+        where="dvc",
+        mend="dvc status tells more; a damaged dvc.lock: git checkout dvc.lock",
+    )
 
 
 def plan(root: Path, studies: Iterable[str]) -> list[Stage]:
@@ -133,8 +138,8 @@ def _outputs(stage: Any) -> str:
 
 def _why_stale(stage: Any) -> list[str]:
     """DVC's nested status as sentences: `params.yaml: train.epochs is modified`."""
-    if not any(out.hash_info for out in stage.outs):
-        return ["has not run yet"]
+    if not any(out.hash_info and out.exists for out in stage.outs):
+        return [NEVER]
     reasons: list[str] = []
     for entry in stage.status().get(stage.addressing, []):
         if isinstance(entry, str):

@@ -30,22 +30,23 @@ class Checkpoint:
 
 
 def write(folder: Path, recipe: str, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint and drop all but the newest two. `recipe` names what it may be resumed by."""
+    """Add a checkpoint and drop all but the recipe's newest two. `recipe` names what it may be resumed by."""
     from safetensors.torch import save
 
     facts = {"recipe": recipe, "step": checkpoint.step, "loss_sum": checkpoint.loss_sum, "history": checkpoint.history}
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     content = save(tensors, metadata={"medloop": json.dumps(facts, sort_keys=True)})
-    folder.mkdir(parents=True, exist_ok=True)
+    own = _own(folder, recipe)
+    own.mkdir(parents=True, exist_ok=True)
     name = f"{checkpoint.step:012d}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
-    write_whole(folder / name, content)
-    for old in _newest_first(folder)[KEPT:]:
+    write_whole(own / name, content)
+    for old in _newest_first(own)[KEPT:]:
         old.unlink()
 
 
 def newest(folder: Path, recipe: str) -> Checkpoint | None:
     """The newest checkpoint of this recipe that is whole: a damaged one is passed over for the one before."""
-    for path in _newest_first(folder):
+    for path in _newest_first(_own(folder, recipe)):
         content = path.read_bytes()
         if path.stem.partition("-")[2] == hashlib.sha256(content).hexdigest()[:16]:
             found = _parsed(content, recipe)
@@ -65,6 +66,11 @@ def write_whole(path: Path, content: bytes) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _own(folder: Path, recipe: str) -> Path:
+    """A folder a recipe: another's later steps would push out its newest."""
+    return folder / recipe[:16]
 
 
 def _newest_first(folder: Path) -> list[Path]:

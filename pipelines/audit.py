@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import Field
 
 from contracts.errors import listed
 from contracts.study import Frozen
 from contracts.tables import PARTS, Part, RowsSeen, Schema, of_part, rows_seen
+from pipelines.copies import too_rare_for_chance
 from pipelines.leaks import LeakParams, single_feature_suspects
 
 Verdict = Literal["clean", "suspect", "leak"]
@@ -109,15 +109,13 @@ def _patients(samples: pd.DataFrame, split: pd.DataFrame) -> Check:
 def _duplicates(samples: pd.DataFrame, split: pd.DataFrame, features: Sequence[str]) -> Check:
     """Rows of equal features in different parts.
 
-    A coincidence where features are few and coarse, else a copy. The bits of a row (the sum over its cells of -log2 of
-    the value's frequency) say how rare it is. Features that depend on each other make it look rarer than it is,
-    so only twice the bits that single out one pair among all make it a leak.
+    A coincidence where features are few and coarse, else a copy and a leak.
     """
     table = samples.drop_duplicates("@id").merge(split.drop_duplicates("@id"), on="@id").reset_index(drop=True)
     rows = table[features]
     alike = pd.util.hash_pandas_object(rows, index=False)
     across = (table["@part"].groupby(alike).transform("nunique") > 1).to_numpy()
-    rare = across & (_bits(rows, across) >= 4 * np.log2(max(len(rows), 2)))
+    rare = too_rare_for_chance(rows, across)
     evidence = {"rows": int(across.sum()), "too_rare_for_chance": int(rare.sum())}
     where = listed((np.flatnonzero(rare if rare.any() else across) + 1).tolist())
     if rare.any():
@@ -129,16 +127,6 @@ def _duplicates(samples: pd.DataFrame, split: pd.DataFrame, features: Sequence[s
         )
         return Check(name="duplicates", verdict="clean", sentence=told, evidence=evidence)
     return Check(name="duplicates", verdict="clean", sentence="no row stands in two parts", evidence=evidence)
-
-
-def _bits(rows: pd.DataFrame, of: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(N,) how improbable each row marked by `of` is, were its features independent; 0 elsewhere."""
-    bits = np.zeros(len(rows))
-    if of.any():
-        for name in rows:
-            codes = pd.factorize(rows[name], use_na_sentinel=False)[0]
-            bits[of] -= np.log2(np.bincount(codes)[codes[of]] / len(rows))
-    return bits
 
 
 def _fit(name: str, seen: RowsSeen, train: RowsSeen) -> Check:

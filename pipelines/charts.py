@@ -192,17 +192,28 @@ def forest(leaderboard: Leaderboard) -> str:
             "line": {"width": 2.5, "color": color},
         }
         label = f"{escape(row.model)}<br><span style='font-size:12px;color:#52606d'>{value}</span>"
-        traces.append(go.Scatter(x=[middle], y=[label], mode="markers", marker=marker, error_x=spread))
+        traces.append(
+            go.Scatter(x=[middle], y=[label], mode="markers", marker=marker, error_x=spread, cliponaxis=False)
+        )
     best = told[0].metrics[leaderboard.metric].value
     layout = {
         "showlegend": False,
         "height": max(400, 90 + 52 * len(told)),
-        "xaxis": {"title": METRICS[leaderboard.metric].label},
+        "xaxis": {"title": METRICS[leaderboard.metric].label, "range": _reach(leaderboard)},
         "yaxis": {"autorange": "reversed", "showgrid": False, "ticklabelstandoff": 10},
         "shapes": [{"type": "line", "x0": best, "x1": best, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
                     "line": {"color": FAINT, "dash": "dot", "width": 1.5}}],
     }  # fmt: skip
     return _figure("forest", traces, layout)
+
+
+def _reach(leaderboard: Leaderboard) -> list[float]:
+    """From the lowest to the highest end of the intervals and a little more, as far as the metric can go."""
+    values = [row.metrics[leaderboard.metric] for row in leaderboard.rows]
+    ends = [end for v in values for end in (v.value, v.low, v.high) if end is not None]
+    most = 2 if leaderboard.metric == "brier" and len(leaderboard.counts.by_class) > 2 else 1
+    room = 0.06 * (max(ends) - min(ends)) or 0.05
+    return [max(0, min(ends) - room), min(most, max(ends) + room)]
 
 
 def roc_overlay(shown: list[str], evaluations: Mapping[str, Evaluation]) -> str:

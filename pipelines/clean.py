@@ -64,7 +64,10 @@ class Cleaned:
 
 @dataclass(frozen=True, kw_only=True)
 class Scorable:
-    """New rows that can be scored, as samples without a label, and those that cannot (`@row`, `reason`)."""
+    """New rows that can be scored, as samples without a label beside `@row`, and those that cannot.
+
+    `unscorable` has `@row`, `@id` and `reason`. Every `@row` is text.
+    """
 
     samples: pd.DataFrame
     unscorable: pd.DataFrame
@@ -104,7 +107,7 @@ def clean(raw: pd.DataFrame, study: Study, params: CleanParams, *, set_aside: pd
         samples=table[[*_own(table), *features]].reset_index(drop=True),
         schema=Schema(features=features, classes=study.target.classes, positive=study.target.positive),
         ledger=ledger,
-        quarantine=pd.concat([aside[["@row", "reason"]], quarantined], ignore_index=True),
+        quarantine=pd.concat([aside[["@row", "reason"]], quarantined[["@row", "reason"]]], ignore_index=True),
     )
 
 
@@ -118,7 +121,8 @@ def clean_rows(raw: pd.DataFrame, study: Study, schema: Schema, params: CleanPar
     rows = with_ids(raw, {"@id": study.id})
     table, faults = _read(rows, study, schema.features, params, [])
     samples, unscorable = _part_with(table, faults[faults["verdict"] != "missing"])
-    return Scorable(samples=samples[[*_own(samples), *schema.features]].reset_index(drop=True), unscorable=unscorable)
+    kept = [*_own(samples, also="@row"), *schema.features]
+    return Scorable(samples=samples[kept].reset_index(drop=True), unscorable=unscorable)
 
 
 def _read(
@@ -205,9 +209,9 @@ def _refuse(faults: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 
 def _part_with(table: pd.DataFrame, faults: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows without these faults, and the others as `@row` and `reason`."""
+    """The rows without these faults, and the others as `@row`, `@id` and `reason`."""
     reasons = (faults["column"] + ": " + faults["problem"].map(_PROBLEMS)).groupby(faults["at"]).agg("; ".join)
-    aside = pd.DataFrame({"@row": table["@row"].loc[reasons.index], "reason": reasons}).reset_index(drop=True)
+    aside = table.loc[reasons.index, ["@row", "@id"]].assign(reason=reasons).reset_index(drop=True)
     return table.drop(index=reasons.index), aside
 
 

@@ -15,6 +15,10 @@ from pipelines.bootstrap import Interval, bootstrap, interval
 from pipelines.evaluate import Counts, Evaluation
 from pipelines.metrics import METRICS, Floats, judge, scores
 
+# Below these, one row more or less moves the result.
+FEW_ROWS, FEW_OF_CLASS = 50, 10
+CHANCE = {"auroc": 0.5}
+
 
 class CompareParams(Frozen):
     """Settings of the comparison.
@@ -58,14 +62,24 @@ class Row(Frozen):
     behind: Interval | None
     tied: bool
 
+    @property
+    def level(self) -> bool:
+        """Whether no difference from the best is seen, to the decimals shown."""
+        return self.behind is not None and self.tied and f"{abs(self.behind.value or 0):.3f}" == "0.000"
+
 
 class Leaderboard(Frozen):
-    """Models on the same test rows, best first, and what follows from it in plain words."""
+    """Models on the same test rows, best first, and what follows from it in plain words.
+
+    `choice`: the model that the verdict advises: the best, or the best simple model where a network's lead over it
+    may be chance.
+    """
 
     metric: str
     confidence: float
     counts: Counts
     rows: tuple[Row, ...]
+    choice: str
     verdict: str
 
 
@@ -105,12 +119,14 @@ def compare(entries: Mapping[str, Entry], params: CompareParams, baselines: Coll
         for name in order
     ]
     rows[0] = rows[0].model_copy(update={"behind": None, "tied": False})
+    choice = _choice(rows)
     return Leaderboard(
         metric=params.metric,
         confidence=top.params.confidence,
         counts=top.counts,
         rows=tuple(rows),
-        verdict=_verdict(rows, params.metric),
+        choice=choice.model,
+        verdict=_chance(rows, choice, params.metric) + _advice(rows, choice, params.metric) + _small(top.counts),
     )
 
 
@@ -172,24 +188,63 @@ def _row(name: str, evaluation: Evaluation, metric: str, baseline: bool, best: F
     )
 
 
-def _verdict(rows: list[Row], metric: str) -> str:
-    """The advice in a sentence or two: a network has to earn its keep against the simple models."""
+def _choice(rows: list[Row]) -> Row:
+    """A network has to earn its keep against the best simple model."""
+    simple = next((row for row in rows if row.baseline), rows[0])
+    return simple if simple.tied else rows[0]
+
+
+def _advice(rows: list[Row], choice: Row, metric: str) -> str:
     best, *others = [row for row in rows if row.metrics[metric].value is not None]
     told = f"{METRICS[metric].label} {best.metrics[metric]}"
     if not others:
         return f"{best.model} stands alone: {told}. Nothing to compare it with."
-    rival = next((row for row in others if row.baseline != best.baseline), others[0])
-    gap = f"{rival.behind} behind"
-    if rival.baseline == best.baseline:
-        advice = f"{rival.model} is {gap}" + (", which may be chance." if rival.tied else ".")
-    elif best.baseline:
-        chance = ", which may be chance; prefer the simpler model." if rival.tied else "; use the simpler model."
-        advice = f"The network {rival.model} is {gap}{chance}"
-    elif rival.tied:
-        advice = f"The simpler {rival.model} is {gap}, which may be chance; prefer the simpler model."
+    *level, last = [best.model, *(row.model for row in others if row.level)]
+    if level:
+        lead = f"{listed(level)} and {last} are level, no difference seen: {told}."
     else:
-        advice = f"The best simple model, {rival.model}, is {gap}; the network earns its place."
-    return f"{best.model} is best: {told}. {advice}"
+        lead = f"{best.model} is best: {told}."
+    rival = next((row for row in others if row.baseline != best.baseline), others[0])
+    return f"{lead} {_against(best, rival, choice, metric)}".rstrip()
+
+
+def _against(best: Row, rival: Row, choice: Row, metric: str) -> str:
+    """What the best model's lead over its rival, a model of the other kind if there is one, comes to."""
+    gap = f"{rival.behind} behind" + (", which may be chance" if rival.tied else "")
+    if rival.baseline == best.baseline:
+        return "" if rival.level else f"{rival.model} is {gap}."
+    prefer = f"prefer the simpler model, {choice.model}."
+    if rival.level:
+        return f"P{prefer[1:]}"
+    if best.baseline:
+        return (
+            f"The network {rival.model} is {gap}; {prefer if rival.tied else f'use the simpler model, {choice.model}.'}"
+        )
+    if rival.tied:
+        return f"The simpler {rival.model} is {gap}; {prefer}"
+    earned = "" if _guesses(best, metric) else "; the network earns its place"
+    return f"The best simple model, {rival.model}, is {gap}{earned}."
+
+
+def _guesses(row: Row, metric: str) -> bool:
+    """Whether the model may be no better than chance, for a metric whose value by chance is known."""
+    low = row.metrics[metric].low
+    return metric in CHANCE and (low is None or low <= CHANCE[metric])
+
+
+def _chance(rows: list[Row], choice: Row, metric: str) -> str:
+    if not _guesses(choice, metric):
+        return ""
+    who = "No model is" if all(_guesses(row, metric) for row in rows) else f"{choice.model} is not"
+    return f"{who} shown to be better than chance: "
+
+
+def _small(counts: Counts) -> str:
+    few = [f"{count} of class {label}" for label, count in counts.by_class.items() if count < FEW_OF_CLASS]
+    if counts.rows >= FEW_ROWS and not few:
+        return ""
+    told = [f"{counts.rows} rows"] if counts.rows < FEW_ROWS else [f"{counts.rows} rows", listed(few)]
+    return f" The test part is small ({', '.join(told)}): do not rely on this."
 
 
 def table(leaderboard: Leaderboard) -> list[list[str]]:
@@ -219,4 +274,6 @@ def behind_text(row: Row) -> str:
     """What a row is behind the best, in words."""
     if row.behind is None:
         return "best"
+    if row.level:
+        return f"{row.behind}, no difference seen"
     return f"{row.behind}, may be chance" if row.tied else str(row.behind)

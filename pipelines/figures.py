@@ -26,21 +26,45 @@ th:first-child,td:first-child{white-space:nowrap;position:sticky;left:0;backgrou
 .number{white-space:nowrap}small{color:#52606d;font-size:14px;font-weight:400}.best{font-weight:700}
 """
 
+# What the metrics of more than two classes say, where it is not what they say of two.
+MACRO = {
+    "auroc": "how often a row of a class is scored above one of another; each class against the rest, averaged",
+    "average_precision": "area under the precision–recall curve; each class against the rest, averaged",
+    "precision": "share of the rows given a class that are of it, averaged over the classes",
+    "recall": "share of a class’s rows that are given it, averaged over the classes",
+    "specificity": "share of the other classes’ rows that are not given a class, averaged over the classes",
+    "f1": "harmonic mean of precision and recall, averaged over the classes",
+    "brier": "mean squared error of the probabilities, summed over the classes (0 to 2)",
+    "ece": "mean gap between the likeliest class’s probability and how often it is right",
+}
+# The notes under the headings for two classes, and for more.
+NOTES = {
+    "roc": (
+        "How many of the positive are found, at what false alarms",
+        "Each class against the rest: how many of its rows are found, at what false alarms",
+    ),
+    "precision_recall": (
+        "How many of the flagged are positive",
+        "Each class against the rest: how many of the rows given it are of it",
+    ),
+    "calibration": (
+        "Does a predicted 30% come true in 30 of 100?",
+        "Is the likeliest class, given 70%, right in 70 of 100?",
+    ),
+}
+
 
 def report(evaluation: Evaluation, title: str) -> str:
     """A model's page: the answer in a sentence, the metrics, then ROC, precision–recall, calibration, confusion."""
     drawn = len(charts.PALETTE)
     most = f"; the first {drawn} of {len(evaluation.curves)} classes" if len(evaluation.curves) > drawn else ""
+    roc, precision_recall, calibration = (note[_many(evaluation)] for note in NOTES.values())
     sections = [
         _section("Metrics", _span(evaluation.params.confidence), _metric_table(evaluation)),
         '<div class="pair">',
-        _section(
-            "ROC curve", f"How many of the positive are found, at what false alarms{most}", charts.roc(evaluation)
-        ),
-        _section(
-            "Precision–recall curve", f"How many of the flagged are positive{most}", charts.precision_recall(evaluation)
-        ),
-        _section("Calibration", "Does a predicted 30% come true in 30 of 100?", charts.calibration(evaluation)),
+        _section("ROC curve", roc + most, charts.roc(evaluation)),
+        _section("Precision–recall curve", precision_recall + most, charts.precision_recall(evaluation)),
+        _section("Calibration", calibration, charts.calibration(evaluation)),
         _section("Confusion matrix", _threshold(evaluation), charts.confusion(evaluation)),
         "</div>",
     ]
@@ -65,7 +89,14 @@ def leaderboard_page(leaderboard: Leaderboard, evaluations: Mapping[str, Evaluat
         "</div>",
         _section("All metrics", legend, _board_table(leaderboard)),
     ]
-    return _page(title, leaderboard.verdict, _counts(next(iter(evaluations.values()))), sections)
+    note = _counts(next(iter(evaluations.values())))
+    if len(leaderboard.rows) > 1:
+        note += " The choice among models was made on this test part, so the best value is a little flattered."
+    return _page(title, leaderboard.verdict, note, sections)
+
+
+def _many(evaluation: Evaluation) -> bool:
+    return len(evaluation.classes) > 2
 
 
 def _page(title: str, answer: str, note: str, sections: list[str]) -> str:
@@ -91,11 +122,9 @@ def _span(confidence: float) -> str:
 
 def _counts(evaluation: Evaluation) -> str:
     counts = evaluation.counts
-    share = counts.positives / counts.rows
-    return (
-        f"Test part: {counts.rows:,} rows of {counts.patients:,} patients; "
-        f"{counts.positives:,} ({share:.1%}) of class “{evaluation.positive}”."
-    )
+    shown = counts.by_class if _many(evaluation) else {evaluation.positive: counts.positives}
+    told = ", ".join(f"{count:,} ({count / counts.rows:.1%}) of class “{label}”" for label, count in shown.items())
+    return f"Test part: {counts.rows:,} rows of {counts.patients:,} patients; {told}."
 
 
 def _threshold(evaluation: Evaluation) -> str:
@@ -109,7 +138,8 @@ def _answer(evaluation: Evaluation) -> str:
     if auroc.value is None:
         return f"AUROC is undefined: {auroc.reason}."
     if evaluation.threshold is None:
-        return f"AUROC {auroc}, averaged over the classes; accuracy {evaluation.metrics['accuracy']}."
+        accuracy = evaluation.metrics["accuracy"]
+        return f"AUROC {auroc}, each class against the rest, averaged over the classes; accuracy {accuracy}."
     told = [
         f"AUROC {auroc}: of a positive and a negative row, the positive is scored higher {auroc.value:.0%} of the time"
     ]
@@ -122,9 +152,10 @@ def _answer(evaluation: Evaluation) -> str:
 
 
 def _metric_table(evaluation: Evaluation) -> str:
+    meaning = {name: metric.meaning for name, metric in METRICS.items()} | (MACRO if _many(evaluation) else {})
     lines = "".join(
         f'<tr><td>{metric.label}</td><td class="number">{_cell(evaluation.metrics[name])}</td>'
-        f"<td>{metric.meaning}{'' if metric.higher_is_better else ' (lower is better)'}</td></tr>"
+        f"<td>{meaning[name]}{'' if metric.higher_is_better else ' (lower is better)'}</td></tr>"
         for name, metric in METRICS.items()
     )
     return f"<table><tr><th>metric</th><th>value</th><th>what it says</th></tr>{lines}</table>"

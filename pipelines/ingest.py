@@ -42,8 +42,7 @@ def ingest(raw: Raw, params: IngestParams, study: Study) -> Ingested:
         MedloopError: a declared column is absent (the nearest names are told), or, where `undeclared` is
             `fail`, the source has columns that the study does not name.
     """
-    spelling = {tidy(name): name for name in sorted(study.known())}
-    table = raw.table.rename(columns=spelling)
+    table = spelled(raw.table, study)
     columns = [name for name in table.columns if not name.startswith("@")]
     used = _used(study)
     undeclared = [name for name in columns if name not in study.known()]
@@ -56,6 +55,11 @@ def ingest(raw: Raw, params: IngestParams, study: Study) -> Ingested:
         provenance={**raw.provenance, "dropped": dropped, "undeclared": undeclared},
         quarantine=raw.quarantine,
     )
+
+
+def spelled(table: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """`table`, whose names are tidy, with the study's spelling of the names that it knows."""
+    return table.rename(columns={tidy(name): name for name in sorted(study.known())})
 
 
 def _used(study: Study) -> set[str]:

@@ -20,12 +20,14 @@ _FINITE = float(np.finfo(np.float32).max)
 class NormalizeParams(Frozen):
     """How columns become numbers of alike size.
 
-    numeric: "standard" (mean 0, deviation 1), "robust" (median 0, the middle half 1 wide), "minmax" (0 to 1),
+    numeric: "standard" (mean 0, deviation 1), "robust" (median 0, the middle half 1 wide), "minmax" (0 to 1 between
+        the 0.5 and 99.5 % quantiles of the training rows, so that no one patient's value is stored),
         "quantile" (normal scores of the training ranks, for skewed values), or "none". A column of training
         values 0 and 1 only is left as it is.
     clip: scaled values end at ± this; a rare outlier cannot drown the rest.
     categorical: "onehot", a column a level, or "ordinal", one column of ranks by frequency, 0 the most frequent.
-    min_count: levels of fewer training rows share the bucket "‹other›", and so does every level unseen in training.
+    min_count: levels of fewer training rows, which might tell of a person, share the bucket "‹other›", and so does
+        every level unseen in training.
     Ordinal columns become ranks from 0 to 1; datetime columns days before the sample's time (where the study
     has one, else since 1970) and the season as sine and cosine.
     """
@@ -33,7 +35,7 @@ class NormalizeParams(Frozen):
     numeric: Literal["standard", "robust", "minmax", "quantile", "none"] = "standard"
     clip: float = Field(default=10.0, gt=0)
     categorical: Literal["onehot", "ordinal"] = "onehot"
-    min_count: int = Field(default=10, ge=1)
+    min_count: int = Field(default=10, ge=5)
 
 
 class Scale(Frozen):
@@ -155,11 +157,11 @@ def _scaling(values: Array, name: str, params: NormalizeParams) -> Scale | Score
         return Scale(center=0, scale=1, clip=_FINITE)
     if params.numeric == "quantile":
         return _scores(values)
-    low, first, median, third, high = np.quantile(values, (0, 0.25, 0.5, 0.75, 1))
+    low, first, median, third, high = np.quantile(values, (0.005, 0.25, 0.5, 0.75, 0.995))
     center, scale = {
         "standard": (values.mean(), values.std()),
         "robust": (median, third - first or values.std()),
-        "minmax": (low, high - low),
+        "minmax": (low, high - low or values.std()),
     }[params.numeric]
     if not np.isfinite([center, scale]).all():
         raise MedloopError(f"column {name}: values missing or too large to scale", mend="impute it, declare its range")

@@ -10,6 +10,7 @@ from contracts.errors import MedloopError, listed, masked
 from contracts.names import nearest
 from contracts.study import Column, Condition, Frozen, Study
 from pipelines.cells import Decimal, Mask, read_cells
+from pipelines.copies import too_rare_for_chance
 
 
 class Change(Frozen):
@@ -65,13 +66,23 @@ def in_cohort(
 def distinct(
     rows: pd.DataFrame, study: Study, *, duplicates: Literal["drop", "keep"], ledger: list[Change]
 ) -> pd.DataFrame:
-    """Rows of unique ids. Where ids are declared, a copy of a row goes whatever `duplicates` says.
+    """Rows of unique ids.
+
+    Where ids are declared, a copy of a row goes whatever `duplicates` says. Where none are, equal rows may be patients
+    alike, so only those go that are too rare for chance; the others stay, and are counted.
 
     Raises MedloopError when an id stands on rows that differ.
     """
-    if duplicates == "drop" or study.id:
-        source = [name for name in rows.columns if not name.startswith("@")]
-        rows = drop(rows, rows.duplicated(source).to_numpy(), "exact copy of a row", ledger)
+    source = [name for name in rows.columns if not name.startswith("@")]
+    copies = rows.duplicated(source).to_numpy()
+    if study.id:
+        rows = drop(rows, copies, "exact copy of a row", ledger)
+    elif duplicates == "drop":
+        rare = too_rare_for_chance(rows[source], copies)
+        kept = int((copies & ~rare).sum())
+        if kept:
+            ledger.append(Change(rule="equal rows kept", rows=kept, detail="patients alike; declare an id to tell"))
+        rows = drop(rows, rare, "exact copy of a row", ledger)
     conflicting = rows["@id"].duplicated(keep=False)
     if conflicting.any():
         again = rows[conflicting].groupby("@id", sort=False)["@row"].agg(" and ".join)

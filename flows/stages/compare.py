@@ -5,6 +5,7 @@ from pathlib import Path
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_text
 from models.family import is_network, load
+from pipelines.audit import Certificate
 from pipelines.compare import Entry, compare
 from pipelines.evaluate import Evaluation
 from pipelines.figures import leaderboard_page
@@ -16,6 +17,10 @@ def run(context: Context) -> str:
     entries = {model: _entry(context.folder("evaluate") / model) for model in settings.models}
     baselines = {model for model in settings.models if not is_network(load(model))}
     leaderboard = compare(entries, settings.compare, baselines=baselines)
+    certificate = read_model(context.folder("audit") / "certificate.json", Certificate)
+    if certificate.verdict != "clean":
+        caution = f"Too good to be true? {certificate.sentence}. Until then: {leaderboard.verdict}"
+        leaderboard = leaderboard.model_copy(update={"verdict": caution})
     write_json(folder / "leaderboard.json", leaderboard)
     write_text(
         folder / "leaderboard.html",

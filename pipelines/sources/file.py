@@ -1,6 +1,7 @@
 """Files where a team has them: a path, an address that fsspec knows, or a folder of files alike."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -8,12 +9,15 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pandas as pd
+from pydantic import field_validator
 
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from pipelines.sources.formats import ENDINGS, parse
 from pipelines.sources.raw import Layout, Raw, UnreachableError
 
+# Before a host: a password, or over HTTP a user alone, who is often a token.
+PASSWORD = re.compile(r"://[^/?#]*:[^/?#]*@|https?://[^/?#]*@")
 STAMPS = ("size", "ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "generation")
 
 
@@ -25,6 +29,18 @@ class FileSource(Layout):
 
     kind: Literal["file"] = "file"
     path: str
+
+    @field_validator("path")
+    @classmethod
+    def _without_secrets(cls, path: str) -> str:
+        if PASSWORD.search(path):
+            # Not a ValueError: pydantic's report of one quotes the path.
+            raise MedloopError(
+                "a password stands in the study",
+                where="source, path",
+                mend="leave it out of the address: fsspec reads credentials from its own settings or ~/.netrc",
+            )
+        return path
 
 
 def read_file(source: FileSource, *, root: Path) -> Raw:
@@ -42,9 +58,9 @@ def read_file(source: FileSource, *, root: Path) -> Raw:
         return replace(raw, provenance={**origin, **raw.provenance})
     parts = {name: parse(_fetch(system, file, name), source, where=name) for name, file in files.items()}
     table = _stacked(parts)
-    quarantined = [part.quarantine.assign(**{"@file": name}) for name, part in parts.items()]
+    quarantined = [_placed(part.quarantine, name) for name, part in parts.items()]
     about = [{"name": name, **part.provenance} for name, part in parts.items()]
-    counts = {"rows": len(table), "columns": len(table.columns) - 2, "files": about}
+    counts = {"rows": len(table), "columns": len(table.columns) - 1, "files": about}
     return Raw(table=table, provenance={**origin, **counts}, quarantine=pd.concat(quarantined, ignore_index=True))
 
 
@@ -64,7 +80,7 @@ def fingerprint_file(source: FileSource, *, root: Path) -> dict[str, object]:
 def shown_path(path: str) -> str:
     """A path that may be shown: no directories of this machine, and no user, password or query of an address."""
     if "://" in path:
-        parts = urlsplit(path)
+        parts = urlsplit(path.rpartition("::")[2])  # fsspec chains addresses: simplecache::https://…
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     return PurePosixPath(path).name if PurePosixPath(path).is_absolute() else path
 
@@ -144,7 +160,7 @@ def _absent(path: str, shown: str) -> MedloopError:
 
 
 def _stacked(parts: Mapping[str, Raw]) -> pd.DataFrame:
-    """One table of all files, with `@file`, in the first one's order of columns."""
+    """One table of all files, in the first one's order of columns."""
     first, *others = parts
     columns = list(parts[first].table.columns)
     for name in others:
@@ -157,5 +173,9 @@ def _stacked(parts: Mapping[str, Raw]) -> pd.DataFrame:
                 where=name,
                 mend="make the columns alike, or move the file elsewhere",
             )
-    tables = [part.table[columns].assign(**{"@file": name}).astype({"@file": "str"}) for name, part in parts.items()]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([_placed(part.table[columns], name) for name, part in parts.items()], ignore_index=True)
+
+
+def _placed(rows: pd.DataFrame, file: str) -> pd.DataFrame:
+    """`rows` with `@row` as `file:line`, since a line alone is one of every file."""
+    return rows.assign(**{"@row": (f"{file}:" + rows["@row"].astype("str")).astype("str")})

@@ -47,8 +47,8 @@ def nothing() -> pd.DataFrame:
 class Raw:
     """A source's rows as text, where they came from, and the lines left out.
 
-    `table` follows `contracts.tables` (raw): every column `str` with blank "", `@row` int64, and
-    `@file` when the source is a folder. `quarantine` has `@row` (`@file`) and `reason`.
+    `table` follows `contracts.tables` (raw): every column `str` with blank "", and `@row` int64, or `file:line`
+    where the source is a folder. `quarantine` has `@row` of the same kind and `reason`.
     """
 
     table: pd.DataFrame

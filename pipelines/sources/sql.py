@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-PASSWORD = re.compile(r"://[^/@]*?:([^/@]+)@")
+PASSWORD = re.compile(r"://[^:/]*:([^@]*)@|[?&](?:password|passwd|pwd|sslpassword)=([^&#]*)", re.IGNORECASE)
 NOISE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)  # literals and comments
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
@@ -86,8 +86,8 @@ def _url(template: str, root: Path) -> "URL":
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
-    password = PASSWORD.search(template)
-    if password and not VARIABLE.search(password[1]):
+    passwords = [user or query for user, query in PASSWORD.findall(template)]
+    if not all(VARIABLE.fullmatch(password) for password in passwords if password):
         raise MedloopError(
             "a password stands in the study",
             where="source, url",
@@ -168,5 +168,7 @@ def _rows(engine: "Engine", statement: str, *, where: str) -> tuple[list[str], l
 def _told(error: "DBAPIError", engine: "Engine") -> str:
     """The first line of what the driver says, without the password."""
     line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
-    password = str(engine.url.password or "")
-    return line.replace(password, "***") if password else line
+    url = engine.url
+    for secret in (url.password, url.query.get("password"), url.query.get("sslpassword")):
+        line = line.replace(str(secret), "***") if secret else line
+    return line

@@ -158,7 +158,7 @@ def test_scores_of_the_test_rows_are_those_of_the_run(
 ) -> None:
     out = tmp_path / "scores.parquet"
     assert medloop(finished, "predict", f"{finished.key}/{model}", "patients.csv", "--out", str(out)).code == 0
-    again = pd.read_parquet(out).set_index("@id")["probability=yes"]
+    again = pd.read_parquet(out).set_index("id")["probability=yes"]
     first = pd.read_parquet(finished.data("evaluate", model, "predictions.parquet")).set_index("@id")
     pd.testing.assert_series_equal(again.loc[first.index], first["@probability=yes"], check_names=False, rtol=1e-5)
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -196,6 +197,31 @@ def test_new_rows_are_scored_or_listed_and_need_no_label() -> None:
     new = FAULTY.drop(columns="sick")
     scorable = clean_rows(new, STUDY, schema, CleanParams(infinite="missing"))
     assert scorable.samples["@id"].tolist() == ["03", "04"]
-    assert scorable.samples.columns.tolist() == ["@id", "age", "sex", "note"]
-    assert scorable.unscorable["@row"].tolist() == ["2", "3"]
+    assert set(scorable.samples) == {"@row", "@id", "age", "sex", "note"}
+    assert scorable.samples["@row"].tolist() == ["4", "5"]
+    assert scorable.unscorable[["@row", "@id"]].to_numpy().tolist() == [["2", "01"], ["3", "02"]]
     assert len(clean_rows(pd.concat([GOOD, GOOD]), STUDY, schema, CleanParams()).samples) == 8
+
+
+def test_without_ids_patients_alike_are_not_taken_for_copies() -> None:
+    """Two coarse columns: many patients are equal. Twelve measured columns: equal rows are one patient twice."""
+    rng = np.random.default_rng(0)
+    study = STUDY.model_copy(update={"id": None, "columns": {"sex": Column(type="categorical")}})
+    coarse = pd.DataFrame(
+        {"sex": rng.choice(["f", "m"], 60), STUDY.target.column: rng.choice(list(STUDY.target.classes), 60)},
+        dtype="str",
+    )
+    coarse["@row"] = np.arange(2, 62)
+    kept = clean(coarse, study, CleanParams())
+    assert len(kept.samples) == 60
+    assert "equal rows kept" in [rule for rule, *_ in ledger(kept)]
+
+    names = [f"v{i}" for i in range(12)]
+    fine = (
+        pd.DataFrame(rng.normal(size=(60, 12)), columns=names)
+        .astype("str")
+        .assign(**{STUDY.target.column: coarse[STUDY.target.column]})
+    )
+    twice = pd.concat([fine, fine.iloc[:3]], ignore_index=True).assign(**{"@row": np.arange(2, 65)})
+    study = study.model_copy(update={"columns": {name: Column(type="numeric") for name in names}})
+    assert len(clean(twice, study, CleanParams()).samples) == 60

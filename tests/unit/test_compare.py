@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.errors import MedloopError
+from pipelines.charts import forest
 from pipelines.compare import CompareParams, Entry, Leaderboard, compare, table
 from pipelines.evaluate import EvaluateParams, evaluate
 from pipelines.figures import leaderboard_page
@@ -35,6 +36,21 @@ def entry(noise: float, *, seed: int = 1, target: np.ndarray = TARGET, params: E
         params=params,
     )
     return Entry(evaluation=found, target=target, probability=probability, group=GROUP)
+
+
+def perfect(rows: int, positives: int) -> Entry:
+    target, group = (np.arange(rows) < positives).astype(np.int64), np.arange(rows).astype(str)
+    probability = np.column_stack([1 - target, target]).astype(np.float64)
+    found = evaluate(
+        target=target,
+        probability=probability,
+        group=group,
+        threshold=0.5,
+        classes=["no", "yes"],
+        positive=1,
+        params=PARAMS,
+    )
+    return Entry(evaluation=found, target=target, probability=probability, group=group)
 
 
 def board(metric: str = "auroc", **noises: float) -> Leaderboard:
@@ -70,7 +86,12 @@ def test_low_is_best_where_low_is_better() -> None:
     ("noises", "advice"),
     [
         ({"boosting": 0.1, "mlp": 2.0}, r"^boosting is best: AUROC 0\.\d+ \(.* The network mlp is .*; use the simpler"),
-        ({"boosting": 0.3, "mlp": 0.3}, r"^boosting is best: .*may be chance; prefer the simpler model\.$"),
+        ({"boosting": 0.3, "mlp": 0.31}, r"^boosting is best: .*may be chance; prefer the simpler model, boosting\.$"),
+        (
+            {"boosting": 0.3, "mlp": 0.3},
+            r"^boosting and mlp are level, no difference seen: AUROC .*\. Prefer the simpler model, boosting\.$",
+        ),
+        ({"cnn": 0.3, "mlp": 0.3}, r"^cnn and mlp are level, no difference seen: AUROC [^a-z]* to [^a-z]*\.$"),
         ({"boosting": 0.31, "mlp": 0.3}, r"^mlp is best: .*The simpler boosting .*may be chance; prefer the simpler"),
         ({"boosting": 2.0, "mlp": 0.1}, r"^mlp is best: .*best simple model, boosting, .*the network earns its place"),
         ({"cnn": 2.0, "mlp": 0.1}, r"^mlp is best: .*cnn is .* behind\.$"),
@@ -79,6 +100,48 @@ def test_low_is_best_where_low_is_better() -> None:
 )
 def test_the_verdict(noises: dict[str, float], advice: str) -> None:
     assert re.search(advice, board(**noises).verdict)
+
+
+@pytest.mark.parametrize(
+    ("noises", "choice"),
+    [
+        ({"boosting": 0.31, "mlp": 0.3}, "boosting"),
+        ({"boosting": 2.0, "mlp": 0.1}, "mlp"),
+        ({"boosting": 0.1, "mlp": 2.0}, "boosting"),
+        ({"boosting": 0.3, "cnn": 0.3, "mlp": 0.3}, "boosting"),
+        ({"cnn": 0.31, "mlp": 0.3}, "mlp"),
+    ],
+)
+def test_the_choice_is_what_the_verdict_advises(noises: dict[str, float], choice: str) -> None:
+    found = board(**noises)
+    assert found.choice == choice
+    assert choice in found.verdict.rsplit(". ", 1)[-1] or found.verdict.startswith(f"{choice} is best")
+
+
+def test_what_may_be_guessing_is_said() -> None:
+    assert board(mlp=200.0).verdict.startswith("No model is shown to be better than chance: mlp stands alone")
+    assert "chance:" not in board(mlp=0.3).verdict
+    assert "chance:" not in board("accuracy", mlp=200.0).verdict
+
+
+@pytest.mark.parametrize(
+    ("rows", "positives", "warning"),
+    [
+        (9, 4, "The test part is small (9 rows): do not rely on this."),
+        (60, 4, "The test part is small (60 rows, 4 of class yes): do not rely on this."),
+        (60, 10, None),
+    ],
+)
+def test_a_small_test_part_is_not_relied_on(rows: int, positives: int, warning: str | None) -> None:
+    found = compare({"mlp": perfect(rows, positives)}, CompareParams(), set())
+    assert found.verdict.endswith(warning) if warning else "small" not in found.verdict
+
+
+def test_the_axis_of_perfect_models_ends_at_one() -> None:
+    found = compare({name: perfect(60, 20) for name in ("boosting", "mlp")}, CompareParams(), {"boosting"})
+    assert found.rows[0].metrics["auroc"].low == 1
+    assert '"range":[0.95,1]' in forest(found)
+    assert "no difference seen" in table(found)[2][3] and "chance" not in found.verdict + table(found)[2][3]
 
 
 def test_other_rows_cannot_be_compared() -> None:
@@ -128,3 +191,4 @@ def test_the_table_and_the_page() -> None:
     page = leaderboard_page(found, evaluations, "diabetes")
     assert found.verdict in page and re.findall(r'<div id="([a-z-]+)"', page) == ["forest", "roc"]
     assert leaderboard_page(found, evaluations, "diabetes") == page
+    assert "made on this test part, so the best value is a little flattered" in page

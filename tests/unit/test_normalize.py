@@ -7,7 +7,7 @@ from contracts.study import Column
 from contracts.tables import Schema, feature_names, of_part
 from pipelines.balance import BalanceParams, balance
 from pipelines.impute import ImputeParams, apply_impute, fit_impute
-from pipelines.normalize import NormalizeParams, Normalizer, apply_normalize, fit_normalize
+from pipelines.normalize import NormalizeParams, Normalizer, Scale, apply_normalize, fit_normalize
 from pipelines.split import SplitParams, split
 
 SCHEMA = Schema(
@@ -71,9 +71,15 @@ def test_robust_has_median_0_and_quartiles_1_apart() -> None:
     assert dose.quantile(0.75) - dose.quantile(0.25) == pytest.approx(1, abs=1e-5)
 
 
-def test_minmax_runs_from_0_to_1() -> None:
-    dose = features(NormalizeParams(numeric="minmax"))["dose"]
-    assert (dose.min(), dose.max()) == (0, 1)
+def test_minmax_runs_from_0_to_1_and_stores_no_patients_value() -> None:
+    normalizer = fit_normalize(train(), SCHEMA, NormalizeParams(numeric="minmax", clip=100))
+    scaled, dose = apply_normalize(normalizer, train())["dose"], train()["dose"]
+    low, high = dose.quantile(0.005), dose.quantile(0.995)
+    assert scaled.tolist() == pytest.approx(((dose - low) / (high - low)).tolist(), abs=1e-5)
+    stored = normalizer.numbers["dose"]
+    assert isinstance(stored, Scale)
+    assert not np.isclose(dose, stored.center, rtol=1e-9).any()
+    assert not np.isclose(dose, stored.center + stored.scale, rtol=1e-9).any()
 
 
 def test_quantile_makes_a_skewed_column_normal_and_keeps_its_order() -> None:
@@ -157,7 +163,7 @@ def fitted(samples: pd.DataFrame) -> list[str]:
     parts = split(samples, SCHEMA, SplitParams())
     imputer = fit_impute(of_part(samples, parts, "train"), SCHEMA, ImputeParams(numeric="regression"))
     whole = apply_impute(imputer, samples)
-    normalizer = fit_normalize(of_part(whole, parts, "train"), imputer.after, NormalizeParams(min_count=3))
+    normalizer = fit_normalize(of_part(whole, parts, "train"), imputer.after, NormalizeParams(min_count=5))
     balanced = balance(
         of_part(apply_normalize(normalizer, whole), parts, "train"), BalanceParams(method="smote"), n_classes=2
     )

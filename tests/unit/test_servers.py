@@ -109,10 +109,11 @@ def test_our_server_is_found_again_and_ended(tmp_path: Path, commands: list[list
 
 def test_a_dead_and_uncleared_process_does_not_run(tmp_path: Path, commands: list[list[str]]) -> None:
     first = servers.ensure(tmp_path, "mlflow")
-    psutil.Process(first.pid).kill()
-    deadline = time.monotonic() + 5
-    while servers.running(tmp_path, "mlflow") and time.monotonic() < deadline:
+    process, deadline = psutil.Process(first.pid), time.monotonic() + 5
+    process.kill()
+    while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert servers._started(first.pid) is None
     assert servers.ensure(tmp_path, "mlflow").pid != first.pid
 
 

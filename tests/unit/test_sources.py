@@ -20,10 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import MedloopError
+from contracts.study import Column, Study, Target
+from pipelines.clean import CleanParams, clean
+from pipelines.ingest import IngestParams, ingest
 from pipelines.sources import FileSource, Layout, Raw, SqlSource, UnreachableError, WheelSource, fingerprint, read
 from pipelines.sources import formats as formats_module
 from pipelines.sources.delimited import _careful, _fast, read_delimited
+from pipelines.sources.file import shown_path
 from pipelines.sources.formats import gunzip, parse
+from pipelines.validate import ValidateParams, validate
 
 PLAIN = b"id,age,note\n007,61,a\n12345678901234567,,=cmd|' /C calc'!A0\n"
 
@@ -282,10 +287,31 @@ def test_a_folder_is_one_table_with_the_file_of_each_row(tmp_path: Path) -> None
     (tmp_path / "1.tsv").write_bytes(b"a\tb\n1\t2\n")
     (tmp_path / "README.md").write_bytes(b"not a table")
     raw = read_path(tmp_path)
-    assert raw.table.to_dict("list") == {"@row": [2, 2], "a": ["1", "3"], "b": ["2", "4"], "@file": ["1.tsv", "2.csv"]}
+    assert raw.table.to_dict("list") == {"@row": ["1.tsv:2", "2.csv:2"], "a": ["1", "3"], "b": ["2", "4"]}
     (tmp_path / "3.csv").write_bytes(b"a,c\n1,2\n")
     with pytest.raises(MedloopError, match=r"3\.csv lacks b and adds c"):
         read_path(tmp_path)
+
+
+def test_a_line_set_aside_in_one_file_costs_no_row_of_another(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_bytes(b"id,x,sick\na,1,no\nb,2,yes\n")
+    (tmp_path / "2.csv").write_bytes(b"id,x,sick\nc,3,no\nd,4\ne,5,yes\n")
+    raw = read_path(tmp_path, ragged="quarantine")
+    assert raw.quarantine["@row"].tolist() == ["2.csv:3"]
+    study = Study(
+        name="toy",
+        title="Toy",
+        id="id",
+        target=Target(column="sick", classes=("no", "yes"), positive="yes"),
+        columns={"x": Column(type="numeric")},
+    )
+    ingested = ingest(raw, IngestParams(), study)
+    validated = validate(ingested.table, study, ValidateParams(), missing=())
+    assert validated.verdict == "pass"
+    cleaned = clean(ingested.table, study, CleanParams(), set_aside=ingested.quarantine)
+    assert cleaned.samples["@id"].tolist() == ["a", "b", "c", "e"]
+    with pytest.raises(MedloopError, match=r"2\.csv:2"):
+        clean(ingested.table.replace({"x": {"3": "high"}}), study, CleanParams())
 
 
 def test_provenance_is_plain_repeatable_and_tells_nothing_of_the_machine(tmp_path: Path) -> None:
@@ -331,9 +357,16 @@ def test_remote_files_are_read_and_the_addresss_secrets_are_not_told() -> None:
         "sha256": sha256(PLAIN).hexdigest(),
     }
     with pytest.raises(UnreachableError) as caught:
-        read_path("http://me:pw@127.0.0.1:9/t.csv?sig=xyz")
-    assert "pw" not in str(caught.value)
+        read_path("http://127.0.0.1:9/t.csv?sig=xyz")
     assert "xyz" not in str(caught.value)
+    assert shown_path("simplecache::https://host/t.csv?sig=xyz") == "https://host/t.csv"
+
+
+@pytest.mark.parametrize("path", ["http://me:hunter2@host/t.csv", "s3://me:hunter2@host/t", "https://hunter2@host/t"])
+def test_a_password_in_an_address_is_refused_and_not_shown(path: str) -> None:
+    with pytest.raises(MedloopError, match="a password stands") as caught:
+        FileSource(path=path)
+    assert "hunter2" not in str(caught.value)
 
 
 def make_wheel(folder: Path, member: bytes, *, name: str = "toydata") -> str:
@@ -451,6 +484,10 @@ def test_faults_of_an_address_are_told_without_the_password(database: Path, monk
     assert not (database / "other.db").exists()
     with pytest.raises(MedloopError, match="a password stands") as plain:
         ask(database, url="postgresql://me:hunter2@host/db", table="visit")
+    for url in ("postgresql://me@host/db?password=hunter2", "postgresql://me:${X}hunter2@host/db"):
+        with pytest.raises(MedloopError, match="a password stands") as shown:
+            ask(database, url=url, table="visit")
+        assert "hunter2" not in str(shown.value)
     with pytest.raises(MedloopError, match="LAB_PASSWORD is not set"):
         ask(database, url="postgresql://me:${LAB_PASSWORD}@127.0.0.1:9/db", table="visit")
     monkeypatch.setenv("LAB_PASSWORD", "hunter2")

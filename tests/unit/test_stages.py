@@ -1,6 +1,8 @@
 """dvc.yaml is the one list of stages: it must name all the code that shapes a stage's outputs."""
 
 import ast
+import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -63,3 +65,12 @@ def test_training_cannot_see_test_rows() -> None:
 def test_every_stage_has_its_module_and_the_other_way_round() -> None:
     modules = {p.stem for p in (ROOT / "flows" / "stages").glob("*.py")} - {"__init__"}
     assert modules == set(STAGES)
+
+
+def test_every_dependency_is_locked() -> None:
+    """`make run` installs the lock alone: what pyproject names and the lock lacks is missing in a clean clone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    locked = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    names = {re.split(r"[\[<>=!~ ]", requirement)[0].lower().replace(".", "-") for requirement in wanted}
+    assert names - locked == set()

@@ -134,7 +134,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_good_weights(tmp_pat
 def recipes(folder: Path) -> list[str]:
     """The recipe that each checkpoint's header names."""
     found = []
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.rglob("*.safetensors")):
         content = path.read_bytes()
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         found.append(json.loads(header["__metadata__"]["medloop"])["recipe"])
@@ -151,14 +151,22 @@ def checkpoint(step: int) -> Checkpoint:
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(damage: str, tmp_path: Path) -> None:
     for step in (1, 2, 3):
         write(tmp_path, "r", checkpoint(step))
-    assert len(list(tmp_path.iterdir())) == 2
-    last = max(tmp_path.iterdir())
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+    last = max(tmp_path.rglob("*.safetensors"))
     content = bytearray(last.read_bytes())
     content[-1] ^= 1
     last.write_bytes({"truncated": bytes(content[:-3]), "flipped": bytes(content), "empty": b""}[damage])
     found = newest(tmp_path, "r")
     assert found is not None
     assert (found.step, found.tensors["network/w"].tolist()) == (2, [2, 2, 2])
+
+
+def test_an_older_recipes_later_steps_push_out_no_checkpoint(tmp_path: Path) -> None:
+    for step in (8, 9):
+        write(tmp_path, "old", checkpoint(step))
+    write(tmp_path, "new", checkpoint(1))
+    found = [newest(tmp_path, recipe) for recipe in ("new", "old")]
+    assert [kept.step for kept in found if kept] == [1, 9]
 
 
 def test_another_recipe_is_not_resumed(tmp_path: Path) -> None:
