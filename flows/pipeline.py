@@ -72,6 +72,8 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
             key=key, name=stage.name, wait_for=before, return_state=False
         )
     wait(list(futures.values()))
+    if any(stage.state in ("ran", "restored") for stage in run.journal.stages):
+        workspace.order_lock(run.root)
     if not all(future.state.is_completed() for future in futures.values()):
         return Failed(message=str(run.fault))
     for study in studies:

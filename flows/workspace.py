@@ -270,6 +270,18 @@ def _drop_damaged(stage: Any) -> bool:
     return damaged
 
 
+def order_lock(root: Path) -> None:
+    """Puts the entries of dvc.lock in the order in which `dvc repro` writes them, however the stages ended."""
+    from dvc.repo.reproduce import plan_repro
+    from dvc.utils.serialize import modify_yaml
+
+    with _repository(root) as repo:
+        place = {stage.addressing: number for number, stage in enumerate(plan_repro(repo.index.graph))}
+        with modify_yaml(str(root / "dvc.lock")) as lock:
+            for name in sorted(lock["stages"], key=lambda name: place.get(name, len(place))):
+                lock["stages"][name] = lock["stages"].pop(name)
+
+
 def pin(root: Path, key: str, last_stage: str, untracked: Iterable[str]) -> str:
     """Saves code, parameters, dvc.lock and uncommitted edits as the DVC experiment `key`; its commit.
 
