@@ -7,6 +7,7 @@ from contracts.errors import MedloopError
 from contracts.names import nearest
 from flows import console, index, journal, overrides, servers, stages, workspace
 from flows.home import find_root
+from flows.plan import Stage
 from flows.settings import Settings, default_study, study_names
 from flows.stages import data_folder
 from flows.store import read_json
@@ -40,7 +41,7 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
 def _run_stale(
     root: Path,
     chosen: list[str],
-    plan: list[workspace.Stage],
+    plan: list[Stage],
     loaded: Mapping[str, Settings],
     watch: journal.Stopwatch,
 ) -> None:

@@ -27,6 +27,7 @@ from flows import record, stages, workspace
 from flows.console import Watcher
 from flows.faults import told
 from flows.journal import Journal, StageRecord, StageState
+from flows.plan import Stage
 from pipelines.sources import UnreachableError
 
 PASSING = (UnreachableError, ConnectionError, TimeoutError)
@@ -42,7 +43,7 @@ class Run:
 
     root: Path
     journal: Journal
-    plan: list[workspace.Stage]
+    plan: list[Stage]
     watcher: Watcher
     fault: MedloopError | None = None
     alone: dict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))

@@ -13,6 +13,7 @@ from flows import journal as journals
 from flows import settings as settings_files
 from flows.index import INDEX, NOTES
 from flows.journal import Journal
+from flows.plan import Stage
 from flows.stages import Context
 from flows.store import read_json, read_model
 from pipelines.audit import Certificate
@@ -21,7 +22,7 @@ from pipelines.audit import Certificate
 APART = {"study", "source", "ingest", "validation", "audit", "train", "models", "compare"}
 
 
-def study(root: Path, journal: Journal, plan: Sequence[workspace.Stage], *, say: Callable[[str], None]) -> str:
+def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[[str], None]) -> str:
     """Records one study of a run, whose stages are `plan`; what was recorded, in one line."""
     name, last = str(plan[-1].study), plan[-1].name
     context = Context(root=root, settings=settings_files.load(root, name), say=say)

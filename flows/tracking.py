@@ -160,7 +160,8 @@ def _resolve(mlflow: Any, reference: str) -> str:
             return found
     raise MedloopError(
         f"no run and no registered model is called {reference!r}",
-        mend="give an MLflow run id, a run key such as diabetes-20261122-0315-k3f9/mlp, or a study: diabetes@champion",
+        mend="give an MLflow run id, a run key such as diabetes-20261122-0315-k3f9/mlp, or a study: diabetes@champion "
+        "(a study whose certificate is not clean has no registered model: name its run)",
     )
 
 

@@ -8,37 +8,15 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from contracts.errors import MedloopError
+from flows.plan import Stage
 
 OUR_COMMAND = ["medloop", "stage"]
 NEVER = "has not run yet"
 Outcome = Literal["ran", "restored", "unchanged"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A stage of dvc.yaml.
-
-    arguments: those of `medloop stage`; none for another command.
-    after: the stages whose outputs it reads.
-    stale: why it must run, if it must.
-    outputs: one hash over what it wrote last, as dvc.lock has it.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    after: tuple[str, ...]
-    stale: tuple[str, ...]
-    outputs: str
-
-    @property
-    def study(self) -> str | None:
-        """The study that it belongs to."""
-        return self.arguments[1] if len(self.arguments) > 1 else None
 
 
 # DVC keeps state of its own in the process, so its code runs in one thread at a time; a stage's work does not.
