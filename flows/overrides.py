@@ -8,6 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
@@ -53,11 +54,18 @@ def _check(root: Path, study: str, assignments: Sequence[str]) -> None:
         check_models(root, settings)
 
 
+class _NullsAsWritten(RoundTripRepresenter):
+    """Writes None as `null`, as studies do; a class of its own, since DVC's files are written by the original."""
+
+
+_NullsAsWritten.add_representer(type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
 def _round_trip() -> YAML:
     yaml = YAML()
     yaml.width = 4096
     yaml.preserve_quotes = True
-    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.Representer = _NullsAsWritten
     return yaml
 
 

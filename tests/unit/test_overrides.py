@@ -87,3 +87,12 @@ def test_an_empty_section_takes_a_value(root: Path) -> None:
     path.write_text(path.read_text().replace("impute: {}", "impute:"))
     overrides.apply(root, ["tiny"], ["impute.numeric=mean"])
     assert load(root, "tiny").impute.numeric == "mean"
+
+
+def test_other_writers_keep_their_way_with_nulls() -> None:
+    """DVC writes dvc.lock with the same library in the same process; `dvc repro` must leave the same bytes."""
+    own, other = io.StringIO(), io.StringIO()
+    overrides._round_trip().dump({"time": None}, own)
+    YAML().dump({"time": None}, other)
+    assert own.getvalue() == "time: null\n"
+    assert other.getvalue() == "time:\n"
