@@ -37,6 +37,10 @@ BACK_OFF_S = (1, 4, 16)
 ALONE = {"train": "model", "evaluate": "model", "validate": "validate"}
 
 
+# Half the cores, since a stage's libraries use threads of their own: on two cores a second worker only gets in the way.
+WORKERS = max(1, min(4, (os.cpu_count() or 1) // 2))
+
+
 @dataclass
 class Run:
     """A pipeline run under way; `watcher` shows it."""
@@ -59,7 +63,7 @@ _under_way: dict[str, Run] = {}
     flow_run_name="{key}",
     validate_parameters=False,
     persist_result=False,
-    task_runner=ThreadPoolTaskRunner(max_workers=min(4, os.cpu_count() or 1)),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]
 )
 def pipeline(key: str, studies: list[str]) -> State[None]:
     """Brings every stage of these studies up to date, independent ones beside each other, then records each study."""
