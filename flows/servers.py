@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -135,16 +135,14 @@ def launch(root: Path, name: Name) -> Server:
     return server
 
 
-def ensure(root: Path, name: Name, waiting: Callable[[], None] | None = None) -> Server:
-    """The server, started where needed, once it answers. `waiting` is called while it does not.
+def ensure(root: Path, name: Name) -> Server:
+    """The server, started where needed, once it answers.
 
     Raises MedloopError, naming the log, when it ends or stays silent.
     """
     server = launch(root, name)
     deadline = time.monotonic() + START_LIMIT_S
     while not _serves(server, name):
-        if waiting:
-            waiting()
         if time.monotonic() > deadline or not _is_ours(server):
             log = home(root) / "logs" / f"{name}.log"
             raise MedloopError(
