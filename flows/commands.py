@@ -1,17 +1,21 @@
 """What the commands do; `flows.cli` only parses them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
-from flows import console, index, journal, overrides, servers, stages, workspace
-from flows.home import find_root
+from flows import checked, console, journal, servers, workers, workspace
+from flows.home import data_folder, find_root
 from flows.plan import Stage
-from flows.settings import Settings, default_study, study_names
-from flows.stages import data_folder
 from flows.store import read_json
+from flows.studies import default_study, study_names
 from flows.workspace import NEVER
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
 
 
 def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
@@ -21,16 +25,17 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
     chosen = _chosen(root, studies)
     with journal.sole_run(root):
         if values:
+            from flows import overrides
+
             overrides.apply(root, chosen, values)
-        loaded = _loaded(root, chosen, look=True)
-        stages.forget_dropped_models(root, loaded.values())
+        loaded = {} if checked.is_current(root, chosen) else _checked(root, chosen)
         watch.lap("settings")
         plan = workspace.plan(root, chosen)
         last = {stage.study: stage.outputs for stage in plan}
         watch.lap("dvc")
         recorded = all(journal.is_recorded(root, name, last[name]) for name in chosen)
         if any(stage.stale for stage in plan) or not recorded:
-            _run_stale(root, chosen, plan, loaded, watch)
+            _run_stale(root, chosen, plan, loaded or _checked(root, chosen), watch)
         else:
             console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
     for name in chosen:
@@ -38,11 +43,19 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
     _show_addresses(root)
 
 
+def _checked(root: Path, chosen: Sequence[str]) -> "dict[str, Settings]":
+    from flows import stages
+
+    loaded = _loaded(root, chosen, look=True)
+    stages.forget_dropped_models(root, loaded.values())
+    return loaded
+
+
 def _run_stale(
     root: Path,
     chosen: list[str],
     plan: list[Stage],
-    loaded: Mapping[str, Settings],
+    loaded: "Mapping[str, Settings]",
     watch: journal.Stopwatch,
 ) -> None:
     servers.prepare_environment(root)
@@ -53,11 +66,14 @@ def _run_stale(
     with watcher.live():
         watcher.tell("loading", "")
         local = servers.launch_for_run(root)
+        trained = {str(stage.study) for stage in plan if stage.stale and stage.model}
+        if trained:
+            workers.warm_up()
         from flows.pipeline import Run, execute, mark_crashed
         from flows.preflight import check_models
 
-        for name in {stage.study for stage in plan if stage.stale and "train" in stage.arguments[:1]}:
-            check_models(root, loaded[str(name)])
+        for name in sorted(trained):
+            workers.call(check_models, root, loaded[name], say=partial(watcher.tell, "loading"))
         watch.lap("imports")
         if local:
             servers.ensure(root, "prefect")
@@ -96,6 +112,8 @@ def _show_addresses(root: Path) -> None:
 
 def run_stage(arguments: Sequence[str]) -> None:
     """`medloop stage`: one stage in this process, as `dvc repro` calls it."""
+    from flows import stages
+
     root = find_root()
     servers.prepare_environment(root)
     if not 2 <= len(arguments) <= 3:
@@ -119,8 +137,10 @@ def show_status(studies: Sequence[str]) -> None:
             console.show_stale(stage.name, stage.stale)
 
 
-def _loaded(root: Path, chosen: Sequence[str], *, look: bool = False) -> dict[str, Settings]:
+def _loaded(root: Path, chosen: Sequence[str], *, look: bool = False) -> "dict[str, Settings]":
     """The settings of every study; warns of faults that are no reason to stop."""
+    from flows import index
+
     known = study_names(root)
     for name in chosen:
         if name not in known:

@@ -10,6 +10,7 @@ from flows import settings
 from flows.home import sources
 from flows.settings import parse_config
 from flows.store import write_text
+from flows.studies import study_file
 from pipelines.draft import draft, render
 from pipelines.sources import FileSource, read
 
@@ -29,7 +30,7 @@ def draft_file(
     Raises MedloopError when the data cannot be read, a column is not there, or the study exists already.
     """
     called = check_name(name or _name_from(data), what="study", where=data)
-    path = settings.study_file(root, called)
+    path = study_file(root, called)
     if path.exists():
         raise MedloopError(f"there is a study {called} already", where=str(path), mend="give another --name")
     source = parse_config(FileSource, {"path": _from_root(root, data), **layout}, "the options of init")

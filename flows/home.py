@@ -43,3 +43,8 @@ def failures(root: Path) -> Path:
 def checkpoints(root: Path) -> Path:
     """Checkpoints of trainings under way; outside a stage's outputs, which DVC deletes before a run."""
     return home(root) / "checkpoints"
+
+
+def data_folder(root: Path, study: str, stage: str) -> Path:
+    """Where a stage of a study keeps its outputs: `data/STUDY/STAGE`, as dvc.yaml has it."""
+    return root / "data" / study / stage

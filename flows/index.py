@@ -8,9 +8,11 @@ from typing import Any, TypeGuard
 from ruamel.yaml import YAML
 
 from contracts.errors import MedloopError
-from flows.settings import Settings, load, study_names
+from flows import checked
+from flows.settings import Settings, load
 from flows.store import read_json, write_json, write_text
-from pipelines.sources import FileSource, Source, UnreachableError, fingerprint
+from flows.studies import study_names
+from pipelines.sources import FileSource, Source, UnreachableError, WheelSource, fingerprint
 
 INDEX, NOTES = "studies.yaml", "seen"
 HEADER = "# Made by medloop from the files in studies/; edit those.\n"
@@ -42,6 +44,8 @@ def refresh(
     path = root / INDEX
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
+    if not faults:
+        checked.remember(root, [name for name, settings in loaded.items() if _may_change_unseen(settings.source)])
     return loaded, faults
 
 
@@ -52,6 +56,10 @@ def watched(name: str, source: Source) -> str:
 
 def _is_local(source: Source) -> TypeGuard[FileSource]:
     return isinstance(source, FileSource) and "://" not in source.path
+
+
+def _may_change_unseen(source: Source) -> bool:
+    return not _is_local(source) and not isinstance(source, WheelSource)  # a wheel is pinned by its hash
 
 
 def _look(root: Path, settings: Settings, faults: dict[str, MedloopError]) -> None:

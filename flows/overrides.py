@@ -12,8 +12,10 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
-from flows.settings import SECTIONS, load, study_file
+from flows import workers
+from flows.settings import SECTIONS, load
 from flows.store import replacing, write_text
+from flows.studies import study_file
 
 
 def apply(root: Path, studies: Sequence[str], assignments: Sequence[str]) -> None:
@@ -51,7 +53,7 @@ def _check(root: Path, study: str, assignments: Sequence[str]) -> None:
     if any(assignment.startswith("models.") for assignment in assignments):
         from flows.preflight import check_models
 
-        check_models(root, settings)
+        workers.call(check_models, root, settings, say=lambda text: None)
 
 
 class _NullsAsWritten(RoundTripRepresenter):

@@ -1,14 +1,12 @@
 """The Prefect flow: reads the stages from DVC, brings each up to date, records and registers what came out."""
 
-import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Semaphore
 from uuid import UUID
 
 from prefect import flow, get_run_logger, task
@@ -23,7 +21,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import MedloopError
 from flows import journal as journals
-from flows import record, stages, workspace
+from flows import record, stages, tracking, workers, workspace
 from flows.console import Watcher
 from flows.faults import told
 from flows.journal import Journal, StageRecord, StageState
@@ -32,13 +30,11 @@ from pipelines.sources import UnreachableError
 
 PASSING = (UnreachableError, ConnectionError, TimeoutError)
 BACK_OFF_S = (1, 4, 16)
-# Stages that must not run beside each other: thread limits, random state and Great Expectations' context belong to the
-# process, and would change each other's bits. Data stages of different studies run beside all of these.
-ALONE = {"train": "model", "evaluate": "model", "validate": "validate"}
+MOST_WAITING = 64  # tasks that wait, each in a thread, for the stages before them
 
 
-# Half the cores, since a stage's libraries use threads of their own: on two cores a second worker only gets in the way.
-WORKERS = max(1, min(4, (os.cpu_count() or 1) // 2))
+def _slots() -> Semaphore:
+    return Semaphore(workers.MOST)
 
 
 @dataclass
@@ -50,7 +46,8 @@ class Run:
     plan: list[Stage]
     watcher: Watcher
     fault: MedloopError | None = None
-    alone: dict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))
+    data_slots: Semaphore = field(default_factory=_slots)
+    model_slots: Semaphore = field(default_factory=_slots)
     writing: Lock = field(default_factory=Lock)
 
 
@@ -63,7 +60,7 @@ _under_way: dict[str, Run] = {}
     flow_run_name="{key}",
     validate_parameters=False,
     persist_result=False,
-    task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=MOST_WAITING),  # type: ignore[arg-type]
 )
 def pipeline(key: str, studies: list[str]) -> State[None]:
     """Brings every stage of these studies up to date, independent ones beside each other, then records each study."""
@@ -76,6 +73,7 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
         futures[stage.name] = _bring.with_options(task_run_name=stage.name).submit(
             key=key, name=stage.name, wait_for=before, return_state=False
         )
+    _prepare_recording(run, futures)
     wait(list(futures.values()))
     if any(stage.state in ("ran", "restored") for stage in run.journal.stages):
         workspace.order_lock(run.root)
@@ -89,6 +87,14 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
     return Completed(message=f"{done} of {len(run.journal.stages)} steps ran")
 
 
+def _prepare_recording(run: Run, futures: dict[str, PrefectFuture[State[None]]]) -> None:
+    """While the first model trains elsewhere, this process has nothing to do: time to import MLflow."""
+    first = next((stage for stage in run.plan if stage.model and stage.stale), None)
+    if first:
+        wait([futures[name] for name in first.after])
+        tracking.client(run.root)
+
+
 @task(name="stage", cache_policy=NO_CACHE, persist_result=False)
 def _bring(key: str, name: str) -> State[None]:
     run = _under_way[key]
@@ -97,14 +103,15 @@ def _bring(key: str, name: str) -> State[None]:
 
     def work() -> None:
         nonlocal summary
-        with run.alone[ALONE.get(stage.arguments[0], name)]:
-            summary = stages.run(run.root, stage.arguments, partial(_say, run, name))
+        do = partial(workers.call, stages.run) if stage.model else stages.run
+        summary = do(run.root, stage.arguments, say=partial(_say, run, name))
 
     def bring() -> tuple[StageState, str]:
         state = workspace.bring_up_to_date(run.root, name, work if stage.arguments else None)
         return state, summary
 
-    return _watched(run, name, bring)
+    with run.model_slots if stage.model else run.data_slots:
+        return _watched(run, name, bring)
 
 
 @task(name="record", cache_policy=NO_CACHE, persist_result=False)

@@ -1,6 +1,9 @@
 """What a run is made of: the stages of dvc.yaml with their state."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Say = Callable[[str], None]  # tells whoever watches what goes on now, in a few words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +26,8 @@ class Stage:
     def study(self) -> str | None:
         """The study that it belongs to."""
         return self.arguments[1] if len(self.arguments) > 1 else None
+
+    @property
+    def model(self) -> str | None:
+        """The model that it trains or evaluates; none for a stage of the study."""
+        return self.arguments[2] if len(self.arguments) > 2 else None

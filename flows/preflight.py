@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from flows.settings import Settings, parse_config, study_file
+from flows.plan import Say
+from flows.settings import Settings, parse_config
+from flows.studies import study_file
 from models.family import load
 
 
-def check_models(root: Path, settings: Settings) -> None:
+def check_models(root: Path, settings: Settings, say: Say) -> None:
     """Parses the settings of every model of a study, which imports torch. Raises MedloopError naming the key."""
     where = str(study_file(root, settings.name))
+    say("checking the models' settings")
     for model, values in settings.models.items():
         parse_config(load(model).Config, values, f"{where}, models.{model}")

@@ -1,9 +1,9 @@
 """The DVC workspace: which stages are stale, why, and running one as `dvc repro` would. Alone imports dvc."""
 
 import contextlib
+import functools
 import hashlib
 import logging
-import re
 import shlex
 import sys
 import threading
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from contracts.errors import MedloopError
+from flows import lockfile
 from flows.plan import Stage
 
 OUR_COMMAND = ["medloop", "stage"]
@@ -30,7 +31,8 @@ def _repository(root: Path) -> Iterator[Any]:
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
-    _check_lock_file(root)
+    _parse_settings_once()
+    lockfile.read(root)
     try:
         with _ONE_THREAD, contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo, repo.lock:
             repo._reset()
@@ -39,17 +41,24 @@ def _repository(root: Path) -> Iterator[Any]:
         raise _explained(error) from error
 
 
-def _check_lock_file(root: Path) -> None:
-    """DVC runs everything again, silently, when dvc.lock was truncated."""
-    lock = root / "dvc.lock"
-    if not lock.is_file():
-        return
-    text = lock.read_text(encoding="utf-8")
-    entries = [len(re.findall(rf"^{key}", text, re.MULTILINE)) for key in ("  [^ ].*:$", "    cmd:", "    outs:$")]
-    if not (text.startswith("schema:") and text.endswith("\n") and len(set(entries)) == 1):
-        raise MedloopError(
-            "dvc.lock is damaged", where=str(lock), mend="git checkout dvc.lock, or delete it to run every stage again"
-        )
+def _parse_settings_once() -> None:
+    """DVC parses a study some ten times a stage; here once, while the file's stat is the same, as DVC itself judges."""
+    from dvc.utils.serialize import LOADERS, load_yaml
+
+    def load(path: str, fs: Any = None, **options: Any) -> Any:
+        if options or getattr(fs, "protocol", "") != "local":
+            return load_yaml(path, fs=fs, **options)
+        stat = Path(path).stat()
+        return _parsed(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+    LOADERS[".yaml"] = load
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(path: str, stamp: tuple[int, int, int]) -> Any:
+    from dvc.utils.serialize import load_yaml
+
+    return load_yaml(path)
 
 
 def _explained(error: Exception) -> MedloopError:
@@ -150,8 +159,16 @@ def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> 
                     outcome = "restored"
                 else:
                     _run_unlocked(stage, work)
-        stage.dump(update_pipeline=False)
+        lockfile.put(root, name, _entry(stage))
         return outcome
+
+
+def _entry(stage: Any) -> str:
+    """What dvc.lock says of a stage, as DVC itself writes it."""
+    from dvc.stage.serialize import to_lockfile
+    from dvc.utils.serialize import dumps_yaml
+
+    return str(dumps_yaml({"stages": to_lockfile(stage)})).removeprefix("stages:\n")
 
 
 @contextlib.contextmanager
@@ -251,13 +268,9 @@ def _drop_damaged(stage: Any) -> bool:
 def order_lock(root: Path) -> None:
     """Puts the entries of dvc.lock in the order in which `dvc repro` writes them, however the stages ended."""
     from dvc.repo.reproduce import plan_repro
-    from dvc.utils.serialize import modify_yaml
 
     with _repository(root) as repo:
-        place = {stage.addressing: number for number, stage in enumerate(plan_repro(repo.index.graph))}
-        with modify_yaml(str(root / "dvc.lock")) as lock:
-            for name in sorted(lock["stages"], key=lambda name: place.get(name, len(place))):
-                lock["stages"][name] = lock["stages"].pop(name)
+        lockfile.order(root, [stage.addressing for stage in plan_repro(repo.index.graph)])
 
 
 def pin(root: Path, key: str, last_stage: str, untracked: Iterable[str]) -> str:

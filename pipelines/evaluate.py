@@ -65,6 +65,7 @@ class Evaluation(Frozen):
     """A model's test result. Holds no row's value: curves lie on a fixed grid, small bins are blank.
 
     `confusion` counts rows, true class by predicted class. `threshold` splits two classes; None for more.
+    `baseline`: the model is one of the simple ones, which are preferred where a network is no better.
     """
 
     metrics: dict[str, Interval]
@@ -76,6 +77,7 @@ class Evaluation(Frozen):
     curves: tuple[Curve, ...]
     calibration: tuple[Bin, ...]
     params: EvaluateParams
+    baseline: bool = False
 
 
 def evaluate(

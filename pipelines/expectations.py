@@ -1,6 +1,7 @@
 """Great Expectations, kept to what is needed: rules in, the rows that break them out. Nothing is stored or sent."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # Only row numbers are asked for: no value leaves the table.
 _ROWS_ONLY = {"result_format": "COMPLETE", "exclude_unexpected_values": True, "include_unexpected_rows": False}
+_ONE_AT_A_TIME = threading.Lock()  # its context is the whole process's
 
 
 class Rule(Frozen):
@@ -42,11 +44,12 @@ def failing_rows(table: pd.DataFrame, rules: Sequence[Rule]) -> list[list[int]]:
     columns = list(dict.fromkeys(rule.column for rule in rules))
     # Great Expectations reads some characters of a name, such as $, as its own.
     alias = {name: f"c{i}" for i, name in enumerate(columns)}
-    batch = _batch(table[columns].rename(columns=alias).reset_index(drop=True).rename_axis(index="row"))
-    asked = [_expectation(rule, alias[rule.column], i) for i, rule in enumerate(rules)]
-    broken = sorted(_number(r) for r in _results(batch, asked, "BOOLEAN_ONLY") if not r.success)
-    for result in _results(batch, [asked[i] for i in broken], _ROWS_ONLY):
-        found[_number(result)] = sorted(result.result["unexpected_index_list"][0]["row"])
+    with _ONE_AT_A_TIME:
+        batch = _batch(table[columns].rename(columns=alias).reset_index(drop=True).rename_axis(index="row"))
+        asked = [_expectation(rule, alias[rule.column], i) for i, rule in enumerate(rules)]
+        broken = sorted(_number(r) for r in _results(batch, asked, "BOOLEAN_ONLY") if not r.success)
+        for result in _results(batch, [asked[i] for i in broken], _ROWS_ONLY):
+            found[_number(result)] = sorted(result.result["unexpected_index_list"][0]["row"])
     return found
 
 

@@ -3,21 +3,22 @@
 import importlib
 import pkgutil
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
 from flows import settings
+from flows.home import data_folder
+from flows.plan import Say
 from flows.settings import Settings
-
-Say = Callable[[str], None]
+from flows.studies import study_file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a stage is given. `say` tells whoever watches what it is doing now, in a few words."""
+    """What a stage is given."""
 
     root: Path
     settings: Settings
@@ -35,11 +36,6 @@ class Context:
         return self.folder(stage) / self.model
 
 
-def data_folder(root: Path, study: str, stage: str) -> Path:
-    """`data/STUDY/STAGE`, as dvc.yaml has it."""
-    return root / "data" / study / stage
-
-
 def names() -> list[str]:
     """The stages that medloop knows."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__))
@@ -54,7 +50,7 @@ def run(root: Path, arguments: Sequence[str], say: Say) -> str:
     if model and model[0] not in loaded.models:
         raise MedloopError(
             f"{study} does not train {model[0]}{nearest(model[0], loaded.models)}",
-            where=str(settings.study_file(root, study)),
+            where=str(study_file(root, study)),
             mend=f"add it under models: {model[0]}: {{}}",
         )
     context = Context(root=root, settings=loaded, model=model[0] if model else None, say=say)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_text
-from models.family import is_network, load
 from pipelines.audit import Certificate
 from pipelines.compare import Entry, compare
 from pipelines.evaluate import Evaluation
@@ -15,7 +14,7 @@ def run(context: Context) -> str:
     """Ranks the study's models on the same test rows and says whether the difference is real."""
     folder, settings = context.folder("compare"), context.settings
     entries = {model: _entry(context.folder("evaluate") / model) for model in settings.models}
-    baselines = {model for model in settings.models if not is_network(load(model))}
+    baselines = {model for model, entry in entries.items() if entry.evaluation.baseline}
     leaderboard = compare(entries, settings.compare, baselines=baselines)
     certificate = read_model(context.folder("audit") / "certificate.json", Certificate)
     if certificate.verdict != "clean":

@@ -5,6 +5,7 @@ import pandas as pd
 from flows.arrays import examples
 from flows.stages import Context
 from flows.store import read_table, write_json, write_table, write_text
+from models import family
 from models.store import load
 from pipelines.evaluate import evaluate
 from pipelines.figures import report
@@ -24,7 +25,7 @@ def run(context: Context) -> str:
         classes=trained.inputs.classes,
         positive=trained.inputs.positive,
         params=settings.evaluate,
-    )
+    ).model_copy(update={"baseline": not family.is_network(family.load(trained.family))})
     write_json(folder / "evaluation.json", evaluation)
     write_json(folder / "metrics.json", {name: interval.value for name, interval in evaluation.metrics.items()})
     predictions = pd.DataFrame(probability, columns=[f"@probability={c}" for c in trained.inputs.classes])

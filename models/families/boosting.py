@@ -15,7 +15,7 @@ from contracts.examples import Examples, Inputs
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The defaults grow many small trees, each from a part of the columns.
+    """The defaults grow small trees, each from a part of the columns.
 
     learning_rate: how much of each tree is taken
     max_iter: most rounds, each of one tree (three classes or more: one a class)
@@ -28,9 +28,9 @@ class Config:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
 
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     max_iter: int = 1000
-    max_leaf_nodes: int = 8
+    max_leaf_nodes: int = 16
     min_samples_leaf: int = 20
     max_features: float = 0.3
     l2_regularization: float = 1.0

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from tests.func.conftest import Outcome
 from tests.workspace import MEDLOOP, Workspace
 
@@ -28,8 +30,11 @@ def test_38_a_killed_run_goes_on_and_ends_with_the_same_lock(
     second: Outcome = medloop(workspace, "run", "tiny")
     assert second.code == 1
     assert str(child.pid) in second.text
+    helpers = psutil.Process(child.pid).children(recursive=True)
+    assert helpers
     child.send_signal(signal.SIGKILL)
     child.wait()
+    wait_for(lambda: not any(helper.is_running() for helper in helpers), 10)
     (path,) = set((servers / "runs").glob("*.json")) - before
     killed = json.loads(path.read_text())
     assert killed["state"] == "running"
@@ -43,3 +48,14 @@ def test_38_a_killed_run_goes_on_and_ends_with_the_same_lock(
         states = prefect.execute("select state_type from flow_run where name = ?", [killed["key"]]).fetchall()
     assert states == [("CRASHED",)]
     assert (workspace.root / "dvc.lock").read_bytes() == (finished.root / "dvc.lock").read_bytes()
+
+
+def test_a_worker_that_is_killed_is_an_error_and_the_next_run_goes_on(workspace: Workspace) -> None:
+    child = subprocess.Popen([str(MEDLOOP), "run", "tiny"], cwd=workspace.root, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: workspace.data("train", "logistic").exists())
+    for helper in psutil.Process(child.pid).children(recursive=True):
+        helper.kill()
+    _, told = child.communicate()
+    assert child.returncode == 1
+    assert "ended from outside (exit code -9)" in " ".join(told.split())
+    assert workspace.medloop("run", "tiny").returncode == 0

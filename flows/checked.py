@@ -1,0 +1,28 @@
+"""Settings that were checked and did not change since need no second check: that takes importing every step."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from flows.home import home
+from flows.store import read_json, write_json
+
+NOTE = "checked.json"
+
+
+def is_current(root: Path, studies: Collection[str]) -> bool:
+    """Whether the settings are, by time and size, those that were checked, and no study's data must be looked at."""
+    path = home(root) / NOTE
+    if not path.is_file():
+        return False
+    note = read_json(path)
+    return note["files"] == _stamps(root) and not set(note["remote"]) & set(studies)
+
+
+def remember(root: Path, remote: Collection[str]) -> None:
+    """All settings are right. `remote`: the studies whose data lie where only a look tells whether they are new."""
+    write_json(home(root) / NOTE, {"files": _stamps(root), "remote": sorted(remote)})
+
+
+def _stamps(root: Path) -> dict[str, list[int]]:
+    files = [*root.glob("*.yaml"), *(root / "studies").glob("*.yaml")]
+    return {str(path): [path.stat().st_mtime_ns, path.stat().st_size] for path in files}

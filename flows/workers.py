@@ -1,0 +1,112 @@
+"""Processes of their own for models: torch, its threads and its random state stay out of the run's process.
+
+A run's process reads DVC, Prefect and Great Expectations while a worker imports torch and Lightning beside it, and
+several models train at once without changing each other's bits. A worker ends with the process that started it.
+"""
+
+import importlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from queue import Empty, LifoQueue
+from typing import Any
+
+from contracts.errors import MedloopError
+from flows.faults import told
+from flows.plan import Say
+
+# Half the cores, since a model's libraries use threads of their own.
+MOST = max(1, min(4, (os.cpu_count() or 1) // 2))
+# What models import, in the order of need; a package that is missing is told when it is used.
+NEEDED = ("torch", "sklearn.linear_model", "sklearn.ensemble", "pytorch_lightning", "plotly.graph_objects")
+
+
+class Worker:
+    """One process, which does one thing at a time."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def call(self, function: Callable[..., Any], *arguments: object, say: Say) -> Any:
+        """What `function(*arguments, say)` returns there. Raises what it raises; MedloopError when the process dies."""
+        try:
+            self._ours.send((function, arguments))
+            while (message := self._ours.recv())[0] == "says":
+                say(message[1])
+        except (EOFError, OSError):
+            self._process.join()
+            raise MedloopError(
+                f"the process that worked on it was ended from outside (exit code {self._process.exitcode})",
+                where=function.__name__,
+                mend="-9 is most often too little memory: close other programs or train on fewer rows; then run again",
+            ) from None
+        kind, content = message
+        if kind == "failed":
+            raise content
+        return content
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take work."""
+        return self._process.is_alive()
+
+
+_idle: LifoQueue[Worker] = LifoQueue()
+
+
+def warm_up() -> None:
+    """Starts a worker, if none is idle, so that it imports what models need beside whatever comes now."""
+    if _idle.empty():
+        _idle.put(Worker())
+
+
+def call(function: Callable[..., Any], *arguments: object, say: Say) -> Any:
+    """`function(*arguments, say)` in a worker of its own; see `Worker.call`."""
+    try:
+        worker = _idle.get_nowait()
+    except Empty:
+        worker = Worker()
+    try:
+        return worker.call(function, *arguments, say=say)
+    finally:
+        if worker.alive:
+            _idle.put(worker)
+
+
+def _serve(pipe: Connection) -> None:
+    """A worker's life: one call after another until the other end is gone, and imports while there is none."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    needed = list(NEEDED)
+    with suppress(EOFError):
+        while True:
+            if needed and not pipe.poll():
+                with suppress(ImportError):
+                    importlib.import_module(needed.pop(0))
+            else:
+                function, arguments = pipe.recv()
+                pipe.send(_outcome(function, arguments, lambda text: pipe.send(("says", text))))
+
+
+def _outcome(function: Callable[..., Any], arguments: tuple[object, ...], say: Say) -> tuple[str, Any]:
+    try:
+        return "did", function(*arguments, say)
+    except (MedloopError, ConnectionError, TimeoutError) as error:
+        return "failed", error
+    except Exception as error:
+        return "failed", told(error, doing=function.__name__)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    wait([parent.sentinel])
+    os._exit(1)

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import MedloopError
+from flows import lockfile
+
+FIRST = """\
+  clean@a:
+    cmd: medloop stage clean a
+    params:
+      x:
+        note: one
+
+          two
+    outs:
+    - path: y
+"""
+SECOND = "  split@a:\n    cmd: medloop stage split a\n    outs:\n    - path: z\n"
+TAIL = "datasets:\n- name: d\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / lockfile.NAME).write_text(lockfile.HEAD + FIRST + SECOND + TAIL)
+    return tmp_path
+
+
+def text(root: Path) -> str:
+    return (root / lockfile.NAME).read_text()
+
+
+def test_reading_keeps_every_byte(root: Path) -> None:
+    lock = lockfile.read(root)
+    assert lock.entries == {"clean@a": FIRST, "split@a": SECOND}
+    assert lock.text == text(root)
+
+
+def test_an_entry_takes_its_own_place(root: Path) -> None:
+    lockfile.put(root, "clean@a", FIRST.replace("one", "three"))
+    assert text(root) == lockfile.HEAD + FIRST.replace("one", "three") + SECOND + TAIL
+
+
+def test_a_new_entry_comes_last(tmp_path: Path) -> None:
+    lockfile.put(tmp_path, "split@a", SECOND)
+    lockfile.put(tmp_path, "clean@a", FIRST)
+    assert text(tmp_path) == lockfile.HEAD + SECOND + FIRST
+
+
+def test_entries_are_put_in_order_and_unknown_ones_last(root: Path) -> None:
+    lockfile.order(root, ["split@a"])
+    assert text(root) == lockfile.HEAD + SECOND + FIRST + TAIL
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "schema", lockfile.HEAD + FIRST + SECOND[:40], lockfile.HEAD + FIRST.split("    outs")[0]]
+)
+def test_a_truncated_lock_is_an_error(damaged: str, tmp_path: Path) -> None:
+    (tmp_path / lockfile.NAME).write_text(damaged)
+    with pytest.raises(MedloopError, match="damaged"):
+        lockfile.read(tmp_path)
