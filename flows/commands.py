@@ -1,7 +1,6 @@
 """What the commands do; `flows.cli` only parses them."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,14 +65,10 @@ def _run_stale(
     with watcher.live():
         watcher.tell("loading", "")
         local = servers.launch_for_run(root)
-        trained = {str(stage.study) for stage in plan if stage.stale and stage.model}
-        if trained:
+        if any(stage.stale and stage.model for stage in plan):
             workers.warm_up()
         from flows.pipeline import Run, execute, mark_crashed
-        from flows.preflight import check_models
 
-        for name in sorted(trained):
-            workers.call(check_models, root, loaded[name], say=partial(watcher.tell, "loading"))
         watch.lap("imports")
         if local:
             servers.ensure(root, "prefect")
@@ -81,7 +76,7 @@ def _run_stale(
         watch.lap("server")
         watcher.end("loading", "unchanged", "", 0)
         opened = journal.start(root, chosen, watch.laps)
-        execute(Run(root=root, journal=opened, plan=plan, watcher=watcher))
+        execute(Run(root=root, journal=opened, settings=loaded, plan=plan, watcher=watcher))
     console.console.print(f"\n[dim]run[/] {opened.key}")
 
 

@@ -1,7 +1,7 @@
 """The Prefect flow: reads the stages from DVC, brings each up to date, records and registers what came out."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +26,8 @@ from flows.console import Watcher
 from flows.faults import told
 from flows.journal import Journal, StageRecord, StageState
 from flows.plan import Stage
+from flows.preflight import check_models
+from flows.settings import Settings
 from pipelines.sources import UnreachableError
 
 PASSING = (UnreachableError, ConnectionError, TimeoutError)
@@ -43,6 +45,7 @@ class Run:
 
     root: Path
     journal: Journal
+    settings: Mapping[str, Settings]
     plan: list[Stage]
     watcher: Watcher
     fault: MedloopError | None = None
@@ -67,9 +70,10 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
     run = _under_way[key]
     run.journal.flow_run = str(get_run_context().flow_run.id)  # type: ignore[union-attr]
     journals.save(run.root, run.journal)
+    checked = _check_models.submit(key)
     futures: dict[str, PrefectFuture[State[None]]] = {}
     for stage in run.plan:
-        before = [futures[name] for name in stage.after if name in futures]
+        before = [checked, *(futures[name] for name in stage.after)] if stage.after else []
         futures[stage.name] = _bring.with_options(task_run_name=stage.name).submit(
             key=key, name=stage.name, wait_for=before, return_state=False
         )
@@ -85,6 +89,22 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
             return Failed(message=state.message)
     done = sum(stage.state != "unchanged" for stage in run.journal.stages)
     return Completed(message=f"{done} of {len(run.journal.stages)} steps ran")
+
+
+@task(name="check the models' settings", task_run_name="check", cache_policy=NO_CACHE, persist_result=False)
+def _check_models(key: str) -> State[None]:
+    """Beside the first stage, since it takes importing torch; a misspelt setting must not be found after an hour."""
+    run = _under_way[key]
+    try:
+        for name in sorted({str(stage.study) for stage in run.plan if stage.stale and stage.model}):
+            with run.model_slots:
+                workers.call(check_models, run.root, run.settings[name], say=partial(run.watcher.tell, "check"))
+    except MedloopError as error:
+        run.fault = error
+        return Failed(message=str(error))
+    finally:
+        run.watcher.end("check", "unchanged", "", 0)
+    return Completed(message="every model's settings are right")
 
 
 def _prepare_recording(run: Run, futures: dict[str, PrefectFuture[State[None]]]) -> None:

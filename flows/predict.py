@@ -36,14 +36,15 @@ def predict(root: Path, reference: str, data: str, out: Path) -> tuple[int, int]
         raw = read(source, root=Path.cwd(), cache=sources(root))
         scores = score(folder, raw.table, raw.quarantine)
     _write(scores, out)
-    failed = int((scores["reason"] != "").sum())
+    failed = int(scores["predicted"].isna().sum())
     return len(scores) - failed, failed
 
 
 def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.DataFrame":
-    """One line a row of the source, in its order: row, id, predicted, a probability a class, reason (where it failed).
+    """One line a row of the source, in its order: row, id, predicted, a probability a class, reason.
 
-    A line that could not be read has a row and a reason only.
+    The reason says why a row was not scored, or which columns of a scored one were not taken as they are written; no
+    value. A line that could not be read has a row and a reason only.
     `unread` holds the lines that could not even be read as rows (`@row`, `reason`).
     """
     import pandas as pd
@@ -63,7 +64,7 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.Dat
         called = decide(probability, trained.threshold, trained.inputs.positive)
         labels = [trained.inputs.classes[index] for index in called]
         named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}
-        parts.append(scorable.samples[["@row", "@id"]].assign(predicted=labels, **named, reason=""))
+        parts.append(scorable.samples[["@row", "@id"]].assign(predicted=labels, **named, reason=scorable.remarks))
     scores = pd.concat(parts, ignore_index=True).rename(columns={"@row": "row", "@id": "id"})
     columns = ["row", "id", "predicted", *(f"probability={c}" for c in schema.classes), "reason"]
     scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)

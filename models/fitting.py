@@ -48,40 +48,31 @@ def fit_network(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float], dict[str, str]]:
     """The best epoch's weights, its row of the history, and what it ran on. Resumes if it can."""
     with ONE_AT_A_TIME, _process(params):
-        loop = _loop(family, config, params, inputs, train, validation, watch)
+        torch.manual_seed(params.seed)
+        loop = Loop(
+            Network(family, inputs, config),
+            params,
+            train=_rows(train),
+            validation=_tensors(validation),
+            scores=lambda probabilities: scores(probabilities, validation, inputs.positive),
+            save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
+            report=lambda history: _tell(history, params, watch),
+            save_every=watch.save_every,
+        )
+        _resume(loop, params, watch)
         device = "from the checkpoint" if loop.finished() else _run(loop, params)
     arrays = {name: tensor.numpy() for name, tensor in loop.best.items()}
     best = best_epoch(loop.history, params)
     return arrays, {**loop.history[best - 1], "epochs": float(len(loop.history))}, {"device": device}
 
 
-def _loop(
-    family: ModuleType,
-    config: object,
-    params: TrainParams,
-    inputs: Inputs,
-    train: Examples,
-    validation: Examples,
-    watch: Watch,
-) -> Loop:
-    """The loop at its first step, or where the newest whole checkpoint left it."""
-    torch.manual_seed(params.seed)
-    loop = Loop(
-        Network(family, inputs, config),
-        params,
-        train=_rows(train),
-        validation=_tensors(validation),
-        scores=lambda probabilities: scores(probabilities, validation, inputs.positive),
-        save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
-        report=lambda history: _tell(history, params, watch),
-        save_every=watch.save_every,
-    )
+def _resume(loop: Loop, params: TrainParams, watch: Watch) -> None:
+    """Where the newest whole checkpoint left it; at its first step if there is none."""
     checkpoint = newest(watch.checkpoints, watch.recipe)
     if checkpoint:
         loop.resume(checkpoint)
         for epochs in range(1, len(loop.history) + 1):
             _tell(loop.history[:epochs], params, watch)
-    return loop
 
 
 def _run(loop: Loop, params: TrainParams) -> str:
