@@ -23,6 +23,8 @@ _PROBLEMS = {
     "unreadable": "not readable as declared",
     "infinite": "infinite or beyond 1e300",
     "future": "later than the sample's own time",
+    "outside": "outside the declared range",
+    "clipped": "outside the declared range",
 }
 
 
@@ -66,10 +68,12 @@ class Cleaned:
 class Scorable:
     """New rows that can be scored, as samples without a label beside `@row`, and those that cannot.
 
+    `remarks` (N,), a text a sample, names the columns whose value was not taken as it is written, and why, or is "".
     `unscorable` has `@row`, `@id` and `reason`. Every `@row` is text.
     """
 
     samples: pd.DataFrame
+    remarks: "pd.Series[str]"
     unscorable: pd.DataFrame
 
 
@@ -120,9 +124,13 @@ def clean_rows(raw: pd.DataFrame, study: Study, schema: Schema, params: CleanPar
     check_columns(raw, [*schema.features, study.id, study.time])
     rows = with_ids(raw, {"@id": study.id})
     table, faults = _read(rows, study, schema.features, params, [])
-    samples, unscorable = _part_with(table, faults[faults["verdict"] != "missing"])
+    fatal = faults["verdict"].isin(["fail", "quarantine"])
+    samples, unscorable = _part_with(table, faults[fatal])
     kept = [*_own(samples, also="@row"), *schema.features]
-    return Scorable(samples=samples[kept].reset_index(drop=True), unscorable=unscorable)
+    remarks = _reasons(faults[~fatal]).reindex(samples.index).fillna("").astype("str")
+    return Scorable(
+        samples=samples[kept].reset_index(drop=True), remarks=remarks.reset_index(drop=True), unscorable=unscorable
+    )
 
 
 def _read(
@@ -130,7 +138,7 @@ def _read(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The typed table, and its faults: `at` (the row's position), `column`, `problem` and `verdict`.
 
-    A faulty cell is missing in the table.
+    A faulty cell is missing in the table, or clipped.
     """
     values: dict[str, pd.Series[Any]] = {name: rows[name] for name in _own(rows, also="@row")}
     faults = [pd.DataFrame({"at": [0], "column": "", "problem": ""}).iloc[:0]]
@@ -141,13 +149,20 @@ def _read(
     for name, column in features.items():
         cells = _cells(rows, name, column, params, ledger)
         faults += _faults(name, unreadable=cells.unreadable, infinite=cells.infinite)
-        values[name] = _plausible(cells.values, name, column, params, ledger)
+        values[name], outside = _plausible(cells.values, name, column, params)
+        faults += outside
         if column.type == "datetime" and study.time:
             future = (values[name] > values["@time"]).to_numpy(dtype=bool)
             faults += _faults(name, future=future)
             values[name] = values[name].mask(future)
     found = pd.concat(faults, ignore_index=True)
-    verdicts = {"unreadable": params.unreadable, "infinite": params.infinite, "future": params.future}
+    verdicts = {
+        "unreadable": params.unreadable,
+        "infinite": params.infinite,
+        "future": params.future,
+        "outside": "missing",
+        "clipped": "clipped",
+    }
     return pd.DataFrame(values), found.assign(verdict=found["problem"].map(verdicts))
 
 
@@ -171,17 +186,15 @@ def _cells(rows: pd.DataFrame, name: str, column: Column, params: CleanParams, l
 
 
 def _plausible(
-    values: "pd.Series[Any]", name: str, column: Column, params: CleanParams, ledger: list[Change]
-) -> "pd.Series[Any]":
+    values: "pd.Series[Any]", name: str, column: Column, params: CleanParams
+) -> tuple["pd.Series[Any]", list[pd.DataFrame]]:
+    """The values within the declared range, and the faults of those that were not."""
     if column.range is None or params.out_of_range == "keep":
-        return values
+        return values, []
     outside = out_of_range(values, column)
-    if not outside.any():
-        return values
-    clip = params.out_of_range == "clip" and column.type == "numeric"
-    rule = "clipped to the declared range" if clip else "outside the declared range: missing"
-    ledger.append(Change(rule=rule, column=name, cells=int(outside.sum()), detail=f"{list(column.range)}"))
-    return values.clip(*column.range) if clip else values.mask(outside)
+    if params.out_of_range == "clip" and column.type == "numeric":
+        return values.clip(*column.range), _faults(name, clipped=outside)
+    return values.mask(outside), _faults(name, outside=outside)
 
 
 def _faults(column: str, **masks: Mask) -> list[pd.DataFrame]:
@@ -210,9 +223,16 @@ def _refuse(faults: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 def _part_with(table: pd.DataFrame, faults: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows without these faults, and the others as `@row`, `@id` and `reason`."""
-    reasons = (faults["column"] + ": " + faults["problem"].map(_PROBLEMS)).groupby(faults["at"]).agg("; ".join)
+    reasons = _reasons(faults)
     aside = table.loc[reasons.index, ["@row", "@id"]].assign(reason=reasons).reset_index(drop=True)
     return table.drop(index=reasons.index), aside
+
+
+def _reasons(faults: pd.DataFrame) -> "pd.Series[str]":
+    """By the row's position, each faulty column with its problem and what became of the cell, where the row stays."""
+    kept = faults["verdict"].map({"missing": ", taken as missing", "clipped": ", set to its bound"}).fillna("")
+    texts = faults["column"] + ": " + faults["problem"].map(_PROBLEMS) + kept
+    return texts.groupby(faults["at"]).agg("; ".join)
 
 
 def _counts(faults: pd.DataFrame) -> list[Change]:

@@ -24,7 +24,10 @@ STEPS = ("ingest", "validate", "clean", "split", "impute", "normalize", "balance
 SECTIONS = (*STEPS, "audit", "train", "evaluate", "compare")
 MODELS = ("mlp", "logistic", "boosting")
 RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"])
-SUSPECTS = "leaks? decide whether each is known when the model will be asked"
+SUSPECTS = (
+    "DROPPED for now, since each alone tells much of the label: decide whether it is a leak, or a strong predictor "
+    "that is known when the model will be asked, and then move it from drop to columns"
+)
 YES = ("1", "yes", "y", "true", "positive", "pos", "case", "dead", "died", "是", "阳性")
 
 
@@ -32,8 +35,8 @@ YES = ("1", "yes", "y", "true", "positive", "pos", "case", "dead", "died", "是"
 class Draft:
     """A proposed declaration.
 
-    `drop` maps columns to the suspicion that put them there, `notes` declared columns to what was seen in
-    them and what to check, `checks` says plainly what a person must look at before the first run.
+    `drop` maps columns to the suspicion that put them there, `notes` columns to what was seen in them and what to
+    check or decide, `checks` says plainly what a person must look at before the first run.
     """
 
     id: str | None
@@ -70,14 +73,15 @@ def draft(
     guesses = {name: guess_column(name, table[name], is_time=name == time) for name in rest}
     if codes:
         guesses[target] = Guess(column=Column(type="categorical", levels=label.classes, missing=codes))
-    guesses |= _leaks(table, label, group, {name: guess for name, guess in guesses.items() if name != time})
+    columns = {name: guess.column for name, guess in guesses.items() if guess.column and name != time}
+    guesses |= _leaks(table, label, group, columns)
     roles = [label_check, _id_check(sample_id), _group_check(table, group)]
     return Draft(
         id=sample_id,
         group=group,
         time=time,
         target=label,
-        columns={name: guess.column for name, guess in guesses.items() if guess.column},
+        columns={name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop},
         drop={name: guess.drop for name, guess in guesses.items() if guess.drop},
         notes={name: guess.note for name, guess in guesses.items() if guess.note},
         checks=[*roles, *_column_checks(guesses), LEAKS],
@@ -90,9 +94,8 @@ LEAKS = (
 )
 
 
-def _leaks(table: pd.DataFrame, label: Target, group: str | None, guesses: Mapping[str, Guess]) -> dict[str, Guess]:
+def _leaks(table: pd.DataFrame, label: Target, group: str | None, columns: dict[str, Column]) -> dict[str, Guess]:
     """The columns that give the label away by themselves, found on all rows."""
-    columns = {name: guess.column for name, guess in guesses.items() if guess.column}
     if not set(columns) - {label.column}:
         return {}
     study = Study(name="draft", title="draft", group=group, target=label, columns=columns)
@@ -100,7 +103,14 @@ def _leaks(table: pd.DataFrame, label: Target, group: str | None, guesses: Mappi
     cleaned = clean(table, study, lenient)
     suspects = single_feature_suspects(cleaned.samples, cleaned.samples["@target"], cleaned.schema, LeakParams())
     why = {suspect.column: suspect.sentence.removeprefix(f"{suspect.column}: ") for suspect in suspects}
-    return {name: Guess(drop=f"leak? {sentence}", matters=(SUSPECTS,)) for name, sentence in why.items()}
+    return {
+        name: Guess(
+            drop=f"leak? {sentence}",
+            note=f"DROPPED for now: decide; to keep it, write under columns {_declared(name, columns[name])}",
+            matters=(SUSPECTS,),
+        )
+        for name, sentence in why.items()
+    }
 
 
 def _target(name: str, cells: TextSeries) -> tuple[Target, tuple[str, ...], str]:
@@ -168,7 +178,7 @@ def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
     lines += ["target:", f"  column: {_plain(draft.target.column)}", f"  classes: {_sequence(draft.target.classes)}"]
     lines += [f"  positive: {_plain(draft.target.positive)}"]
     lines += ["cohort: {}  # who belongs, such as {age: {min: 18}}", *_block("columns", _columns(draft))]
-    lines += _block("drop", [f"{_plain(column)}: {_plain(why)}" for column, why in draft.drop.items()])
+    lines += _block("drop", [f"{_plain(name)}: {_plain(why)}{_note(draft, name)}" for name, why in draft.drop.items()])
     lines += ["", *(f"{section}: {{}}" for section in SECTIONS)]
     lines += ["models:", *(f"  {model}: {{}}" for model in MODELS)]
     return "\n".join(lines) + "\n"
@@ -179,11 +189,15 @@ def _block(key: str, lines: list[str]) -> list[str]:
 
 
 def _columns(draft: Draft) -> list[str]:
-    lines = []
-    for name, column in draft.columns.items():
-        note = f"  # {draft.notes[name]}" if name in draft.notes else ""
-        lines.append(f"{_plain(name)}: {{{', '.join(_fields(column))}}}{note}")
-    return lines
+    return [f"{_declared(name, column)}{_note(draft, name)}" for name, column in draft.columns.items()]
+
+
+def _declared(name: str, column: Column) -> str:
+    return f"{_plain(name)}: {{{', '.join(_fields(column))}}}"
+
+
+def _note(draft: Draft, name: str) -> str:
+    return f"  # {draft.notes[name]}" if name in draft.notes else ""
 
 
 def _fields(column: Column) -> list[str]:

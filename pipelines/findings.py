@@ -19,12 +19,13 @@ Kind = Literal[
     "constant_columns",
     "missing_share",
     "suspected_codes",
+    "two_units",
 ]
 
 # Kinds that speak of a column as a whole, not of single rows.
 WHOLE: tuple[Kind, ...] = ("empty_columns", "constant_columns", "missing_share")
 # Kinds that cannot set rows aside.
-ROWS_STAY: tuple[Kind, ...] = (*WHOLE, "duplicate_rows", "suspected_codes")
+ROWS_STAY: tuple[Kind, ...] = (*WHOLE, "duplicate_rows", "suspected_codes", "two_units")
 GRAVITY: tuple[Verdict, ...] = ("pass", "warn", "quarantine", "fail")
 
 MENDS: dict[Kind, str] = {
@@ -39,6 +40,8 @@ MENDS: dict[Kind, str] = {
     "constant_columns": "put the column, with the reason, under the study's `drop`",
     "missing_share": "check how the column was exported; drop it if it cannot help",
     "suspected_codes": "declare the codes under the column's `missing`; if they are real, include them in its `range`",
+    "two_units": "bring the column into one unit in the source; declare that `unit`, and a `range` that leaves the "
+    "other out, so that its cells become missing",
 }
 
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from contracts.errors import masked
 from contracts.study import Column
-from pipelines.cells import canonical, read_cells
+from pipelines.cells import Mask, canonical, read_cells
 from pipelines.clean import CleanParams
 from pipelines.identifiers import identifying, words
+from pipelines.units import two_units
 
 if TYPE_CHECKING:
     TextSeries = pd.Series[str]
@@ -48,6 +49,7 @@ ID_LIKE = re.compile(
 FEW, LISTED, MANY = 5, 20, 100
 
 UNITS = "units and ranges of the numeric columns: the range is what was seen, widened; the unit is yours to fill in"
+TWO_UNITS = "numbers that are perhaps in two units; bring each column into one"
 CODED = "missing codes that only look like codes"
 IDENTIFIERS = "identifiers? decide what becomes of them"
 TEXTS = "texts that need a decision"
@@ -71,6 +73,18 @@ class Guess:
 def is_missing_word(text: str) -> bool:
     """Whether a text says that there is no value, in any study."""
     return text in SHARED or text.casefold() in MISSING_WORDS
+
+
+def look_coded(numbers: Array) -> Mask:
+    """(N,) numbers such as 999 beyond all others by half their span, or -9 where no other is negative; NaN is none."""
+    rest = numbers[~np.isin(numbers, [*CODES, *NEGATIVE_CODES]) & ~np.isnan(numbers)]
+    if not len(rest):
+        return np.zeros(len(numbers), dtype=bool)
+    beyond = rest.max() + 0.5 * (rest.max() - rest.min())
+    high = np.isin(numbers, CODES) & (numbers > beyond)
+    low = np.isin(numbers, NEGATIVE_CODES) & (rest.min() >= 0)
+    found: Mask = high | low
+    return found
 
 
 def filled(cells: TextSeries) -> Counts:
@@ -141,7 +155,7 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
     others = told[~known]
     if len(others) and (known.sum() <= 2 * FEW or others.sum() > 0.5 * told.sum()):
         return None
-    coded = np.isin(numbers, _codes(numbers[known]))
+    coded = look_coded(numbers)
     values, counts = numbers[known & ~coded], told[known & ~coded]
     codes = (*missing, *in_order(told.index[coded]))
     seen = [f"CHECK: {code} ({told.get(code, 0):,} cells) read as missing" for code in in_order(told.index[coded])]
@@ -155,6 +169,10 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
             matters=tuple(matters),
         )
     low, high, summary = _range(values, counts.to_numpy())
+    mixed = two_units(np.repeat(values, counts))
+    if mixed:
+        seen.append(f"CHECK: perhaps in two units: {mixed.told()}")
+        matters.append(TWO_UNITS)
     if len(others):
         seen.append(f"CHECK: {others.sum():,} cells are no numbers, like {masked(others.index[0])}")
     matters += (
@@ -165,18 +183,6 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
         note="; ".join([summary, *seen]),
         matters=tuple(matters),
     )
-
-
-def _codes(numbers: Array) -> Array:
-    """Numbers such as 999 or -9 that lie far outside all others."""
-    rest = numbers[~np.isin(numbers, [*CODES, *NEGATIVE_CODES])]
-    if not len(rest):
-        return rest
-    beyond = rest.max() + 0.5 * (rest.max() - rest.min())
-    high = np.isin(numbers, CODES) & (numbers > beyond)
-    low = np.isin(numbers, NEGATIVE_CODES) & (rest.min() >= 0)
-    found: Array = numbers[high | low]
-    return found
 
 
 def _range(values: Array, counts: NDArray[np.integer[Any]]) -> tuple[float, float, str]:

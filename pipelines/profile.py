@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from contracts.study import Column, Study
-from pipelines.cells import Cells, Decimal, Mask, canonical, read_cells
+from pipelines.cells import Cells, Decimal, Mask, canonical, out_of_range, read_cells
 from pipelines.findings import Kind
-from pipelines.guess import CODES, NEGATIVE_CODES, is_missing_word
+from pipelines.guess import is_missing_word, look_coded
+from pipelines.units import TwoUnits, two_units
 
 TYPED = ("numeric", "datetime")
 
@@ -38,13 +39,14 @@ class Profile:
         return pd.DataFrame({"@id": ids, "@content": content, **{name: self._checked(name) for name in self.columns}})
 
     def by_column(self) -> pd.DataFrame:
-        """A row a column: cells `unreadable`, `infinite` and `filled`, share `missing`, values `distinct`, `suspected`.
+        """A row a column: cells `unreadable`, `infinite` and `filled`, share `missing`, values `distinct`,
+        and what is `suspected` as codes and as `two_units`.
 
         A gap counts as a value; a column without any has no `missing` and no `distinct`. Texts that are none of
         the declared levels are not counted as unreadable.
         """
         table = pd.DataFrame([self._figures(name) for name in self.columns], index=list(self.columns))
-        return table.astype({"suspected": "str"})
+        return table.astype({"suspected": "str", "two_units": "str"})
 
     def suspected(self, name: str) -> Mask:
         """(N,) cells of a column that are read as values and look like codes for "no value"."""
@@ -53,11 +55,21 @@ class Profile:
         found = texts.isin(words).to_numpy(dtype=bool) & ~cells.missing
         return found | _coded(cells, column) if column.type == "numeric" else found
 
+    def in_two_units(self, name: str) -> TwoUnits | None:
+        """The suspicion that a numeric column, less what looks like codes, is in two units."""
+        column, cells = self.columns[name], self.cells[name]
+        if column.type != "numeric":
+            return None
+        return two_units(cells.values.mask(_coded(cells, column)).to_numpy(dtype=np.float64))
+
     def cells_of(self, kind: Kind, name: str) -> Mask:
         """(N,) the cells that a finding of this kind about the whole column means."""
         cells = self.cells[name]
         if kind == "suspected_codes":
             return self.suspected(name)
+        mixed = self.in_two_units(name) if kind == "two_units" else None
+        if mixed:
+            return mixed.fewer
         if kind == "constant_columns":
             return ~cells.missing
         return {"unreadable": cells.unreadable, "infinite": cells.infinite}.get(kind, cells.missing)
@@ -72,6 +84,7 @@ class Profile:
     def _figures(self, name: str) -> dict[str, object]:
         cells, column = self.cells[name], self.columns[name]
         filled = int((~cells.missing).sum())
+        mixed = self.in_two_units(name)
         codes = canonical(pd.Series(self.rows[name][self.suspected(name)].unique(), dtype="str").str.strip())
         return {
             "unreadable": int(cells.unreadable.sum()) if column.type in TYPED else 0,
@@ -80,6 +93,7 @@ class Profile:
             "missing": float(cells.missing.mean()) if filled else np.nan,
             "distinct": cells.values.nunique(dropna=False) if cells.values.notna().any() else np.nan,
             "suspected": ", ".join(sorted(set(codes))) if len(codes) else None,
+            "two_units": mixed.told() if mixed else None,
         }
 
 
@@ -95,14 +109,6 @@ def read_profile(rows: pd.DataFrame, study: Study, *, missing: Collection[str], 
 
 
 def _coded(cells: Cells, column: Column) -> Mask:
-    """Numbers such as 999 beyond all others by half their span, or -9 where no other is negative; none in range."""
-    values = cells.values.to_numpy(dtype=np.float64)
-    rest = values[~np.isin(values, [*CODES, *NEGATIVE_CODES]) & ~np.isnan(values)]
-    if not len(rest):
-        return np.zeros(len(values), dtype=bool)
-    low, high = column.range or (None, None)
-    plausible = (values >= (-np.inf if low is None else low)) & (values <= (np.inf if high is None else high))
-    far = np.isin(values, CODES) & (values > rest.max() + 0.5 * (rest.max() - rest.min()))
-    negative = np.isin(values, NEGATIVE_CODES) & (rest.min() >= 0)
-    found: Mask = (far | negative) & ~(plausible & (column.range is not None))
-    return found
+    """Numbers that look like codes; none in the declared range."""
+    found = look_coded(cells.values.to_numpy(dtype=np.float64))
+    return found & out_of_range(cells.values, column) if column.range else found

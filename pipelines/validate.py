@@ -30,6 +30,7 @@ class ValidateParams(Frozen):
     empty_columns, constant_columns: columns without a value, or with one and no gap; cleaning drops them.
     missing_share: columns of which more than `max_missing` is missing.
     suspected_codes: undeclared values that usually mean "no value", such as 999 far from all others, or `unknown`.
+    two_units: a numeric column in two groups, one a known unit factor above the other, such as mmol/L beside mg/dL.
     """
 
     unreadable: RowVerdict = "fail"
@@ -44,6 +45,7 @@ class ValidateParams(Frozen):
     missing_share: ColumnVerdict = "warn"
     max_missing: float = Field(default=0.95, ge=0, le=1)
     suspected_codes: ColumnVerdict = "warn"
+    two_units: ColumnVerdict = "warn"
 
 
 class Check(Frozen):
@@ -91,6 +93,7 @@ def build_suite(study: Study, params: ValidateParams) -> list[Check]:
         _of_columns("constant_columns", params, Rule(column="distinct", low=2)),
         _of_columns("missing_share", params, Rule(column="missing", high=params.max_missing)),
         _of_columns("suspected_codes", params, Rule(column="suspected", filled=False)),
+        _of_columns("two_units", params, Rule(column="two_units", filled=False)),
     ]
 
 
@@ -206,6 +209,7 @@ def _told(kind: Kind, column: str, at: list[int], profile: Profile, figures: pd.
         "constant_columns": "the same value in every row",
         "missing_share": f"no value in {len(at) / len(profile.rows):.1%} of the rows",
         "suspected_codes": f"what may stand for a missing value ({figures['suspected'][column]}) in {cells}",
+        "two_units": f"perhaps in two units, {figures['two_units'][column]}; {cells} in the rarer one",
     }
     return texts[kind]
 

@@ -17,6 +17,10 @@ CODE = ("contracts", "flows", "pipelines", "models", "dvc.yaml", "params.yaml", 
 MEDLOOP = Path(sys.executable).with_name("medloop")
 
 
+# Planted for a search of what medloop keeps: an id, a level and a number that no text holds by chance.
+RECORD, LEVEL, NUMBER = "record-qzx7", "quit-qzx7", "123.456789"
+
+
 def patients(rows: int = 360, seed: int = 0) -> pd.DataFrame:
     """Cells as text: a label that age and glucose explain in part, blanks, codes, an id with leading zeros."""
     rng = np.random.default_rng(seed)
@@ -29,11 +33,12 @@ def patients(rows: int = 360, seed: int = 0) -> pd.DataFrame:
             "age": age.astype(int).astype(str),
             "glucose": glucose.astype(str),
             "sex": rng.choice(["f", "m"], rows),
-            "smoker": rng.choice(["never", "former", "current", ""], rows),
+            "smoker": rng.choice(["never", LEVEL, "current", ""], rows),
             "ill": np.where(ill, "yes", "no"),
         }
     )
     table.loc[rng.random(rows) < 0.15, "glucose"] = ""
+    table.loc[rows // 2, ["record", "glucose"]] = RECORD, NUMBER
     return table
 
 

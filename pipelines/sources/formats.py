@@ -14,6 +14,7 @@ from pipelines.sources.typed import read_excel, read_parquet
 
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
+SQLITE = b"SQLite format 3\0"
 ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".xlsx")
 # A file that unpacks to more than this, and to more than this many times itself, is a bomb.
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
@@ -51,10 +52,22 @@ def _read(data: bytes, layout: Layout, *, where: str) -> Raw:
     if data.startswith(ZIP):
         _check_workbook(data, where=where)
         return read_excel(data, layout.sheet, where=where)
+    if data.startswith(SQLITE):
+        raise _database(where)
     found = next((kind for magic, kind in REFUSED.items() if data.startswith(magic)), None)
     if found or _is_zlib(data):
         raise _refusal(found or "a compressed pickle (joblib)", where)
     return read_delimited(data, layout, where=where)
+
+
+def _database(where: str) -> MedloopError:
+    return MedloopError(
+        "a table is CSV, TSV, parquet or .xlsx; this is a SQLite database",
+        where=where,
+        mend="declare it in the study, its path counted from the repository: source: "
+        f'{{kind: sql, url: "sqlite:///{where}", table: NAME}} (or query: SELECT …); '
+        "init and predict take files: export the rows as CSV",
+    )
 
 
 def _refusal(kind: str, where: str) -> MedloopError:

@@ -116,6 +116,30 @@ def test_14_suspected_missing_codes_are_reported(workspace: Workspace, medloop: 
     assert "missing" in told
 
 
+def test_13_a_column_in_two_units_is_reported_without_a_value(
+    workspace: Workspace, medloop: Callable[..., Outcome]
+) -> None:
+    table = patients()
+    numbers = pd.to_numeric(table["glucose"])
+    theirs = numbers.notna() & (table.index < 40)
+    table.loc[theirs, "glucose"] = (numbers[theirs] / 18.016).round(2).astype(str)
+    workspace.write_data(table)
+    workspace.write_study(lambda s: s["columns"]["glucose"].pop("range"))
+    assert medloop(workspace, "stage", "ingest", "tiny").code == 0
+    told = medloop(workspace, "stage", "validate", "tiny")
+    assert told.code == 0
+    assert "warn" in told.text
+    (finding,) = json.loads(workspace.data("validate", "verdict.json").read_text())["findings"]
+    assert (finding["kind"], finding["column"], finding["rows"]) == ("two_units", "glucose", theirs.sum())
+    assert "mmol/L beside mg/dL (glucose, × 18.016)" in finding["text"]
+    page = workspace.data("validate", "docs.html").read_text()
+    assert "perhaps in two units" in page
+    assert not [value for value in table.loc[theirs, "glucose"] if value in page + finding["text"]]
+    drafted = medloop(workspace, "init", "patients.csv", "--target", "ill", "--name", "drafted")
+    assert "two units" in drafted.text
+    assert "mmol/L" in (workspace.root / "studies" / "drafted.yaml").read_text()
+
+
 def test_26_a_rare_class_is_resampled_with_fewer_neighbours(
     workspace: Workspace, medloop: Callable[..., Outcome]
 ) -> None:

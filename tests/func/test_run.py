@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.func.conftest import Outcome
-from tests.workspace import MEDLOOP, Workspace, make_workspace, patients, run
+from tests.workspace import LEVEL, MEDLOOP, NUMBER, RECORD, Workspace, make_workspace, patients, run
 
 BEFORE_TRAINING = ["ingest", "validate", "clean", "split", "impute", "normalize", "balance", "audit"]
 ALL = [*BEFORE_TRAINING, "train", "evaluate", "compare"]
@@ -57,10 +57,15 @@ def test_the_best_model_is_registered_with_its_fitted_steps(finished: Workspace,
 
 
 def test_no_value_of_a_patient_reaches_the_tracker(finished: Workspace, servers: Path) -> None:
-    texts = [p for p in (servers / "mlflow").rglob("*") if p.suffix in (".json", ".html")]
-    texts += [*(servers / "runs").glob("*.json"), *(servers / "logs").glob("*.log")]
-    assert len(texts) > 10
-    assert not [p for p in texts if re.search(r"patient-\d{4}", p.read_text(errors="ignore"))]
+    """Every byte of what MLflow, Prefect, the journals and the logs keep, databases and their write-ahead logs too."""
+    kept = [p for folder in ("mlflow", "prefect", "runs", "logs") for p in (servers / folder).rglob("*") if p.is_file()]
+    names = {p.name for p in kept}
+    assert {"mlflow.db", "prefect.db", f"{finished.key}.json", "leaderboard.html"} <= names
+    for marker in (r"patient-\d{4}", RECORD, re.escape(NUMBER)):
+        assert not [p for p in kept if re.search(marker.encode(), p.read_bytes())], marker
+    # To score new rows a model must know its levels: the fitted steps list them, the weights name an input after each.
+    fitted = {"normalizer.json", "model.json"}
+    assert {p.name for p in kept if LEVEL.encode() in p.read_bytes()} == fitted
 
 
 def test_metrics_have_intervals(finished: Workspace) -> None:
@@ -136,16 +141,17 @@ def test_repro_and_run_leave_the_same_lock(finished: Workspace, tmp_path: Path) 
 
 def test_new_rows_are_scored_and_none_is_lost(finished: Workspace, tmp_path: Path, medloop: Medloop) -> None:
     rows = patients(50, seed=9).drop(columns=["ill", "patient"])
-    rows.loc[3, "glucose"] = "high"
+    rows.loc[3, "glucose"], rows.loc[4, "glucose"] = "high", "4711"
     rows.to_csv(tmp_path / "new.csv", index=False)
     out = tmp_path / "scores.parquet"
     told = medloop(finished, "predict", "tiny", str(tmp_path / "new.csv"), "--out", str(out))
     assert told.code == 0, told.text
     assert "49 rows scored, 1 could not be" in told.text
     scores = pd.read_parquet(out)
-    failed = scores[scores["reason"] != ""]
+    failed = scores[scores["predicted"].isna()]
     assert len(scores) == 50
     assert "glucose" in failed["reason"].item()
+    assert scores["reason"][4] == "glucose: outside the declared range, taken as missing"
     assert scores.drop(failed.index)["probability=yes"].between(0, 1).all()
 
 

@@ -208,6 +208,19 @@ def test_identifiers_and_leaks_wait_under_drop_for_a_decision() -> None:
     assert any("insulin" in check for check in proposed.checks)
 
 
+def test_a_strong_predictor_is_told_to_be_dropped_only_for_now_with_what_would_keep_it() -> None:
+    sick = ["Yes", "No", "No", "No"] * (ROWS // 4)
+    hba1c = [f"{(9 if label == 'Yes' else 5) + i % 20 / 10:.1f}" for i, label in enumerate(sick)]
+    proposed = draft(table(hba1c=hba1c), target="sick")
+    assert "hba1c" not in as_study(proposed).columns
+    (check,) = [check for check in proposed.checks if "hba1c" in check]
+    assert check.startswith("DROPPED for now")
+    (line,) = [line for line in render(proposed, "toy", {}).splitlines() if line.strip().startswith("hba1c")]
+    kept = line.split("# DROPPED for now: decide; to keep it, write under columns ")[1]
+    column = Column.model_validate(YAML(typ="safe", pure=True).load(kept)["hba1c"])
+    assert column == guess_column("hba1c", series(hba1c)).column
+
+
 def test_no_cell_of_a_dropped_column_is_shown() -> None:
     proposed = draft(table(email=[f"p{i}@mail.org" for i in range(ROWS)]), target="sick")
     assert "mail.org" not in render(proposed, "toy", {"kind": "file", "path": "t.csv"})

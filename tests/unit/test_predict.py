@@ -9,9 +9,10 @@ import pytest
 
 from contracts.examples import Examples
 from contracts.study import Column, Study, Target
+from contracts.tables import Schema
 from flows.bundle import _layout
 from flows.predict import _write, score
-from flows.store import read_table, write_json
+from flows.store import read_model, read_table, write_json
 from pipelines.clean import CleanParams, clean
 from pipelines.impute import ImputeParams, apply_impute, fit_impute
 from pipelines.normalize import NormalizeParams, fit_normalize
@@ -78,6 +79,24 @@ def test_rows_of_a_folder_are_told_by_file_and_columns_stay_where_none_is_scored
     assert list(scores) == COLUMNS
     assert scores["row"].tolist() == ["1.csv:2", "1.csv:3", "2.csv:2"]
     assert (scores["reason"] != "").all()
+
+
+def test_a_scored_row_names_what_was_not_taken_as_written(bundle: Path, tmp_path: Path) -> None:
+    dose = Column(type="numeric", range=(0, 100))
+    declared = STUDY.model_copy(update={"columns": {**STUDY.columns, "dose": dose}})
+    schema = read_model(bundle / "schema.json", Schema)
+    write_json(bundle / "declaration.json", declared)
+    write_json(bundle / "schema.json", schema.model_copy(update={"features": declared.columns}))
+    (tmp_path / "new.csv").write_text("id,né,dose\na,1,2\nb,1,4711\nc,high,4711\n")
+    scores = scored(bundle, tmp_path / "new.csv")
+    assert scores["predicted"].notna().tolist() == [True, True, False]
+    kept, altered, failed = scores["reason"]
+    assert kept == ""
+    assert altered == "dose: outside the declared range, taken as missing"
+    assert "né: not readable" in failed
+    assert "4711" not in scores.to_csv()
+    write_json(bundle / "clean.json", CleanParams(out_of_range="clip"))
+    assert scored(bundle, tmp_path / "new.csv")["reason"][1] == "dose: outside the declared range, set to its bound"
 
 
 def test_a_bundle_keeps_how_its_source_lay() -> None:

@@ -78,6 +78,7 @@ def test_faultless_data_pass(table: pd.DataFrame) -> None:
         ("suspected_codes", "warn", "$visits", {15: "999", 16: "999.0"}),
         ("suspected_codes", "warn", "glucose", {17: "-9"}),
         ("suspected_codes", "warn", "smoker", {18: "Unknown"}),
+        ("two_units", "warn", "glucose", {19: "5.1", 20: "5.4", 21: "5.6", 22: "5.9", 23: "6.1", 24: "5.3"}),
     ],
 )
 def test_a_faulty_cell_is_found_by_row(
