@@ -70,10 +70,12 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
     run = _under_way[key]
     run.journal.flow_run = str(get_run_context().flow_run.id)  # type: ignore[union-attr]
     journals.save(run.root, run.journal)
-    checked = _check_models.submit(key)
+    checked, first = _check_models.submit(key), {stage.name for stage in run.plan if not stage.after}
     futures: dict[str, PrefectFuture[State[None]]] = {}
     for stage in run.plan:
-        before = [checked, *(futures[name] for name in stage.after)] if stage.after else []
+        before = [futures[name] for name in stage.after]
+        if first & set(stage.after):
+            before.append(checked)
         futures[stage.name] = _bring.with_options(task_run_name=stage.name).submit(
             key=key, name=stage.name, wait_for=before, return_state=False
         )

@@ -199,10 +199,12 @@ def _start(root: Path, name: Name, port: int) -> Server:
     """A child in its own session, so that it outlives this command and can be ended as a group."""
     log = home(root) / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    # Prefect's pages would ask the server on its usual port, which may be another workspace's.
+    own = {"MLFLOW_BACKEND_STORE_URI": tracking_uri(root), "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api"}
     with log.open("ab") as output:
         child = subprocess.Popen(
             _command(root, name, port),
-            env={**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(root)},
+            env={**os.environ, **own},
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
 
 import pandas as pd
 import pytest
@@ -44,6 +45,12 @@ def test_the_run_is_known_to_all_by_one_key(finished: Workspace, servers: Path) 
     with sqlite3.connect(servers / "mlflow" / "mlflow.db") as mlflow:
         tagged = mlflow.execute("select count(*) from tags where key = 'medloop.run' and value = ?", [finished.key])
         assert tagged.fetchone() == (4,)
+
+
+def test_prefects_pages_ask_the_server_that_shows_them(finished: Workspace, servers: Path) -> None:
+    address = f"http://127.0.0.1:{json.loads((servers / 'servers.json').read_text())['prefect']['port']}"
+    with build_opener(ProxyHandler({})).open(f"{address}/ui-settings") as answer:
+        assert json.load(answer)["api_url"] == f"{address}/api"
 
 
 def test_the_best_model_is_registered_with_its_fitted_steps(finished: Workspace, servers: Path) -> None:
