@@ -29,6 +29,19 @@ def run(studies: Studies = None, values: Values = None) -> None:
 
 
 @app.command()
+def sweep(
+    study: Annotated[str | None, typer.Argument(help="The study; the default one if none is named.")] = None,
+    *,
+    over: Annotated[list[str], typer.Option(help="impute,balance: all their methods; or balance.method=none,smote")],
+    model: Annotated[list[str] | None, typer.Option(help="Train this model only; all of them by default.")] = None,
+) -> None:
+    """Try every combination of settings and compare them on the validation rows."""
+    from flows.commands import sweep_study
+
+    sweep_study(study, over, model or [])
+
+
+@app.command()
 def stage(arguments: Annotated[list[str], typer.Argument(help="STAGE STUDY [MODEL]")]) -> None:
     """Run one stage, as dvc.yaml names it; DVC calls this."""
     from flows.commands import run_stage

@@ -1,13 +1,14 @@
 """What the commands do; `flows.cli` only parses them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
 from flows import checked, console, journal, servers, workers, workspace
-from flows.home import data_folder, find_root
+from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage
 from flows.store import read_json
 from flows.studies import default_study, study_names
@@ -23,6 +24,10 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
     root = find_root()
     chosen = _chosen(root, studies)
     with journal.sole_run(root):
+        if set_aside(root).is_dir():
+            from flows.restore import put_back
+
+            put_back(root)
         if values:
             from flows import overrides
 
@@ -57,6 +62,17 @@ def _run_stale(
     loaded: "Mapping[str, Settings]",
     watch: journal.Stopwatch,
 ) -> None:
+    with _prefect(root, watch, trains=any(stage.stale and stage.model for stage in plan)) as watcher:
+        from flows.pipeline import Run, execute
+
+        opened = journal.start(root, chosen, watch.laps)
+        execute(Run(root=root, journal=opened, settings=loaded, plan=plan, watcher=watcher))
+    console.console.print(f"\n[dim]run[/] {opened.key}")
+
+
+@contextmanager
+def _prefect(root: Path, watch: journal.Stopwatch, *, trains: bool) -> Iterator[console.Watcher]:
+    """Prefect imported, its server up, runs that crashed known to all; what goes on in the block is shown."""
     servers.prepare_environment(root)
     watcher = console.Watcher()
     crashed = journal.reconcile(root)
@@ -65,9 +81,9 @@ def _run_stale(
     with watcher.live():
         watcher.tell("loading", "")
         local = servers.launch_for_run(root)
-        if any(stage.stale and stage.model for stage in plan):
+        if trains:
             workers.warm_up()
-        from flows.pipeline import Run, execute, mark_crashed
+        from flows.pipeline import mark_crashed
 
         watch.lap("imports")
         if local:
@@ -75,9 +91,7 @@ def _run_stale(
         mark_crashed(crashed)
         watch.lap("server")
         watcher.end("loading", "unchanged", "", 0)
-        opened = journal.start(root, chosen, watch.laps)
-        execute(Run(root=root, journal=opened, settings=loaded, plan=plan, watcher=watcher))
-    console.console.print(f"\n[dim]run[/] {opened.key}")
+        yield watcher
 
 
 def _chosen(root: Path, studies: Sequence[str]) -> list[str]:
@@ -103,6 +117,22 @@ def _show_addresses(root: Path) -> None:
     shown: dict[servers.Name, str] = {"mlflow": "models", "prefect": "runs"}
     for name, what in shown.items():
         console.show_facts({what: servers.address(root, name) or f"medloop ui ({name} is not running)"})
+
+
+def sweep_study(study: str | None, over: Sequence[str], models: Sequence[str]) -> None:
+    """`medloop sweep`: every combination of settings, judged on the validation rows."""
+    from flows.grid import combinations
+
+    root = find_root()
+    grid = combinations(over)
+    (name,) = _chosen(root, [study] if study else [])
+    with journal.sole_run(root):
+        loaded = _loaded(root, [name])[name]
+        with _prefect(root, journal.Stopwatch(), trains=True) as watcher:
+            from flows import sweep
+
+            result = sweep.sweep(root, loaded, grid, list(models) or list(loaded.models), watcher)
+    sweep.show(root, result)
 
 
 def run_stage(arguments: Sequence[str]) -> None:

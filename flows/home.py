@@ -48,3 +48,8 @@ def checkpoints(root: Path) -> Path:
 def data_folder(root: Path, study: str, stage: str) -> Path:
     """Where a stage of a study keeps its outputs: `data/STUDY/STAGE`, as dvc.yaml has it."""
     return root / "data" / study / stage
+
+
+def set_aside(root: Path) -> Path:
+    """What a sweep under way will put back; in the workspace, whose Git ignores it."""
+    return root / ".dvc" / "tmp" / "sweeps"

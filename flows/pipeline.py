@@ -41,13 +41,14 @@ def _slots() -> Semaphore:
 
 @dataclass
 class Run:
-    """A pipeline run under way; `watcher` shows it."""
+    """A pipeline run under way; `watcher` shows it. `records`: whether it ends with telling MLflow."""
 
     root: Path
     journal: Journal
     settings: Mapping[str, Settings]
     plan: list[Stage]
     watcher: Watcher
+    records: bool = True
     fault: MedloopError | None = None
     data_slots: Semaphore = field(default_factory=_slots)
     model_slots: Semaphore = field(default_factory=_slots)
@@ -196,7 +197,7 @@ def execute(run: Run) -> Journal:
     key = run.journal.key
     _under_way[key] = run
     try:
-        end = pipeline(key, run.journal.studies, return_state=True)
+        end = pipeline(key, run.journal.studies if run.records else [], return_state=True)
     except BaseException:
         journals.close(run.root, run.journal, "failed", "interrupted")
         raise

@@ -28,8 +28,7 @@ def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[
     context = Context(root=root, settings=settings_files.load(root, name), say=say)
     if journal.experiment is None:
         say("pinning the run as a DVC experiment")
-        journal.experiment = workspace.pin(root, journal.key, last, _untracked(root, journal))
-        journals.save(root, journal)
+        pin(root, journal, last)
     say("telling MLflow")
     mlflow = tracking.client(root)
     experiment = tracking.experiment_id(mlflow, root, name)
@@ -45,6 +44,12 @@ def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[
     journal.recorded[name] = workspace.outputs(root, last)
     journals.save(root, journal)
     return said
+
+
+def pin(root: Path, journal: Journal, last: str) -> None:
+    """Keeps code, settings and `dvc.lock` of a run, whose last stage is `last`, as the DVC experiment of its key."""
+    journal.experiment = workspace.pin(root, journal.key, last, _untracked(root, journal))
+    journals.save(root, journal)
 
 
 def _untracked(root: Path, journal: Journal) -> list[str]:
@@ -112,7 +117,7 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
         content = tracking.Content(
             tags={"medloop.recipe": recipe},
             params=params,
-            metrics=_metrics(evaluation),
+            metrics=metrics(evaluation),
             history=[(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"}) for row in history],
             files={packed: "model", context.model_folder("evaluate") / "report.html": ""},
         )
@@ -123,11 +128,12 @@ def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _metrics(evaluation: dict[str, Any]) -> dict[str, float]:
+def metrics(evaluation: dict[str, Any], part: str = "test") -> dict[str, float]:
+    """The metrics of an evaluation and their intervals' ends, named after the part: `test_auroc_low`."""
     values: dict[str, float] = {}
     for name, interval in evaluation["metrics"].items():
         named = {"": interval["value"], "_low": interval["low"], "_high": interval["high"]}
-        values |= {f"test_{name}{end}": value for end, value in named.items() if value is not None}
+        values |= {f"{part}_{name}{end}": value for end, value in named.items() if value is not None}
     return values
 
 

@@ -61,9 +61,8 @@ def _parsed(path: str, stamp: tuple[int, int, int]) -> Any:
     return load_yaml(path)
 
 
-def _explained(error: Exception) -> MedloopError:
-    causes = [str(error)]
-    cause = error.__cause__
+def _explained(error: BaseException | None) -> MedloopError:
+    causes, cause = list[str](), error
     while cause is not None:
         causes.append(str(cause))
         cause = cause.__cause__

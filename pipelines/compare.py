@@ -1,18 +1,16 @@
 """Compare: which model is better, by how much, and whether the difference is more than chance."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import field_validator
 
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Frozen
+from contracts.tables import Part
 from pipelines.bootstrap import Interval, bootstrap, interval
-from pipelines.evaluate import Counts, Evaluation
+from pipelines.evaluate import Counts, Entry, Evaluation
 from pipelines.metrics import METRICS, Floats, judge, scores
 
 # Below these, one row more or less moves the result.
@@ -36,19 +34,6 @@ class CompareParams(Frozen):
         return metric
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One model's evaluation and the predictions behind it.
-
-    Shape: `target` (N,) class indices, `probability` (N, C), `group` (N,) the patient; rows in the same order for all.
-    """
-
-    evaluation: Evaluation
-    target: NDArray[np.int64]
-    probability: Floats
-    group: NDArray[Any]
-
-
 class Row(Frozen):
     """A model on the leaderboard.
 
@@ -69,13 +54,15 @@ class Row(Frozen):
 
 
 class Leaderboard(Frozen):
-    """Models on the same test rows, best first, and what follows from it in plain words.
+    """Models on the same rows, best first, and what follows from it in plain words.
 
+    `part`: whose rows: the test part's, or the validation part's where settings are chosen.
     `choice`: the model that the verdict advises: the best, or the best simple model where a network's lead over it
     may be chance.
     """
 
     metric: str
+    part: Part = "test"
     confidence: float
     counts: Counts
     rows: tuple[Row, ...]
@@ -83,7 +70,9 @@ class Leaderboard(Frozen):
     verdict: str
 
 
-def compare(entries: Mapping[str, Entry], params: CompareParams, baselines: Collection[str]) -> Leaderboard:
+def compare(
+    entries: Mapping[str, Entry], params: CompareParams, baselines: Collection[str], part: Part = "test"
+) -> Leaderboard:
     """Rank models and test each against the best on the same patient-level resamples.
 
     The intervals of the differences are each of the evaluations' confidence: with many models, some will leave
@@ -93,6 +82,7 @@ def compare(entries: Mapping[str, Entry], params: CompareParams, baselines: Coll
         entries: by the model's name
         params: the metric that ranks
         baselines: names of the simple models, preferred when a network is no better
+        part: the part that the rows are of
 
     Raises:
         MedloopError: no entries; models judged on different rows or with different settings; no model for which
@@ -122,11 +112,12 @@ def compare(entries: Mapping[str, Entry], params: CompareParams, baselines: Coll
     choice = _choice(rows)
     return Leaderboard(
         metric=params.metric,
+        part=part,
         confidence=top.params.confidence,
         counts=top.counts,
         rows=tuple(rows),
         choice=choice.model,
-        verdict=_chance(rows, choice, params.metric) + _advice(rows, choice, params.metric) + _small(top.counts),
+        verdict=_chance(rows, choice, params.metric) + _advice(rows, choice, params.metric) + _small(top.counts, part),
     )
 
 
@@ -239,12 +230,12 @@ def _chance(rows: list[Row], choice: Row, metric: str) -> str:
     return f"{who} shown to be better than chance: "
 
 
-def _small(counts: Counts) -> str:
+def _small(counts: Counts, part: Part) -> str:
     few = [f"{count} of class {label}" for label, count in counts.by_class.items() if count < FEW_OF_CLASS]
     if counts.rows >= FEW_ROWS and not few:
         return ""
     told = [f"{counts.rows} rows"] if counts.rows < FEW_ROWS else [f"{counts.rows} rows", listed(few)]
-    return f" The test part is small ({', '.join(told)}): do not rely on this."
+    return f" The {part} part is small ({', '.join(told)}): do not rely on this."
 
 
 def table(leaderboard: Leaderboard) -> list[list[str]]:

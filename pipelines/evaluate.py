@@ -1,5 +1,6 @@
 """Evaluate: what a model is worth on the test part, each metric with a patient-level bootstrap interval."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,19 @@ class Evaluation(Frozen):
     calibration: tuple[Bin, ...]
     params: EvaluateParams
     baseline: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One model's evaluation and the predictions behind it.
+
+    Shape: `target` (N,) class indices, `probability` (N, C), `group` (N,) the patient; rows in the same order for all.
+    """
+
+    evaluation: Evaluation
+    target: NDArray[np.int64]
+    probability: Floats
+    group: NDArray[Any]
 
 
 def evaluate(

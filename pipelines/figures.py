@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from math import nan
 
+from contracts.tables import Part
 from pipelines import charts
 from pipelines.bootstrap import Interval
 from pipelines.compare import Leaderboard, behind_text
@@ -89,9 +90,9 @@ def leaderboard_page(leaderboard: Leaderboard, evaluations: Mapping[str, Evaluat
         "</div>",
         _section("All metrics", legend, _board_table(leaderboard)),
     ]
-    note = _counts(next(iter(evaluations.values())))
+    note = _counts(next(iter(evaluations.values())), leaderboard.part)
     if len(leaderboard.rows) > 1:
-        note += " The choice among models was made on this test part, so the best value is a little flattered."
+        note += f" The choice was made on this {leaderboard.part} part, so the best value is a little flattered."
     return _page(title, leaderboard.verdict, note, sections)
 
 
@@ -120,11 +121,11 @@ def _span(confidence: float) -> str:
     return f"In brackets the {confidence:.0%} interval of a patient-level bootstrap."
 
 
-def _counts(evaluation: Evaluation) -> str:
+def _counts(evaluation: Evaluation, part: Part = "test") -> str:
     counts = evaluation.counts
     shown = counts.by_class if _many(evaluation) else {evaluation.positive: counts.positives}
     told = ", ".join(f"{count:,} ({count / counts.rows:.1%}) of class “{label}”" for label, count in shown.items())
-    return f"Test part: {counts.rows:,} rows of {counts.patients:,} patients; {told}."
+    return f"{part.capitalize()} part: {counts.rows:,} rows of {counts.patients:,} patients; {told}."
 
 
 def _threshold(evaluation: Evaluation) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_text
 from pipelines.audit import Certificate
-from pipelines.compare import Entry, compare
-from pipelines.evaluate import Evaluation
+from pipelines.compare import compare
+from pipelines.evaluate import Entry, Evaluation
 from pipelines.figures import leaderboard_page
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.compare import CompareParams, Entry, compare
-from pipelines.evaluate import EvaluateParams, evaluate
+from pipelines.compare import CompareParams, compare
+from pipelines.evaluate import Entry, EvaluateParams, evaluate
 from pipelines.figures import leaderboard_page, report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

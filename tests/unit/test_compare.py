@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from contracts.errors import MedloopError
 from pipelines.charts import forest
-from pipelines.compare import CompareParams, Entry, Leaderboard, compare, table
-from pipelines.evaluate import EvaluateParams, evaluate
+from pipelines.compare import CompareParams, Leaderboard, compare, table
+from pipelines.evaluate import Entry, EvaluateParams, evaluate
 from pipelines.figures import leaderboard_page
 
 PARAMS = EvaluateParams(resamples=400)

@@ -1,0 +1,49 @@
+"""What a sweep goes over: settings, the values of each, and their combinations."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from contracts.errors import MedloopError
+from contracts.names import nearest
+from flows.settings import SECTIONS, Settings
+
+Combination = dict[str, str]
+
+
+def combinations(over: Sequence[str]) -> list[Combination]:
+    """Every combination, each as values by setting.
+
+    over: a section, for all the methods of its first choice (`impute` is `impute.numeric`), several with commas
+        between, or a setting with its values: `balance.method=none,smote`
+
+    Raises MedloopError for an unknown section or setting, or one that is no choice and has no values named.
+    """
+    axes: dict[str, tuple[str, ...]] = {}
+    for asked in over:
+        key, equals, values = asked.partition("=")
+        axes |= {key: tuple(values.split(","))} if equals else dict(_methods(name) for name in asked.split(","))
+    return [dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
+
+
+def _methods(key: str) -> tuple[str, tuple[str, ...]]:
+    """A setting and all the values that its type admits."""
+    section, _, name = key.partition(".")
+    choices = _choices(section)
+    if not choices or name not in {"", *choices}:
+        known = [f"{section}.{choice}" for choice in choices] or [s for s in SECTIONS if _choices(s)]
+        raise MedloopError(
+            f"there is no choice to go over in {key}{nearest(key, known)}",
+            where="--over",
+            mend=f"one of {', '.join(known)}, or name the values: --over {section}.KEY=A,B",
+        )
+    chosen = name or next(iter(choices))
+    return f"{section}.{chosen}", choices[chosen]
+
+
+def _choices(section: str) -> dict[str, tuple[str, ...]]:
+    """The settings of a section that are a choice among names."""
+    field = next((f for name, f in Settings.model_fields.items() if (f.alias or name) == section), None)
+    fields: dict[str, Any] = getattr(field.annotation, "model_fields", {}) if field else {}
+    named = {name: get_args(f.annotation) for name, f in fields.items()}
+    return {name: values for name, values in named.items() if values and all(isinstance(v, str) for v in values)}

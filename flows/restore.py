@@ -1,0 +1,44 @@
+"""A study tried with other settings and put back as it was, even when the process dies meanwhile."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from contracts.errors import MedloopError
+from flows import index, lockfile, workspace
+from flows.home import set_aside
+from flows.store import write_text
+from flows.studies import study_file
+
+
+@contextmanager
+def as_before(root: Path, study: str) -> Iterator[None]:
+    """Puts the study's file, `dvc.lock` and the data back at the end, or, after a crash, at the next start."""
+    put_back(root)
+    for path in (study_file(root, study), root / lockfile.NAME):
+        if path.is_file():
+            kept = set_aside(root) / study / path.relative_to(root)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, kept)
+    try:
+        yield
+    finally:
+        put_back(root)
+
+
+def put_back(root: Path) -> None:
+    """What a sweep that is over, or was cut short, has changed."""
+    for folder in set_aside(root).glob("*"):
+        for kept in folder.rglob("*"):
+            if kept.is_file():
+                write_text(root / kept.relative_to(folder), kept.read_text(encoding="utf-8"))
+        index.refresh(root, [])
+        for stage in workspace.plan(root, [folder.name]):
+            with suppress(MedloopError):
+                workspace.bring_up_to_date(root, stage.name, _leave_stale)
+    shutil.rmtree(set_aside(root), ignore_errors=True)
+
+
+def _leave_stale() -> None:
+    raise MedloopError("what the cache does not hold stays stale, as it was")

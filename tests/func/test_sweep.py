@@ -1,0 +1,56 @@
+"""`medloop sweep` by the real command: combinations compared on validation rows, everything else as it was."""
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.restore import as_before
+from tests.func.conftest import Outcome
+from tests.workspace import Workspace
+
+Medloop = Callable[..., Outcome]
+
+
+@pytest.fixture
+def copy(finished: Workspace, tmp_path: Path) -> Workspace:
+    """The finished workspace, to be changed."""
+    shutil.copytree(finished.root, tmp_path / "copy", symlinks=True)
+    return Workspace(tmp_path / "copy")
+
+
+def state(workspace: Workspace) -> dict[str, bytes]:
+    files = ["dvc.lock", "studies/tiny.yaml", "studies.yaml", *map(str, workspace.data("evaluate").rglob("*.json"))]
+    return {name: (workspace.root / name).read_bytes() for name in files}
+
+
+def test_a_sweep_ranks_combinations_and_leaves_everything_as_it_was(
+    copy: Workspace, servers: Path, medloop: Medloop
+) -> None:
+    before = state(copy)
+    told = medloop(copy, "sweep", "tiny", "--over", "balance.method=none,random_over,smoote", "--model", "logistic")
+    assert told.code == 0, told.text
+    assert "On validation rows" in told.text
+    ranked = [line for line in told.printed.splitlines() if re.match(r"\d  ", line)]
+    assert len(ranked) == 2
+    assert all("logistic, " in line for line in ranked)
+    assert "smoote" in told.text.split("not trained")[1]
+    assert "medloop run tiny -S balance.method=" in told.text
+    assert "evaluate@" not in told.text
+    assert state(copy) == before
+    assert "Nothing to do" in medloop(copy, "run", "tiny").text
+    with sqlite3.connect(servers / "mlflow" / "mlflow.db") as mlflow:
+        trials = mlflow.execute("select count(*) from tags where key = 'medloop.kind' and value = 'trial'").fetchone()
+    assert trials == (2,)
+
+
+def test_a_sweep_that_was_cut_short_is_put_back_at_the_next_start(copy: Workspace, medloop: Medloop) -> None:
+    before = state(copy)
+    as_before(copy.root, "tiny").__enter__()  # never left, as when the process is killed
+    copy.write_study(lambda s: s.update(balance={"method": "none"}))
+    assert state(copy) != before
+    assert "Nothing to do" in medloop(copy, "run", "tiny").text
+    assert state(copy) == before

@@ -1,0 +1,22 @@
+import pytest
+
+from contracts.errors import MedloopError
+from flows.grid import combinations
+
+
+def test_named_values_are_combined() -> None:
+    found = combinations(["impute.numeric=median,mean", "balance.method=none,smote"])
+    assert len(found) == 4
+    assert found[0] == {"impute.numeric": "median", "balance.method": "none"}
+
+
+def test_a_section_stands_for_all_the_methods_of_its_first_choice() -> None:
+    methods = {c["normalize.numeric"] for c in combinations(["normalize"])}
+    assert {"standard", "robust", "minmax", "quantile", "none"} <= methods
+    assert len(combinations(["normalize,impute"])) == len(methods) * len(combinations(["impute"]))
+
+
+@pytest.mark.parametrize(("over", "meant"), [("imput", "impute"), ("balance.metod", "balance.method")])
+def test_what_is_no_choice_is_told_with_what_was_meant(over: str, meant: str) -> None:
+    with pytest.raises(MedloopError, match=f"did you mean {meant}"):
+        combinations([over])
