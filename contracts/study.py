@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from contracts.names import nearest
 
 ColumnType = Literal["numeric", "categorical", "ordinal", "datetime", "text", "image", "sequence"]
 
@@ -72,11 +74,60 @@ class Condition(Frozen):
     among: tuple[Text, ...] = ()
 
 
+class Protection(Frozen):
+    """What becomes of a column that may identify people, at ingest and in new rows; exactly one of these.
+
+    drop: the column goes no further.
+    hash: HMAC-SHA256 under the workspace's key, so that equal values stay equal and cannot be found by guessing.
+    shift_dates: all dates of a patient move by the same number of days, at most this many either way, never 0.
+    generalise: the first characters of a code (3 of a ZIP code), or `year`: the first of January stands for the year.
+    bin: numbers are rounded down to a multiple of this width.
+    cap: whole units above this one read as the next: ages over 89 as 90.
+    keep: the reason why the column stays as it is.
+    Blank cells and the column's own missing codes stay.
+    """
+
+    drop: Literal[True] | None = None
+    hash: Literal[True] | None = None
+    shift_dates: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
+    generalise: Annotated[int, Field(strict=True, ge=1, le=10)] | Literal["year"] | None = None
+    bin: Annotated[float, Field(strict=True, gt=0)] | None = None
+    cap: Annotated[float, Field(strict=True)] | None = None
+    keep: Annotated[str, Field(min_length=3)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, value: object) -> object:
+        """`drop` means {drop: true}, and shift_dates: true half a year either way."""
+        spelled = {value: True} if isinstance(value, str) else value
+        if not isinstance(spelled, dict):
+            raise ValueError("drop, hash, shift_dates, or a mapping such as {cap: 89} was expected")
+        unknown = [str(key) for key in spelled if key not in cls.model_fields]
+        if unknown:
+            known = ", ".join(cls.model_fields)
+            raise ValueError(f"unknown treatment {unknown[0]}{nearest(unknown[0], cls.model_fields)}; one of: {known}")
+        if spelled.get("keep") is True:
+            raise ValueError("keep says why: {keep: all patients are of one ward}")
+        return {**spelled, "shift_dates": 182} if spelled.get("shift_dates") is True else spelled
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError(f"one treatment a column, of: {', '.join(type(self).model_fields)}")
+        return self
+
+    @property
+    def how(self) -> str:
+        """The treatment's name."""
+        return next(iter(self.model_dump(exclude_none=True)))
+
+
 class Study(Frozen):
     """A study's declaration; its settings sections are read beside it.
 
     `id` names the sample's column (None: the row's number), `group` the patient's (None: the id),
-    `time` the moment of the sample. `drop` maps a column that is not used to the reason why.
+    `time` the moment of the sample. `drop` maps a column that is not used to the reason why, `protect` one that may
+    identify people to what becomes of it.
     """
 
     name: str
@@ -88,6 +139,7 @@ class Study(Frozen):
     cohort: dict[str, Condition] = {}
     columns: dict[str, Column]
     drop: dict[str, str] = {}
+    protect: dict[str, Protection] = {}
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -103,11 +155,32 @@ class Study(Frozen):
             raise ValueError(f"named but not declared under columns: {unknown}")
         return self
 
+    @model_validator(mode="after")
+    def _protectable(self) -> Self:
+        roles = {c for c in (self.id, self.group, self.time, *self.cohort) if c}
+        needed = sorted({*roles, self.target.column} & self.left_out())
+        if needed:
+            raise ValueError(f"dropped under protect, but used as id, group, time, target or in the cohort: {needed}")
+        unknown = sorted(set(self.protect) - self.left_out() - ({*self.columns, *roles} - {self.target.column}))
+        if unknown:
+            raise ValueError(f"under protect, but no declared column, or the label: {unknown}")
+        spans = {p.shift_dates for p in self.protect.values() if p.shift_dates}
+        if len(spans) > 1:
+            raise ValueError("all shift_dates of a study are the same number, since a patient's dates move together")
+        if spans and not (self.group or self.id):
+            raise ValueError("shift_dates moves all dates of a patient alike: name the patient's column as group")
+        return self
+
+    def left_out(self) -> set[str]:
+        """The columns that go no further because they identify people."""
+        return {name for name, protection in self.protect.items() if protection.drop}
+
     def known(self) -> set[str]:
         """Every source column that the study has an opinion on."""
-        return {*self.columns, *self.drop, self.target.column, *(c for c in (self.id, self.group) if c)}
+        roles = {c for c in (self.id, self.group) if c}
+        return {*self.columns, *self.drop, *self.left_out(), self.target.column, *roles}
 
     def features(self) -> dict[str, Column]:
         """The columns that a model may see: those declared, less label, id, patient and time."""
-        roles = {self.id, self.group, self.time, self.target.column}
-        return {name: column for name, column in self.columns.items() if name not in roles}
+        others = {self.id, self.group, self.time, self.target.column, *self.left_out()}
+        return {name: column for name, column in self.columns.items() if name not in others}

@@ -6,7 +6,8 @@ samples   `@id` and `@group` (the patient) text, `@time` datetime (only where th
           categorical, ordinal and text `str`, datetime datetime64; a missing cell is NaN/NaT.
 split     `@id` and `@part`, one of PARTS.
 features  `@id`, `@group`, `@target`, then float32 columns; a training table that was balanced
-          adds `@weight` float32 and `@origin`, the `@id` that a synthetic row descends from.
+          adds `@weight` float32, `@origin`, the `@id` that a synthetic row descends from, and, where
+          any row is masked, `@masked` bool: such a row stays in the table and is not trained on.
 """
 
 import hashlib

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def examples(features: "pd.DataFrame") -> Examples:
-    """A features table as arrays, copied since pandas gives read-only ones; target and weight where it has them."""
+    """A features table as arrays, copied since pandas gives read-only ones; target and weight where it has them.
+
+    Rows that balancing masked are left out.
+    """
+    if "@masked" in features:
+        features = features[~features["@masked"]]
     target, weight = features.get("@target"), features.get("@weight")
     return Examples(
         features={"table": np.array(features[feature_names(features)], dtype=np.float32)},

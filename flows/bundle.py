@@ -27,6 +27,7 @@ def pack(context: Context, folder: Path) -> Path:
     folder.mkdir(parents=True)
     write_json(folder / "clean.json", context.settings.clean)
     write_json(folder / "layout.json", _layout(context.settings.source))
+    write_json(folder / "pseudonyms.json", {"key": read_json(context.folder("ingest") / "provenance.json")["key"]})
     for stage, name in FITTED.items():
         shutil.copyfile(context.folder(stage) / name, folder / name)
     shutil.copytree(context.model_folder("train") / "model", folder / "weights")

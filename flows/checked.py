@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from contracts.errors import MedloopError
 from flows.home import home
 from flows.store import read_json, write_json
 
@@ -11,11 +12,11 @@ NOTE = "checked.json"
 
 def is_current(root: Path, studies: Collection[str]) -> bool:
     """Whether the settings are, by time and size, those that were checked, and no study's data must be looked at."""
-    path = home(root) / NOTE
-    if not path.is_file():
+    try:
+        note = read_json(home(root) / NOTE)
+        return bool(note["files"] == _stamps(root)) and not set(note["remote"]) & set(studies)
+    except (MedloopError, KeyError, TypeError):  # no note, or one of another version: then look
         return False
-    note = read_json(path)
-    return note["files"] == _stamps(root) and not set(note["remote"]) & set(studies)
 
 
 def remember(root: Path, remote: Collection[str]) -> None:

@@ -103,10 +103,13 @@ def _show_result(root: Path, study: str) -> None:
 
     board = Leaderboard.model_validate(read_json(data_folder(root, study, "compare") / "leaderboard.json"))
     certificate = read_json(data_folder(root, study, "audit") / "certificate.json")
+    checked = read_json(data_folder(root, study, "validate") / "verdict.json")
     header, *rows = table(board)
     console.show_leaderboard(f"{study}: {board.verdict}", header, rows)
     console.show_facts(
         {
+            "validation": f"{checked['verdict']}: {len(checked['findings'])} findings, "
+            f"{(data_folder(root, study, 'validate') / 'docs.html').relative_to(root)}",
             "certificate": f"{certificate['verdict']}: {certificate['sentence']}",
             "figures": (data_folder(root, study, "compare") / "leaderboard.html").relative_to(root),
         }

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
@@ -45,5 +45,11 @@ def _choices(section: str) -> dict[str, tuple[str, ...]]:
     """The settings of a section that are a choice among names."""
     field = next((f for name, f in Settings.model_fields.items() if (f.alias or name) == section), None)
     fields: dict[str, Any] = getattr(field.annotation, "model_fields", {}) if field else {}
-    named = {name: get_args(f.annotation) for name, f in fields.items()}
+    named = {name: _alternatives(f.annotation) for name, f in fields.items()}
     return {name: values for name, values in named.items() if values and all(isinstance(v, str) for v in values)}
+
+
+def _alternatives(annotation: Any) -> tuple[object, ...]:
+    """The values of a Literal, or of several in a union."""
+    parts = get_args(annotation)
+    return tuple(v for part in parts for v in (get_args(part) if get_origin(part) is Literal else (part,)))

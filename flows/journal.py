@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -91,11 +91,12 @@ def path(root: Path, key: str) -> Path:
     return home(root) / "runs" / f"{key}.json"
 
 
-def all_journals(root: Path) -> list[Journal]:
-    """Every run of this workspace, newest first."""
-    folder = home(root) / "runs"
-    found = [read_model(p, Journal) for p in folder.glob("*.json")] if folder.is_dir() else []
-    return sorted(found, key=lambda j: j.started, reverse=True)
+def all_journals(root: Path) -> Iterator[Journal]:
+    """Every run of this workspace whose journal can be read, newest first."""
+    found = (home(root) / "runs").glob("*.json")
+    for journal in sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        with suppress(MedloopError):
+            yield read_model(journal, Journal)
 
 
 def is_recorded(root: Path, study: str, outputs: str) -> bool:

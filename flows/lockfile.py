@@ -13,55 +13,71 @@ from flows.store import write_text
 
 NAME = "dvc.lock"
 HEAD = "schema: '2.0'\nstages:\n"
-ENTRY = re.compile(r"^  (\S[^\n]*?):\n(?:(?:    [^\n]*)?\n)*", re.MULTILINE)
+ENTRY = re.compile(r"^  ([^\s#'\"][^\n]*?):\n(?:(?:    [^\n]*)?\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Lock:
-    """What stands before the entries, the entries by stage, what stands behind them."""
+    """The file's text, and its entries by stage; no entries where it is not laid out as DVC writes it."""
 
-    head: str
-    entries: dict[str, str]
-    tail: str
+    text: str
+    entries: dict[str, str] | None
 
     @property
-    def text(self) -> str:
-        """The file."""
-        return "".join([self.head, *self.entries.values(), self.tail])
+    def rest(self) -> tuple[str, str]:
+        """What stands before the entries and behind them."""
+        start = self.text.index("\nstages:\n") + len("\nstages:\n")
+        return self.text[:start], self.text[start + sum(map(len, (self.entries or {}).values())) :]
 
 
 def read(root: Path) -> Lock:
-    """The lock. Raises MedloopError when it is truncated: DVC would run everything again, without a word."""
+    """The lock. Raises MedloopError when an entry was cut: DVC would run it and what follows again, without a word.
+
+    Entries that are missing altogether cannot be told from stages that never ran.
+    """
     path = root / NAME
     if not path.is_file():
-        return Lock(HEAD, {}, "")
+        return Lock(HEAD, {})
     text = path.read_text(encoding="utf-8")
-    start = text.find("\nstages:\n") + len("\nstages:\n")
-    found = list(ENTRY.finditer(text, start))
-    end = found[-1].end() if found else start
-    whole = all("\n    cmd:" in entry[0] and "\n    outs:\n" in entry[0] for entry in found)
-    if not (text.startswith("schema:") and text.endswith("\n") and found and found[0].start() == start and whole):
+    counts = [len(re.findall(rf"^{key}", text, re.MULTILINE)) for key in ("    cmd:", "    outs:\\s*$")]
+    files = [len(re.findall(rf"^    {key} ", text, re.MULTILINE)) for key in ("- path:", "  md5:")]
+    if "schema:" not in text or counts[0] != counts[1] or files[0] != files[1]:
         raise MedloopError(
             "dvc.lock is damaged", where=str(path), mend="git checkout dvc.lock, or delete it to run every stage again"
         )
-    return Lock(text[:start], {entry[1]: entry[0] for entry in found}, text[end:])
+    return Lock(text, _entries(text))
 
 
-def put(root: Path, stage: str, entry: str) -> None:
-    """Puts a stage's entry in the place of its last one, or behind all others."""
+def _entries(text: str) -> dict[str, str] | None:
+    head, _, body = text.partition("\nstages:\n")
+    end = re.search(r"^[a-z]", body, re.MULTILINE)
+    body = body[: end.start()] if end else body
+    found = list(ENTRY.finditer(body))
+    entries = {entry[1]: entry[0] for entry in found}
+    laid_out = head == "schema: '2.0'" and "".join(entries.values()) == body and text.endswith("\n")
+    return entries if laid_out and len(entries) == len(found) else None
+
+
+def put(root: Path, stage: str, entry: str) -> bool:
+    """Puts a stage's entry in the place of its last one, or behind all others; False where DVC has to."""
     lock = read(root)
-    _write(root, Lock(lock.head, {**lock.entries, stage: entry}, lock.tail))
+    if lock.entries is None:
+        return False
+    _write(root, lock, {**lock.entries, stage: entry})
+    return True
 
 
 def order(root: Path, stages: Sequence[str]) -> None:
     """Puts the entries in the order of these stages; those of unknown stages come last."""
     lock = read(root)
-    place = {stage: number for number, stage in enumerate(stages)}
-    ordered = sorted(lock.entries, key=lambda stage: place.get(stage, len(place)))
-    _write(root, Lock(lock.head, {stage: lock.entries[stage] for stage in ordered}, lock.tail))
+    if lock.entries is not None:
+        place = {stage: number for number, stage in enumerate(stages)}
+        ordered = sorted(lock.entries, key=lambda stage: place.get(stage, len(place)))
+        _write(root, lock, {stage: lock.entries[stage] for stage in ordered})
 
 
-def _write(root: Path, lock: Lock) -> None:
-    path = root / NAME
-    if not path.is_file() or path.read_text(encoding="utf-8") != lock.text:
-        write_text(path, lock.text)
+def _write(root: Path, lock: Lock, entries: dict[str, str]) -> None:
+    head, tail = lock.rest
+    text = "".join([head, *entries.values(), tail])
+    if text != lock.text:
+        write_text(root / NAME, text)

@@ -53,7 +53,7 @@ def _check(root: Path, study: str, assignments: Sequence[str]) -> None:
     if any(assignment.startswith("models.") for assignment in assignments):
         from flows.preflight import check_models
 
-        workers.call(check_models, root, settings, say=lambda text: None)
+        workers.call("the models' settings", check_models, root, settings, say=lambda text: None)
 
 
 class _NullsAsWritten(RoundTripRepresenter):

@@ -50,6 +50,7 @@ class Run:
     watcher: Watcher
     records: bool = True
     fault: MedloopError | None = None
+    interrupted: bool = False
     data_slots: Semaphore = field(default_factory=_slots)
     model_slots: Semaphore = field(default_factory=_slots)
     writing: Lock = field(default_factory=Lock)
@@ -71,6 +72,25 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
     run = _under_way[key]
     run.journal.flow_run = str(get_run_context().flow_run.id)  # type: ignore[union-attr]
     journals.save(run.root, run.journal)
+    try:
+        done = _bring_all(key)
+    except BaseException:
+        run.interrupted = True
+        workers.end_all()
+        raise
+    if not done:
+        return Failed(message=str(run.fault))
+    for study in studies:
+        state = _record.with_options(task_run_name=f"record@{study}")(key, study, return_state=True)
+        if not state.is_completed():
+            return Failed(message=state.message)
+    ran = sum(stage.state != "unchanged" for stage in run.journal.stages)
+    return Completed(message=f"{ran} of {len(run.journal.stages)} steps ran")
+
+
+def _bring_all(key: str) -> bool:
+    """Brings every stage up to date as soon as those before it are; whether all are."""
+    run = _under_way[key]
     checked, first = _check_models.submit(key), {stage.name for stage in run.plan if not stage.after}
     futures: dict[str, PrefectFuture[State[None]]] = {}
     for stage in run.plan:
@@ -84,14 +104,7 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
     wait(list(futures.values()))
     if any(stage.state in ("ran", "restored") for stage in run.journal.stages):
         workspace.order_lock(run.root)
-    if not all(future.state.is_completed() for future in futures.values()):
-        return Failed(message=str(run.fault))
-    for study in studies:
-        state = _record.with_options(task_run_name=f"record@{study}")(key, study, return_state=True)
-        if not state.is_completed():
-            return Failed(message=state.message)
-    done = sum(stage.state != "unchanged" for stage in run.journal.stages)
-    return Completed(message=f"{done} of {len(run.journal.stages)} steps ran")
+    return all(future.state.is_completed() for future in futures.values())
 
 
 @task(name="check the models' settings", task_run_name="check", cache_policy=NO_CACHE, persist_result=False)
@@ -101,10 +114,16 @@ def _check_models(key: str) -> State[None]:
     try:
         for name in sorted({str(stage.study) for stage in run.plan if stage.stale and stage.model}):
             with run.model_slots:
-                workers.call(check_models, run.root, run.settings[name], say=partial(run.watcher.tell, "check"))
-    except MedloopError as error:
-        run.fault = error
-        return Failed(message=str(error))
+                workers.call(
+                    "the models' settings",
+                    check_models,
+                    run.root,
+                    run.settings[name],
+                    say=partial(run.watcher.tell, "check"),
+                )
+    except Exception as error:
+        run.fault = told(error, doing="the models' settings")
+        return Failed(message=str(run.fault))
     finally:
         run.watcher.end("check", "unchanged", "", 0)
     return Completed(message="every model's settings are right")
@@ -115,7 +134,8 @@ def _prepare_recording(run: Run, futures: dict[str, PrefectFuture[State[None]]])
     first = next((stage for stage in run.plan if stage.model and stage.stale), None)
     if first:
         wait([futures[name] for name in first.after])
-        tracking.client(run.root)
+        with suppress(Exception):  # what is wrong with MLflow is told when it is needed
+            tracking.client(run.root)
 
 
 @task(name="stage", cache_policy=NO_CACHE, persist_result=False)
@@ -126,7 +146,7 @@ def _bring(key: str, name: str) -> State[None]:
 
     def work() -> None:
         nonlocal summary
-        do = partial(workers.call, stages.run) if stage.model else stages.run
+        do = partial(workers.call, name, stages.run) if stage.model else stages.run
         summary = do(run.root, stage.arguments, say=partial(_say, run, name))
 
     def bring() -> tuple[StageState, str]:
@@ -134,7 +154,7 @@ def _bring(key: str, name: str) -> State[None]:
         return state, summary
 
     with run.model_slots if stage.model else run.data_slots:
-        return _watched(run, name, bring)
+        return Failed(message="the run was interrupted") if run.interrupted else _watched(run, name, bring)
 
 
 @task(name="record", cache_policy=NO_CACHE, persist_result=False)

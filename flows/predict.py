@@ -8,11 +8,13 @@ from contracts.errors import MedloopError
 from flows import bundle, tracking
 from flows.arrays import examples
 from flows.home import sources
-from flows.store import read_model, replacing, write_table
+from flows.pseudonyms import same_key
+from flows.store import read_json, read_model, replacing, write_table
 from pipelines.clean import clean_rows
 from pipelines.impute import Imputer, apply_impute
 from pipelines.ingest import spelled
 from pipelines.normalize import Normalizer, apply_normalize
+from pipelines.protect import needs_key, protect
 from pipelines.sources import FileSource, Layout, read
 
 if TYPE_CHECKING:
@@ -34,17 +36,24 @@ def predict(root: Path, reference: str, data: str, out: Path) -> tuple[int, int]
         layout = read_model(folder / "layout.json", Layout).model_dump(exclude={"ragged"})
         source = FileSource(path=data, ragged="quarantine", **layout)
         raw = read(source, root=Path.cwd(), cache=sources(root))
-        scores = score(folder, raw.table, raw.quarantine)
+        scores = score(folder, raw.table, raw.quarantine, _key(root, folder))
     _write(scores, out)
     failed = int(scores["predicted"].isna().sum())
     return len(scores) - failed, failed
 
 
-def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.DataFrame":
+def _key(root: Path, folder: Path) -> bytes:
+    """The key that the training rows were treated with, where the study treats any with one."""
+    study, _, _ = bundle.declaration(folder)
+    return same_key(root, read_json(folder / "pseudonyms.json")["key"]) if needs_key(study) else b""
+
+
+def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame", key: bytes = b"") -> "pd.DataFrame":
     """One line a row of the source, in its order: row, id, predicted, a probability a class, reason.
 
     The reason says why a row was not scored, or which columns of a scored one were not taken as they are written; no
     value. A line that could not be read has a row and a reason only.
+    What identifies people is treated as it was in training, with the same `key`.
     `unread` holds the lines that could not even be read as rows (`@row`, `reason`).
     """
     import pandas as pd
@@ -53,7 +62,8 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame") -> "pd.Dat
     from models.threshold import decide
 
     study, params, schema = bundle.declaration(folder)
-    scorable = clean_rows(spelled(rows, study), study, schema, params)
+    treated, _ = protect(spelled(rows, study), study, key)
+    scorable = clean_rows(treated, study, schema, params)
     parts = [scorable.unscorable, unread.astype({"@row": "str"})]
     if len(scorable.samples):
         imputer = read_model(folder / "imputer.json", Imputer)

@@ -67,7 +67,7 @@ def study_file(root: Path, name: str) -> Path:
 
 def study_names(root: Path) -> list[str]:
     """The studies that this workspace declares, their names and files unchecked."""
-    return sorted(path.stem for path in (root / "studies").glob("*.yaml"))
+    return sorted(path.stem for path in (root / "studies").glob("[!.]*.yaml"))
 
 
 def default_study(root: Path) -> str:

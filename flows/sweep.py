@@ -79,7 +79,7 @@ def _tried(
     entries = {}
     for model in models:
         label = ", ".join([model, *combination.values()])
-        entries[label] = workers.call(_judged, root, settings[name], model, say=lambda text: None)
+        entries[label] = workers.call(label, _judged, root, settings[name], model, say=lambda text: None)
         found.combinations[label] = (combination, model)
     return entries
 

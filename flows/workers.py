@@ -12,8 +12,10 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from pickle import PicklingError
 from queue import Empty, LifoQueue
 from typing import Any
+from weakref import WeakSet
 
 from contracts.errors import MedloopError
 from flows.faults import told
@@ -21,6 +23,7 @@ from flows.plan import Say
 
 # Half the cores, since a model's libraries use threads of their own.
 MOST = max(1, min(4, (os.cpu_count() or 1) // 2))
+END_LIMIT_S = 10
 # What models import, in the order of need; a package that is missing is told when it is used.
 NEEDED = ("torch", "sklearn.linear_model", "sklearn.ensemble", "pytorch_lightning", "plotly.graph_objects")
 
@@ -35,17 +38,17 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def call(self, function: Callable[..., Any], *arguments: object, say: Say) -> Any:
+    def call(self, doing: str, function: Callable[..., Any], *arguments: object, say: Say) -> Any:
         """What `function(*arguments, say)` returns there. Raises what it raises; MedloopError when the process dies."""
         try:
-            self._ours.send((function, arguments))
+            self._ours.send((doing, function, arguments))
             while (message := self._ours.recv())[0] == "says":
                 say(message[1])
         except (EOFError, OSError):
-            self._process.join()
+            self._process.join(END_LIMIT_S)
             raise MedloopError(
                 f"the process that worked on it was ended from outside (exit code {self._process.exitcode})",
-                where=function.__name__,
+                where=doing,
                 mend="-9 is most often too little memory: close other programs or train on fewer rows; then run again",
             ) from None
         kind, content = message
@@ -58,32 +61,55 @@ class Worker:
         """Whether it can take work."""
         return self._process.is_alive()
 
+    def end(self) -> None:
+        """Ends it, whatever it does."""
+        self._process.kill()
+
 
 _idle: LifoQueue[Worker] = LifoQueue()
+_all: WeakSet[Worker] = WeakSet()
 
 
 def warm_up() -> None:
     """Starts a worker, if none is idle, so that it imports what models need beside whatever comes now."""
     if _idle.empty():
-        _idle.put(Worker())
+        _idle.put(_started())
 
 
-def call(function: Callable[..., Any], *arguments: object, say: Say) -> Any:
-    """`function(*arguments, say)` in a worker of its own; see `Worker.call`."""
+def call(doing: str, function: Callable[..., Any], *arguments: object, say: Say) -> Any:
+    """`function(*arguments, say)` in a worker of its own; see `Worker.call`. `doing` names it in an error."""
+    worker = _taken()
     try:
-        worker = _idle.get_nowait()
-    except Empty:
-        worker = Worker()
-    try:
-        return worker.call(function, *arguments, say=say)
+        return worker.call(doing, function, *arguments, say=say)
     finally:
         if worker.alive:
             _idle.put(worker)
 
 
+def end_all() -> None:
+    """Ends every worker in the middle of what it does, as when a run is interrupted."""
+    for worker in list(_all):
+        worker.end()
+
+
+def _taken() -> Worker:
+    with suppress(Empty):
+        while True:
+            worker = _idle.get_nowait()
+            if worker.alive:
+                return worker
+    return _started()
+
+
+def _started() -> Worker:
+    worker = Worker()
+    _all.add(worker)
+    return worker
+
+
 def _serve(pipe: Connection) -> None:
     """A worker's life: one call after another until the other end is gone, and imports while there is none."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then calls `end_all`
     threading.Thread(target=_end_with_parent, daemon=True).start()
     needed = list(NEEDED)
     with suppress(EOFError):
@@ -92,17 +118,21 @@ def _serve(pipe: Connection) -> None:
                 with suppress(ImportError):
                     importlib.import_module(needed.pop(0))
             else:
-                function, arguments = pipe.recv()
-                pipe.send(_outcome(function, arguments, lambda text: pipe.send(("says", text))))
+                doing, function, arguments = pipe.recv()
+                outcome = _outcome(doing, function, arguments, lambda text: pipe.send(("says", text)))
+                try:
+                    pipe.send(outcome)
+                except (PicklingError, TypeError, AttributeError) as error:
+                    pipe.send(("failed", told(error, doing=doing)))
 
 
-def _outcome(function: Callable[..., Any], arguments: tuple[object, ...], say: Say) -> tuple[str, Any]:
+def _outcome(doing: str, function: Callable[..., Any], arguments: tuple[object, ...], say: Say) -> tuple[str, Any]:
     try:
         return "did", function(*arguments, say)
     except (MedloopError, ConnectionError, TimeoutError) as error:
         return "failed", error
     except Exception as error:
-        return "failed", told(error, doing=function.__name__)
+        return "failed", told(error, doing=doing)
 
 
 def _end_with_parent() -> None:

@@ -158,7 +158,8 @@ def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> 
                     outcome = "restored"
                 else:
                     _run_unlocked(stage, work)
-        lockfile.put(root, name, _entry(stage))
+        if not lockfile.put(root, name, _entry(stage)):
+            stage.dump(update_pipeline=False)
         return outcome
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,8 +12,10 @@ from pydantic import Field
 from contracts.errors import listed
 from contracts.study import Frozen
 from contracts.tables import PARTS, Part, RowsSeen, Schema, of_part, rows_seen
+from pipelines.canary import Refit, canary
 from pipelines.copies import too_rare_for_chance
-from pipelines.leaks import LeakParams, single_feature_suspects
+from pipelines.leaks import LeakParams, Suspect, single_feature_suspects
+from pipelines.near_copies import near_copies
 
 Verdict = Literal["clean", "suspect", "leak"]
 _ORDER: tuple[Verdict, ...] = ("clean", "suspect", "leak")
@@ -22,7 +24,8 @@ _ORDER: tuple[Verdict, ...] = ("clean", "suspect", "leak")
 class AuditParams(LeakParams):
     """How leaks are judged; `LeakParams` holds the thresholds for single columns.
 
-    accept: suspected columns that a person has looked at, each with the reason why it is known before the label is.
+    accept: suspected columns that a person has looked at, each with the reason why it is known before the label is;
+        or, by their names, the checks "near duplicates" and "canary".
     on_suspect: whether a suspicion that nobody accepted is a warning, or stops the run as a leak does.
     """
 
@@ -61,8 +64,10 @@ def certify(
     *,
     samples: pd.DataFrame,
     split: pd.DataFrame,
-    imputer_seen: RowsSeen,
-    normalizer_seen: RowsSeen,
+    by_time: bool,
+    fits: Mapping[str, RowsSeen],
+    stored: Mapping[str, str],
+    refit: Refit,
     balanced: pd.DataFrame,
     schema: Schema,
     params: AuditParams,
@@ -71,19 +76,26 @@ def certify(
 
     Args:
         samples: the cleaned samples.
-        split: `@id` and `@part`.
-        imputer_seen, normalizer_seen: the rows that each fit says it saw.
+        split: `@id`, `@part` and the folds.
+        by_time: whether the split promises that training lies before the test.
+        fits: by name, the rows that each fit says it saw.
+        stored, refit: the fitted artefacts as text, by name, and what fits them anew, for `pipelines.canary`.
         balanced: the training table as models get it, `@origin` naming what a synthetic row descends from.
     """
     parts = {part: rows_seen(split.loc[split["@part"] == part, "@id"]) for part in PARTS}
     train = of_part(samples, split, "train")
+    placed = samples.drop_duplicates("@id").merge(split.drop_duplicates("@id"), on="@id").reset_index(drop=True)
+    suspects = single_feature_suspects(train, train["@target"], schema, params)
     checks = [
         _patients(samples, split),
-        _duplicates(samples, split, list(schema.features)),
-        _fit("imputation", imputer_seen, parts["train"]),
-        _fit("normalization", normalizer_seen, parts["train"]),
+        _duplicates(placed, list(schema.features)),
+        _near_duplicates(placed, schema, params),
+        *([_time_order(placed, by_time)] if "@time" in samples else []),
+        *(_fit(name, seen, parts["train"]) for name, seen in fits.items()),
+        _canary(samples, set(train["@id"]), schema, stored, refit, params),
         _descent(balanced, set(train["@id"]), set(samples["@id"])),
-        _single_columns(train, schema, params),
+        _missingness(suspects, params),
+        _single_columns(suspects, params),
     ]
     verdict = max((check.verdict for check in checks), key=_ORDER.index)
     content = Certificate(
@@ -94,24 +106,28 @@ def certify(
 
 def _patients(samples: pd.DataFrame, split: pd.DataFrame) -> Check:
     placed = samples[["@id", "@group"]].merge(split, on="@id", how="left")
-    per_patient = placed.groupby("@group")["@part"].nunique()
+    drawn = ["@part", *split.columns[split.columns.str.startswith("@fold")]]
+    per_patient = placed.groupby("@group")[drawn].nunique().max(axis=1)
     torn, unplaced = int((per_patient > 1).sum()), int(placed["@part"].isna().sum())
     twice = int(split["@id"].duplicated().sum())
     evidence = {"patients": len(per_patient), "in_several_parts": torn, "ids_twice": twice, "not_placed": unplaced}
-    faults = {"patients in more than one part": torn, "samples placed twice": twice, "samples in no part": unplaced}
+    faults = {
+        "patients in more than one part or fold": torn,
+        "samples placed twice": twice,
+        "samples in no part": unplaced,
+    }
     if any(faults.values()):
         told = ", ".join(f"{what}: {count:,}" for what, count in faults.items() if count)
         return Check(name="patients", verdict="leak", sentence=told, evidence=evidence)
-    told = f"each of the {len(per_patient):,} patients is in one part only"
+    told = f"each of the {len(per_patient):,} patients is in one part{' and one fold' if len(drawn) > 1 else ''} only"
     return Check(name="patients", verdict="clean", sentence=told, evidence=evidence)
 
 
-def _duplicates(samples: pd.DataFrame, split: pd.DataFrame, features: Sequence[str]) -> Check:
+def _duplicates(table: pd.DataFrame, features: Sequence[str]) -> Check:
     """Rows of equal features in different parts.
 
     A coincidence where features are few and coarse, else a copy and a leak.
     """
-    table = samples.drop_duplicates("@id").merge(split.drop_duplicates("@id"), on="@id").reset_index(drop=True)
     rows = table[features]
     alike = pd.util.hash_pandas_object(rows, index=False)
     across = (table["@part"].groupby(alike).transform("nunique") > 1).to_numpy()
@@ -127,6 +143,40 @@ def _duplicates(samples: pd.DataFrame, split: pd.DataFrame, features: Sequence[s
         )
         return Check(name="duplicates", verdict="clean", sentence=told, evidence=evidence)
     return Check(name="duplicates", verdict="clean", sentence="no row stands in two parts", evidence=evidence)
+
+
+def _near_duplicates(table: pd.DataFrame, schema: Schema, params: AuditParams) -> Check:
+    name = "near duplicates"
+    pairs = near_copies(table[schema.of_type("numeric", "categorical", "ordinal", "datetime")], table["@part"])
+    evidence = {"pairs": len(pairs), "rows": len(np.unique(pairs)), "accepted": params.accept.get(name)}
+    if not len(pairs):
+        return Check(name=name, verdict="clean", sentence="no row nearly equals one of another part", evidence=evidence)
+    where = listed((np.unique(pairs) + 1).tolist())
+    told = (
+        f"{name}: {evidence['rows']:,} rows equal one of another part but for rounding or 1 or 2 cells (rows {where})"
+    )
+    return Check(name=name, verdict=_suspicion(name in params.accept, params), sentence=told, evidence=evidence)
+
+
+def _time_order(table: pd.DataFrame, by_time: bool) -> Check:
+    """By time, no training row is later than the last row of any test patient.
+
+    Earlier rows of a test patient may lie among the training rows, since patients are whole; these are told.
+    """
+    times = {part: table.loc[table["@part"] == part, ["@group", "@time"]] for part in PARTS}
+    train, test = times["train"]["@time"], times["test"]
+    late = int((train > test.groupby("@group")["@time"].max().min()).sum())
+    among = int((train > test["@time"].min()).sum())
+    evidence = {"by_time": by_time, "later_than_a_test_patient_ends": late, "later_than_the_first_test_row": among}
+    told = f"{among:,} of {len(train):,} training rows are later than the first test row"
+    if not by_time:
+        told = f"the split is not by time: {told}"
+    elif late:
+        told = f"{late:,} of {len(train):,} training rows are later than the last row of a test patient"
+    else:
+        told = f"no training row is later than any test patient's last; {told}, as patients stay whole"
+    verdict: Verdict = "leak" if by_time and late else "clean"
+    return Check(name="time order", verdict=verdict, sentence=told, evidence=evidence)
 
 
 def _fit(name: str, seen: RowsSeen, train: RowsSeen) -> Check:
@@ -152,17 +202,47 @@ def _descent(balanced: pd.DataFrame, train: set[str], samples: set[str]) -> Chec
     return Check(name="balance", verdict="clean", sentence=told, evidence=evidence)
 
 
-def _single_columns(train: pd.DataFrame, schema: Schema, params: AuditParams) -> Check:
-    suspects = single_feature_suspects(train, train["@target"], schema, params)
+def _canary(
+    samples: pd.DataFrame, train: set[str], schema: Schema, stored: Mapping[str, str], refit: Refit, params: AuditParams
+) -> Check:
+    found = canary(samples, train, schema, stored, refit)
+    evidence = {**found.model_dump(mode="json"), "accepted": params.accept.get("canary")}
+    if found.noticed:
+        told = f"{listed(found.noticed)} comes out otherwise when rows outside training are changed"
+        return Check(name="canary", verdict="leak", sentence=told, evidence=evidence)
+    if found.otherwise:
+        told = f"canary: {listed(found.otherwise)}, fitted again on the same training rows, differs from what is stored"
+        verdict = _suspicion("canary" in params.accept, params)
+        return Check(name="canary", verdict=verdict, sentence=told, evidence=evidence)
+    told = f"changing all {found.changed:,} rows outside training changes no byte of {listed(found.fits)}"
+    return Check(name="canary", verdict="clean", sentence=told, evidence=evidence)
+
+
+def _missingness(suspects: Sequence[Suspect], params: AuditParams) -> Check:
+    found = [s for s in suspects if s.how in ("only_in_class", "missing")]
+    return _columns("missingness", "by being filled in or missing", found, params)
+
+
+def _single_columns(suspects: Sequence[Suspect], params: AuditParams) -> Check:
+    found = [s for s in suspects if s.how in ("value", "level")]
+    return _columns("single columns", "on their own", found, params)
+
+
+def _columns(name: str, how: str, suspects: Sequence[Suspect], params: AuditParams) -> Check:
     open_ = [s.column for s in suspects if s.column not in params.accept]
     evidence = {"suspects": [{**s.model_dump(), "accepted": params.accept.get(s.column)} for s in suspects]}
     if open_:
-        told = f"columns that give the label away on their own: {listed(open_, most=20)}"
-        verdict: Verdict = "leak" if params.on_suspect == "fail" else "suspect"
-        return Check(name="single columns", verdict=verdict, sentence=told, evidence=evidence)
+        told = f"columns that give the label away {how}: {listed(open_, most=20)}"
+        return Check(name=name, verdict=_suspicion(False, params), sentence=told, evidence=evidence)
     accepted = f" but {listed([s.column for s in suspects])}, which a person accepted" if suspects else ""
-    told = f"no column gives the label away on its own{accepted}"
-    return Check(name="single columns", verdict="clean", sentence=told, evidence=evidence)
+    told = f"no column gives the label away {how.replace('their', 'its')}{accepted}"
+    return Check(name=name, verdict="clean", sentence=told, evidence=evidence)
+
+
+def _suspicion(accepted: bool, params: AuditParams) -> Verdict:
+    if accepted:
+        return "clean"
+    return "leak" if params.on_suspect == "fail" else "suspect"
 
 
 def _sentence(checks: Sequence[Check], verdict: Verdict) -> str:

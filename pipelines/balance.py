@@ -1,159 +1,229 @@
-"""Training rows weighted or resampled so that a rare class counts. Never sees another part."""
+"""Training rows weighted, made or masked so that a rare class counts. Never sees another part."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from contracts.errors import MedloopError, listed
+from contracts.names import nearest
 from contracts.study import Frozen
 from contracts.tables import feature_names
+from pipelines.class_weights import Weighting, class_weights, patient_shares
+from pipelines.masks import NEIGHBOURS, Cleaning, Mask, UnderSampling, clean, undersample
+from pipelines.nominal import nominal_groups
+from pipelines.oversampling import OverSampling, check_categories, oversample
+from pipelines.priors import Prior, prior_shift
 
-if TYPE_CHECKING:
-    from imblearn.over_sampling import SMOTE
-
-Rows = NDArray[np.int64]
-Features = NDArray[np.float32]
+Pair = Literal["smote_enn", "smote_tomek"]
+Method = Literal["none"] | Weighting | OverSampling | UnderSampling | Cleaning | Pair
+WEIGHTINGS: dict[str, Weighting] = {name: name for name in get_args(Weighting)}
+OVER: dict[str, OverSampling] = {
+    **{name: name for name in get_args(OverSampling)},
+    "smote_enn": "smote",
+    "smote_tomek": "smote",
+}
+UNDER: dict[str, UnderSampling] = {name: name for name in get_args(UnderSampling)}
+CLEANINGS: dict[str, Cleaning] = {
+    **{name: name for name in get_args(Cleaning)},
+    "smote_enn": "enn",
+    "smote_tomek": "tomek_links",
+}
+METHODS = list(dict.fromkeys(["none", *WEIGHTINGS, *OVER, *UNDER, *CLEANINGS]))
 
 
 class BalanceParams(Frozen):
     """How training rows are balanced.
 
-    method: "class_weight" weighs a row by the inverse of its class's share; "smote" adds rows between neighbours of
-        the same class (Chawla et al., "SMOTE", JAIR 16, 2002); "random_over" adds copies; "random_under" leaves rows
-        out; each until all classes are as large; "none".
-    k_neighbors: SMOTE's. A class of that many rows or fewer takes as many neighbours as it has, one of a single row
-        is copied; the report says so.
+    method: "none", or one of
+        weights: "class_weight", the inverse of a class's rows; "effective_number", of the volume that they cover (Cui
+            et al., CVPR 2019); "patient_weight", as class_weight, and each patient of a class counts alike in it.
+        made rows: "random_over", copies; "smote" (Chawla et al., JAIR 16, 2002) between a row and a neighbour of its
+            class; "smote_nc" and "smote_n" (the same paper) where some or all features are categories, which a made
+            row takes from most of the neighbours; "borderline_smote" (Han et al., ICIC 2005), "svm_smote" (Nguyen et
+            al., IJKESDP 3, 2011; it also goes up to half as far away from the neighbour) and "adasyn" (He et al.,
+            IJCNN 2008; reaches the size nearly) where another class is close.
+        masked rows, which stay in the table and are not trained on: "random_under"; "patient_under", a patient's rows
+            of a class together; "near_miss_1", "near_miss_2", "near_miss_3" (Mani and Zhang, ICML workshop 2003);
+            "cluster_under", what is nearest to k-means centres; and of another class's neighbourhood "tomek_links",
+            "enn" and "repeated_enn" (`pipelines/masks.py`), which do not aim at a size.
+        made, then masked rows of every class, made ones too: "smote_enn", "smote_tomek" (Batista et al., SIGKDD
+            Explorations 6, 2004).
+    strategy: the share of the largest class that each other one reaches: made rows fill it up, masks (but
+        those of neighbourhoods) shrink larger classes until the smallest is that share of them.
+    k_neighbors: of made rows. A class of that many rows or fewer takes as many neighbours as it has, one of a
+        single row is copied; the report says so.
+    beta: of "effective_number"; 0 leaves all weights at 1, near 1 it is "class_weight".
     seed: of the resampling.
     """
 
-    method: Literal["none", "class_weight", "smote", "random_over", "random_under"] = "class_weight"
+    method: Method = "class_weight"
+    strategy: float = Field(default=1.0, gt=0, le=1)
     k_neighbors: int = Field(default=5, ge=1)
+    beta: float = Field(default=0.999, ge=0, lt=1)
     seed: int = 0
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _known(cls, method: object) -> object:
+        if method not in METHODS:
+            raise ValueError(
+                f"unknown method{nearest(str(method), METHODS)}; expected one of: {listed(METHODS, most=99)}"
+            )
+        return method
 
 
 class BalanceReport(Frozen):
-    """What was done: rows by class's index before and after, the classes' weights, and departures from the method."""
+    """What was done, by class's index, and departures from the method.
+
+    before: rows. made, masked: rows added and rows hidden, made ones among them. after: rows that models train on.
+    weight: the mean weight of those.
+    """
 
     method: str
     before: dict[int, int]
+    made: dict[int, int]
+    masked: dict[int, int]
     after: dict[int, int]
     weight: dict[int, float]
+    prior: Prior
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Balanced:
-    """The training table with `@weight` (mean 1) and `@origin`, and what was done."""
+    """The training table with `@weight` (mean 1), `@origin`, `@masked` if any row is; and what was done."""
 
     table: pd.DataFrame
     report: BalanceReport
 
 
-def balance(train: pd.DataFrame, params: BalanceParams, *, n_classes: int) -> Balanced:
-    """Weights or resampled rows; the rows that stay keep their order.
+def balance(train: pd.DataFrame, params: BalanceParams, *, n_classes: int, numbered: Collection[str] = ()) -> Balanced:
+    """Weights, made or masked rows; every row of `train` stays, in its order.
 
     A row made is called `synthetic-000001` and so on, and takes `@group` and `@origin` from the row that it
-    descends from: for SMOTE the one it starts at (the neighbour is a training row of the same class). A feature of
-    values 0 and 1 only keeps that row's value, so that no made row has half a level. `@origin` of other rows is
-    their own `@id`.
+    descends from: the one it starts at (the neighbour is a training row of the same class). `@origin` of other rows
+    is their own `@id`. Features that hold categories (0 and 1 only, and those `numbered`, whose levels are
+    written as numbers) never get a value between two levels.
+
+    Raises MedloopError when smote_nc or smote_n does not fit the features, and when masks leave nothing of a class.
     """
-    before = _count(train, n_classes)
+    before = _count(train["@target"], n_classes)
+    notes: list[str] = []
     table = train.copy()
     table["@origin"], table["@weight"] = train["@id"], np.float32(1)
-    notes: list[str] = []
-    if params.method == "random_under":
-        table = _under(table, params)
-    elif params.method in ("smote", "random_over"):
-        table = pd.concat([table, *_made(table, before, params, notes)], ignore_index=True)
+    over, weighting = OVER.get(params.method), WEIGHTINGS.get(params.method)
+    if over:
+        table = pd.concat([table, *_made(table, before, over, params, numbered, notes)], ignore_index=True)
+    masked = _masked(table, params, notes)
     weight = dict.fromkeys(before, 1.0)
-    if params.method == "class_weight":
-        present = sum(count > 0 for count in before.values())
-        weight = {index: len(train) / (present * count) if count else 0.0 for index, count in before.items()}
-        table["@weight"] = train["@target"].map(weight).astype(np.float32)
-    after = _count(table, n_classes)
+    if weighting:
+        weight = class_weights(weighting, before, beta=params.beta)
+        table["@weight"] = table["@target"].map(weight).astype(np.float32)
+    if weighting == "patient_weight":
+        table["@weight"] *= patient_shares(train["@target"].to_numpy(), train["@group"].to_numpy()).astype(np.float32)
+    return Balanced(
+        table=_ordered(table, masked, feature_names(train)),
+        report=_report(params.method, table["@target"], len(train), masked, n_classes, weight, notes),
+    )
+
+
+def _report(
+    method: str,
+    target: "pd.Series[Any]",
+    real: int,
+    masked: Mask,
+    n_classes: int,
+    weight: dict[int, float],
+    notes: list[str],
+) -> BalanceReport:
+    before, after = _count(target[:real], n_classes), _count(target[~masked], n_classes)
+    lost = [index for index in before if before[index] and not after[index]]
+    if lost:
+        raise MedloopError(
+            f"{method} masks every row of class {listed(lost)}",
+            mend="choose another balance.method, such as class_weight",
+        )
+    return BalanceReport(
+        method=method,
+        before=before,
+        made=_count(target[real:], n_classes),
+        masked=_count(target[masked], n_classes),
+        after=after,
+        weight=weight,
+        prior=prior_shift(before, {index: weight[index] * rows for index, rows in after.items()}),
+        notes=tuple(notes),
+    )
+
+
+def _ordered(table: pd.DataFrame, masked: Mask, features: list[str]) -> pd.DataFrame:
     own = ["@id", "@group", "@target", "@weight", "@origin"]
-    report = BalanceReport(method=params.method, before=before, after=after, weight=weight, notes=tuple(notes))
-    return Balanced(table=table[[*own, *feature_names(train)]], report=report)
+    if masked.any():
+        table, own = table.assign(**{"@masked": masked}), [*own, "@masked"]
+    return table[[*own, *features]]
 
 
-def _count(table: pd.DataFrame, n_classes: int) -> dict[int, int]:
-    return dict(enumerate(np.bincount(table["@target"], minlength=n_classes).tolist()))
+def _count(target: "pd.Series[Any]", n_classes: int) -> dict[int, int]:
+    return dict(enumerate(np.bincount(target, minlength=n_classes).tolist()))
 
 
-def _under(table: pd.DataFrame, params: BalanceParams) -> pd.DataFrame:
-    from imblearn.under_sampling import RandomUnderSampler
+def _masked(table: pd.DataFrame, params: BalanceParams, notes: list[str]) -> Mask:
+    features = table[feature_names(table)].to_numpy(dtype=np.float32)
+    target, patients = table["@target"].to_numpy(), table["@group"].to_numpy()
+    under, cleaning = UNDER.get(params.method), CLEANINGS.get(params.method)
+    if under:
+        least = int(table["@target"].value_counts().min())
+        if under.startswith("near_miss") and least < NEIGHBOURS:
+            notes.append(
+                f"the smallest class has {least} training rows for {NEIGHBOURS} neighbours: {under} with {least}"
+            )
+        return undersample(under, features, target, patients, share=params.strategy, seed=params.seed)
+    if cleaning:
+        return clean(cleaning, features, target, every_class=params.method in OVER)
+    return np.zeros(len(table), dtype=bool)
 
-    sampler = RandomUnderSampler(random_state=params.seed)
-    sampler.fit_resample(np.zeros((len(table), 1)), table["@target"])
-    return table.iloc[np.sort(sampler.sample_indices_)].reset_index(drop=True)
 
-
-def _made(table: pd.DataFrame, count: dict[int, int], params: BalanceParams, notes: list[str]) -> list[pd.DataFrame]:
-    """The rows that bring each class up to the largest."""
+def _made(
+    table: pd.DataFrame,
+    count: dict[int, int],
+    method: OverSampling,
+    params: BalanceParams,
+    numbered: Collection[str],
+    notes: list[str],
+) -> list[pd.DataFrame]:
+    """The rows that bring each class up to its share of the largest."""
     names = feature_names(table)
     features, target = table[names].to_numpy(dtype=np.float32), table["@target"].to_numpy()
-    largest, number, made = max(count.values()), 1, []
+    groups = nominal_groups(features, names, numbered)
+    check_categories(method, groups, len(names))
+    size, number, made = round(params.strategy * max(count.values())), 1, []
     for index, rows in count.items():
-        if rows in (0, largest):
+        if rows == 0 or rows >= size:
             continue
-        neighbours = _neighbours(index, rows, params, notes)
-        values, origin = _oversample(features, target, index, largest, neighbours, params.seed)
+        neighbours = _neighbours(index, rows, method, params.k_neighbors, notes)
+        settings = {"index": index, "size": size, "neighbours": neighbours, "seed": params.seed}
+        values, origin = oversample(method, features, target, groups, **settings)
+        if not len(origin):
+            notes.append(f"class {index}: {method} finds no row close to another class: plain SMOTE")
+            values, origin = oversample("smote", features, target, groups, **settings)
+        if len(origin) != size - rows:
+            notes.append(f"class {index}: {method} made {len(origin):,} rows where {size - rows:,} reach the size")
         ids = [f"synthetic-{n:06d}" for n in range(number, number + len(origin))]
         number += len(origin)
-        own = (
-            table[["@origin", "@group", "@target", "@weight"]]
-            .iloc[origin]
-            .reset_index(drop=True)
-            .assign(**{"@id": ids})
-        )
-        made.append(pd.concat([own, pd.DataFrame(values, columns=names)], axis=1))
+        own = table[["@origin", "@group", "@target", "@weight"]].iloc[origin].reset_index(drop=True)
+        made.append(pd.concat([own.assign(**{"@id": ids}), pd.DataFrame(values, columns=names)], axis=1))
     return made
 
 
-def _neighbours(index: int, rows: int, params: BalanceParams, notes: list[str]) -> int:
-    """How many neighbours SMOTE may take; 0 means copies."""
-    if params.method == "random_over":
+def _neighbours(index: int, rows: int, method: OverSampling, wanted: int, notes: list[str]) -> int:
+    """How many neighbours a made row may have; 0 means copies."""
+    if method == "random_over":
         return 0
-    if rows > params.k_neighbors:
-        return params.k_neighbors
+    if rows > wanted:
+        return wanted
     done = f"SMOTE with {rows - 1} neighbours" if rows > 1 else "copies of its only row"
-    notes.append(f"class {index} has {rows} training rows for {params.k_neighbors} neighbours: {done}")
+    notes.append(f"class {index} has {rows} training rows for {wanted} neighbours: {done}")
     return rows - 1
-
-
-def _oversample(
-    features: Features, target: Rows, index: int, size: int, neighbours: int, seed: int
-) -> tuple[Features, Rows]:
-    """The rows made for class `index`, and the row that each descends from.
-
-    Shape: features (N, F), target (N,) -> (M, F), (M,)
-    """
-    rows = np.flatnonzero(target == index)
-    if not neighbours:
-        from imblearn.over_sampling import RandomOverSampler
-
-        copier = RandomOverSampler(sampling_strategy={index: size}, random_state=seed)
-        copier.fit_resample(np.zeros((len(target), 1)), target)
-        origin = copier.sample_indices_[len(target) :]
-        return features[origin], origin
-    sampler = _tracing_smote(sampling_strategy={index: size}, k_neighbors=neighbours, random_state=seed)
-    made = sampler.fit_resample(features, target)[0][len(target) :]
-    origin = rows[sampler.starts]
-    flags = np.isin(features, (0, 1)).all(axis=0)
-    made[:, flags] = features[origin][:, flags]
-    return made, origin
-
-
-def _tracing_smote(**settings: object) -> "SMOTE":
-    """imbalanced-learn's SMOTE, which does not tell a made row's parents, with `starts`: where each one starts."""
-    from imblearn.over_sampling import SMOTE
-
-    class TracingSMOTE(SMOTE):  # type: ignore[misc]
-        def _generate_samples(self, X, nn_data, nn_num, rows, cols, steps, *rest):  # type: ignore[no-untyped-def]  # noqa: N803
-            self.starts = rows
-            return super()._generate_samples(X, nn_data, nn_num, rows, cols, steps, *rest)
-
-    return TracingSMOTE(**settings)

@@ -12,9 +12,10 @@ import pandas as pd
 
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
-from contracts.study import Column, Study, Target
+from contracts.study import Column, Protection, Study, Target
 from pipelines.cells import canonical
 from pipelines.clean import CleanParams, clean
+from pipelines.guard import spelled, suspicions
 from pipelines.guess import ID_LIKE, Guess, TextSeries, filled, guess_column, in_order, is_missing_word
 from pipelines.identifiers import words
 from pipelines.leaks import LeakParams, single_feature_suspects
@@ -35,7 +36,8 @@ YES = ("1", "yes", "y", "true", "positive", "pos", "case", "dead", "died", "是"
 class Draft:
     """A proposed declaration.
 
-    `drop` maps columns to the suspicion that put them there, `notes` columns to what was seen in them and what to
+    `drop` maps columns to the suspicion that put them there, `protect` those that may identify people and yet are
+    needed, such as dates and ages, to a treatment, `notes` columns to what was seen in them and what to
     check or decide, `checks` says plainly what a person must look at before the first run.
     """
 
@@ -45,6 +47,7 @@ class Draft:
     target: Target
     columns: dict[str, Column]
     drop: dict[str, str]
+    protect: dict[str, Protection]
     notes: dict[str, str]
     checks: list[str]
 
@@ -76,18 +79,24 @@ def draft(
     columns = {name: guess.column for name, guess in guesses.items() if guess.column and name != time}
     guesses |= _leaks(table, label, group, columns)
     roles = [label_check, _id_check(sample_id), _group_check(table, group)]
+    kept = {name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop}
+    study = Study(name="draft", title="draft", id=sample_id, group=group, time=time, target=label, columns=kept)
+    found = suspicions(table[[name for name in names if name in {*kept, sample_id, group}]], study)
+    protection = [f"{PROTECTED}: {listed([suspicion.told() for suspicion in found])}"] if found else []
     return Draft(
         id=sample_id,
         group=group,
         time=time,
         target=label,
-        columns={name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop},
+        columns=kept,
         drop={name: guess.drop for name, guess in guesses.items() if guess.drop},
+        protect={suspicion.column: suspicion.advice for suspicion in found},
         notes={name: guess.note for name, guess in guesses.items() if guess.note},
-        checks=[*roles, *_column_checks(guesses), LEAKS],
+        checks=[*roles, *protection, *_column_checks(guesses), LEAKS],
     )
 
 
+PROTECTED = "treated under protect for now, since they may identify people: decide on each"
 LEAKS = (
     "leaks: leave out all that is known only after the label, or because of it (its treatment, its complications, "
     "questions asked only of those who have it); what the data themselves show is under drop"
@@ -179,6 +188,7 @@ def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
     lines += [f"  positive: {_plain(draft.target.positive)}"]
     lines += ["cohort: {}  # who belongs, such as {age: {min: 18}}", *_block("columns", _columns(draft))]
     lines += _block("drop", [f"{_plain(name)}: {_plain(why)}{_note(draft, name)}" for name, why in draft.drop.items()])
+    lines += _block("protect", [f"{_plain(name)}: {spelled(treated)}" for name, treated in draft.protect.items()])
     lines += ["", *(f"{section}: {{}}" for section in SECTIONS)]
     lines += ["models:", *(f"  {model}: {{}}" for model in MODELS)]
     return "\n".join(lines) + "\n"

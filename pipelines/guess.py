@@ -15,7 +15,8 @@ from contracts.errors import masked
 from contracts.study import Column
 from pipelines.cells import Mask, canonical, read_cells
 from pipelines.clean import CleanParams
-from pipelines.identifiers import identifying, words
+from pipelines.identifier_kinds import AGE, DATE
+from pipelines.identifiers import suspect, words
 from pipelines.units import two_units
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ TEXTS = "texts that need a decision"
 MIXED = "numeric columns with cells that are no numbers; such cells fail a run"
 DAY_OR_MONTH = "dates in which day and month can be confused"
 DATES = "dates: with a patient they identify; keep only what the model needs"
-AGES = "ages above 89, which identify: cap them at 90"
 LEVELS = "categories that may be grades (make them ordinal) or counts (numeric)"
 
 
@@ -112,9 +112,9 @@ def guess_column(name: str, cells: TextSeries, *, is_time: bool = False) -> Gues
         )
     if told.empty:
         return Guess(drop="no value in any row")
-    suspected = identifying(name, list(told.index))
-    if suspected:
-        return Guess(drop=f"identifier? may be {suspected}", matters=(IDENTIFIERS,))
+    suspected = suspect(name, told)
+    if suspected and suspected.kind not in (AGE, DATE):  # models need those
+        return Guess(drop=f"identifier? may be {suspected.kind}", matters=(IDENTIFIERS,))
     if len(told) == told.sum() == len(cells) and ID_LIKE.search(words(name)):
         return Guess(drop="identifier? differs in every row", matters=(IDENTIFIERS,))
     return _moment(name, told, missing) or _numeric(name, told, missing) or _texts(told, missing)
@@ -175,9 +175,7 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
         matters.append(TWO_UNITS)
     if len(others):
         seen.append(f"CHECK: {others.sum():,} cells are no numbers, like {masked(others.index[0])}")
-    matters += (
-        [UNITS] + [MIXED] * bool(len(others)) + [AGES] * bool("age" in words(name).split() and 89 < values.max() < 130)
-    )
+    matters += [UNITS] + [MIXED] * bool(len(others))
     return Guess(
         column=Column(type="numeric", range=(low, high), missing=codes),
         note="; ".join([summary, *seen]),

@@ -1,51 +1,46 @@
-"""Columns that may tell who a person is, after the eighteen kinds of the HIPAA privacy rule's safe harbour.
+"""Columns that may tell who a person is: the eighteen kinds of HIPAA's safe harbour, by name and by content.
 
-Source: 45 CFR 164.514(b)(2). Names and contents are looked at; a find is a suspicion that a person decides.
+Source: 45 CFR 164.514(b)(2)(i)(A) to (R). A find is a suspicion; a person decides (see `pipelines.guard`).
 """
 
 import re
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
+from contracts.study import Frozen, Protection
+from pipelines.identifier_kinds import AGE, AGES, CAP, CODED, KINDS, OTHER, PEOPLE, YOUNG, Kind
+
+if TYPE_CHECKING:
+    Texts = pd.Series[str]
+    Counts = pd.Series[int]
+else:
+    Texts = Counts = pd.Series
+
+Mask = NDArray[np.bool_]
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
-NUMBERED = r"(?: |$)(?:number|numb|num|no|nr|id|code)\b"
+LOOKED_AT = 20_000  # different texts of a column that are held against whole patterns
+NUMBER = r"[<>=~]* ?[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?(?: ?[^\d\s-]{1,8})?"
+LONG = r"\+?\d{9,}"
 
-# What the words of a name suggest, and what its cells must look like for it to count.
-BY_NAME = {
-    "a person's name": (
-        r"\b(?:first|last|middle|maiden|given|family|full|patient|person|contact|doctor|physician) ?names?\b"
-        r"|^(?:name|surname|forename|lastname|firstname|initials|姓名|患者姓名)$",
-        r"[^\d]*",
-    ),
-    "a place smaller than a state": (
-        r"\b(?:address|street|zip|zipcode|post ?code|postal|city|town|village|county|latitude|longitude)\b|地址|邮编",
-        r".*",
-    ),
-    "a date of birth": (r"\b(?:dob|birth ?date|birth ?day|date of birth|born on)\b|出生日期|生日", r".*\d.*"),
-    "a telephone or fax number": (r"\b(?:phone|telephone|mobile|tel|fax)\b|电话|手机", r"(?:\D*\d){7,}\D*"),
-    "an e-mail address": (r"\be ?mail\b|邮箱", r".*@.*"),
-    "a national or insurance number": (
-        rf"\b(?:ssn|social security|nhs{NUMBERED}|passport|national{NUMBERED})|身份证|医保"
-        rf"|\b(?:insurance|policy|plan|beneficiary|member|account|licen[cs]e|certificate){NUMBERED}",
-        r".*\d.*",
-    ),
-    "a record number": (
-        rf"\b(?:mrn|medical record|(?:record|chart|hospital|admission|encounter|case){NUMBERED})|病历号|住院号|门诊号",
-        r".*\d.*",
-    ),
-    "a device or vehicle number": (rf"\b(?:vin|licen[cs]e plate|(?:device|serial|vehicle){NUMBERED})", r".*\d.*"),
-    "a web or network address": (r"\b(?:url|website|homepage|ip|ip ?address|mac ?address)\b", r".*[.:].*"),
-    "a biometric mark or a photograph": (r"\b(?:finger ?print|voice ?print|photo|photograph)\b", r".*"),
-}
-BY_CONTENT = {
-    "an e-mail address": r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}",
-    "a national number": r"\d{3}-\d{2}-\d{4}",
-    "a telephone number": r"\+?\(?\d[\d ()/-]*[ ()/-][\d ()/-]*",
-    "a network address": r"\d{1,3}(?:\.\d{1,3}){3}",
-    "a web address": r"https?://\S+",
-}
-LOOKED_AT = 200
+
+class Suspicion(Frozen):
+    """What a column may identify a person by: how it was seen, in how many of its filled cells; never a value."""
+
+    column: str
+    kind: str
+    by: str
+    cells: int
+    filled: int
+    advice: Protection
+    role: bool
+
+    def told(self) -> str:
+        """Such as `mail: an e-mail address, by name and content (352 of 360 filled cells)`."""
+        return f"{self.column}: {self.kind}, by {self.by} ({self.cells:,} of {self.filled:,} filled cells)"
 
 
 def words(name: str) -> str:
@@ -53,21 +48,86 @@ def words(name: str) -> str:
     return " ".join(WORD.findall(name)).lower()
 
 
-def identifying(name: str, distinct: Sequence[str]) -> str | None:
-    """What a column may identify a person by, or None.
+def suspect(name: str, told: Counts) -> Suspicion | None:
+    """What the column `name` may identify a person by.
 
-    `distinct` holds the column's different texts that are not blank. Two of them or fewer identify nobody.
+    `told` holds how often each different text occurs; blanks and missing codes left out. Two texts or fewer identify
+    nobody by what a column is called; what stands within a cell counts always.
     """
-    if len(distinct) <= 2:
+    if told.empty:
         return None
-    sample = pd.Series(distinct[:LOOKED_AT], dtype="str")
-    for kind, (named, shaped) in BY_NAME.items():
-        if re.search(named, words(name)) and sample.str.fullmatch(shaped).mean() > 0.5:
-            return kind
-    for kind, shaped in BY_CONTENT.items():
-        alike = sample.str.fullmatch(shaped)
-        if kind == "a telephone number":
-            alike &= sample.str.count(r"\d").between(9, 15)  # a date has eight digits
-        if alike.mean() > 0.5:
-            return kind
-    return None
+    texts = pd.Series(told.index, dtype="str")
+    plain = bool(texts.str.fullmatch(NUMBER).all() and not texts.str.fullmatch(LONG).any())
+    called = words(name)
+    for kind in KINDS:
+        named = len(texts) > 2 and re.search(kind.named, called) and _most(texts, kind.shaped)
+        seen = np.zeros(len(texts), dtype=bool) if plain else _seen(kind, texts)
+        if named or seen.any():
+            shown = seen if seen.any() else texts.str.fullmatch(kind.shaped).to_numpy(dtype=bool)
+            by = " and ".join(["name"] * bool(named) + ["content"] * bool(seen.any()))
+            return _suspicion(name, kind, by, told, shown)
+    return _age(name, told) or _people(name, told, texts) or _code(name, told, texts)
+
+
+def _seen(kind: Kind, texts: Texts) -> Mask:
+    """(N,) texts that are of this kind, none when they are no more than chance."""
+    nothing = np.zeros(len(texts), dtype=bool)
+    whole = nothing
+    if kind.alike and len(texts) > 2 and _fits(_some(texts), kind).mean() > 0.5:
+        whole = _fits(texts, kind)
+    inside = texts.str.contains(kind.within).to_numpy(dtype=bool) if kind.within else nothing
+    return whole | inside
+
+
+def _fits(texts: Texts, kind: Kind) -> Mask:
+    alike = texts.str.fullmatch(kind.alike) & texts.str.count(r"\d").between(*kind.digits)
+    return np.asarray(alike, dtype=np.bool_)
+
+
+def _most(texts: Texts, shaped: str) -> bool:
+    return bool(_some(texts).str.fullmatch(shaped).mean() > 0.5)
+
+
+def _some(texts: Texts) -> Texts:
+    """Some of the texts, whatever their order."""
+    if len(texts) <= LOOKED_AT:
+        return texts
+    return texts.sort_values().iloc[:: -(-len(texts) // LOOKED_AT)]
+
+
+def _suspicion(name: str, kind: Kind, by: str, told: Counts, at: Mask) -> Suspicion:
+    cells, filled = int(told.to_numpy()[at].sum()), int(told.sum())
+    return Suspicion(column=name, kind=kind.what, by=by, cells=cells, filled=filled, advice=kind.advice, role=kind.role)
+
+
+def _age(name: str, told: Counts) -> Suspicion | None:
+    """Ages of 90 years or more; where many are beyond 130 they are no years."""
+    if not re.search(AGES, words(name)) or re.search(YOUNG, words(name)):
+        return None
+    years = pd.to_numeric(pd.Series(told.index, dtype="str"), errors="coerce").to_numpy()
+    old = (years >= 90) & (years <= 130)
+    if not old.any() or (years > 130).mean() > 0.05:
+        return None
+    return _suspicion(name, Kind(what=AGE, advice=CAP), "name and content", told, old)
+
+
+def _people(name: str, told: Counts, texts: Texts) -> Suspicion | None:
+    """Names of people by their look alone: capitalised words, hardly ever the same."""
+    if len(told) < 20 or len(told) < 0.5 * told.sum() or _some(texts).str.fullmatch(PEOPLE).mean() < 0.8:
+        return None
+    alike = texts.str.fullmatch(PEOPLE).to_numpy(dtype=bool)
+    return _suspicion(name, Kind(what="a person's name"), "content", told, alike)
+
+
+def _code(name: str, told: Counts, texts: Texts) -> Suspicion | None:
+    """A code that is another in nearly every row: letters and digits, nine digits or more, or called an id."""
+    called = bool(re.search(CODED, words(name)))
+    if len(told) < 20 or len(told) < 0.95 * told.sum() or _coded(_some(texts), called=called).mean() < 0.9:
+        return None
+    return _suspicion(name, Kind(what=OTHER, role=True), "content", told, _coded(texts, called=called))
+
+
+def _coded(texts: Texts, *, called: bool) -> Mask:
+    mixed = texts.str.fullmatch(r"\S*\d\S*(?: \S+)?") & texts.str.contains(r"[^\W\d_]|(?:\d\D?){7}")
+    whole = texts.str.fullmatch(r"\d+" if called else r"\d{9,}")
+    return np.asarray(whole | (mixed & ~texts.str.fullmatch(NUMBER)), dtype=np.bool_)

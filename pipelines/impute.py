@@ -1,6 +1,5 @@
 """Gaps filled with values learnt from training rows; where they were stays visible to the model."""
 
-from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -9,32 +8,58 @@ from pydantic import Field
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
-from contracts.study import Column, Frozen
+from contracts.study import Column, Frozen, Text
 from contracts.tables import RowsSeen, Schema, rows_seen
+from pipelines.chained import Chained, fill_chained, fit_chained
+from pipelines.forest import Forests, fill_forests, fit_forests
+from pipelines.neighbours import FEWEST, Neighbours, fill_neighbours, fit_neighbours
 from pipelines.regression import Regression, fill_gaps, fit_regression
+from pipelines.within import Within, fill_within
 
 MISSING = "‹missing›"
-Numeric = Literal["median", "mean", "constant", "regression"]
-Categorical = Literal["missing_level", "most_frequent"]
+Ordered = Literal["median", "constant", "neighbours", "forward", "backward"]
+Ordinal = Literal[Ordered, "most_frequent"]
+Numeric = Literal[Ordered, "mean", "most_frequent", "interpolate", "regression", "mice", "forest"]
+Categorical = Literal["missing_level", "most_frequent", "constant", "neighbours", "forward", "backward"]
+KNOWN: dict[str, tuple[str, ...]] = {
+    "numeric": get_args(Numeric),
+    "categorical": get_args(Categorical),
+    "ordinal": get_args(Ordinal),
+    "datetime": get_args(Ordered),
+}
 
 
 class ImputeParams(Frozen):
     """How gaps are filled. Rows are never deleted for a gap: whoever has one wants a prediction too.
 
-    numeric: the training median or mean, `constant`, or "regression" on all other numeric columns.
-    constant: the number that "constant" fills in.
-    categorical: a level of its own, or the most frequent one.
+    numeric, categorical, ordinal, datetime: the method for columns of that type.
     columns: the method by column, where it differs; "drop" deletes the column.
+
+    "median", "mean", "most_frequent": of the training rows; a number that fewer than 5 rows share is not frequent,
+        and the median stands in. "missing_level": a level of its own (categorical).
+    "constant": the column's value in `constants`, for numbers else `constant`.
+    "neighbours": what the `neighbours` nearest groups of training rows have, by their numeric columns.
+    "forward", "backward", "interpolate": from the same patient's other moments, where the study has a time; what
+        stays missing takes the median or most frequent value. The last two look ahead: for retrospective data only.
+        A prediction does not know whose row it scores, so there every row stands alone.
+    "regression": what a linear regression on all other numeric columns expects; "mice" adds noise (chained
+        equations), drawn by `seed` and the row's id; "forest" takes random forests (missForest).
+
     indicators: whether 0/1 columns tell which cells were filled; columns that are missing together in all
         training rows share one, and one stands only where at least `indicator_share` of those rows have a gap.
     drop_above: the share of gaps above which a column is deleted; one without any training value always is.
-    Ordinal and datetime columns take the training median; text, image and sequence cells stay missing.
+    Text, image and sequence cells stay missing.
     """
 
     numeric: Numeric = "median"
-    constant: float = 0.0
     categorical: Categorical = "missing_level"
+    ordinal: Ordinal = "median"
+    datetime: Ordered = "median"
     columns: dict[str, Numeric | Categorical | Literal["drop"]] = Field(default={})
+    constant: float = 0.0
+    constants: dict[str, Text] = Field(default={})
+    neighbours: int = Field(default=5, ge=1)
+    seed: int = Field(default=0, ge=0)
     indicators: bool = True
     indicator_share: float = Field(default=0.01, ge=0, le=1)
     drop_above: float = Field(default=1.0, gt=0, le=1)
@@ -44,14 +69,19 @@ class Imputer(Frozen):
     """What imputation learnt from the training rows.
 
     fills: by column, what goes into a gap (a datetime as ISO text).
-    regression: for columns filled by it, in place of `fills`.
+    regression, chained, forests, neighbours, within: for columns filled by them; `fills` holds what they start from
+        or fall back on.
     indicators: by indicator, the column whose gaps it shows.
     dropped: by deleted column, why.
     after: the table's schema after imputation.
     """
 
     fills: dict[str, float | str]
-    regression: Regression | None
+    regression: Regression | None = None
+    chained: Chained | None = None
+    forests: Forests | None = None
+    neighbours: Neighbours | None = None
+    within: dict[str, Within] = Field(default={})
     indicators: dict[str, str]
     dropped: dict[str, str]
     after: Schema
@@ -59,26 +89,28 @@ class Imputer(Frozen):
 
 
 def fit_impute(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> Imputer:
-    """Learn from training rows what fills each gap.
+    """Learn from training rows, in whatever order, what fills each gap.
 
-    Raises MedloopError when `params.columns` names no feature, or a method that its type does not know.
+    Raises MedloopError when `params` names no feature, a method or value that its type does not know, or a method
+    that needs a time or another numeric column where there is none.
     """
     _check_overrides(schema, params)
+    train = train.sort_values("@id", ignore_index=True)  # sums depend on the order, in their last digits
     gaps = train[list(schema.features)].isna()
     dropped = _dropped(gaps, params)
     kept = {name: column for name, column in schema.features.items() if name not in dropped}
     methods = {name: _method(name, column, params) for name, column in kept.items()}
     fillable = {name: column for name, column in kept.items() if methods[name]}
-    fills = {name: _fill(train[name], column, methods[name], params) for name, column in fillable.items()}
+    fills = {name: _fill(train[name], name, column, methods[name], params) for name, column in fillable.items()}
     marked = [name for name in fills if fills[name] != MISSING]
     indicators = _indicators(gaps[marked], schema, params) if params.indicators else {}
     return Imputer(
         fills=fills,
-        regression=_regression(train, kept, methods, fills),
         indicators=indicators,
         dropped=dropped,
         after=schema.model_copy(update={"features": {**kept, **dict.fromkeys(indicators, Column(type="numeric"))}}),
         seen=rows_seen(train["@id"]),
+        **_models(train, kept, methods, fills, params),
     )
 
 
@@ -86,8 +118,15 @@ def apply_impute(imputer: Imputer, samples: pd.DataFrame) -> pd.DataFrame:
     """The samples with gaps filled, deleted columns gone and indicators added; no row is touched otherwise."""
     own = [name for name in samples.columns if name.startswith("@")]
     columns = {name: samples[name] for name in [*own, *imputer.after.features] if name not in imputer.indicators}
+    columns |= fill_within(imputer.within, samples)
     if imputer.regression:
         columns |= fill_gaps(imputer.regression, samples, imputer.fills)
+    if imputer.chained:
+        columns |= fill_chained(imputer.chained, samples, imputer.fills)
+    if imputer.forests:
+        columns |= fill_forests(imputer.forests, samples, imputer.fills)
+    if imputer.neighbours:
+        columns |= fill_neighbours(imputer.neighbours, samples)
     for name, fill in imputer.fills.items():
         value = pd.Timestamp(fill) if imputer.after.features[name].type == "datetime" else fill
         columns[name] = columns[name].fillna(value)
@@ -97,17 +136,19 @@ def apply_impute(imputer: Imputer, samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_overrides(schema: Schema, params: ImputeParams) -> None:
+    for key in ("columns", "constants"):
+        for name in getattr(params, key):
+            if name not in schema.features:
+                raise MedloopError(
+                    f"impute.{key} names {name}, which is no feature after cleaning{nearest(name, schema.features)}",
+                    mend=f"correct the name, or take it out of impute.{key}",
+                )
     for name, method in params.columns.items():
-        if name not in schema.features:
-            raise MedloopError(
-                f"impute.columns names {name}, which is no feature after cleaning{nearest(name, schema.features)}",
-                mend="correct the name, or take it out of impute.columns",
-            )
         kind = schema.features[name].type
-        known = {"numeric": get_args(Numeric), "categorical": get_args(Categorical)}.get(kind, ())
+        known = KNOWN.get(kind, ())
         if method not in (*known, "drop"):
             raise MedloopError(
-                f"impute.columns: {method} does not fill {name}, a column of type {kind}",
+                f"impute.columns: {method} does not fill {name}, a column of type {kind}{nearest(method, known)}",
                 mend=f"choose one of {[*known, 'drop']}",
             )
 
@@ -126,25 +167,51 @@ def _method(name: str, column: Column, params: ImputeParams) -> str:
     by_type: dict[str, str] = {
         "numeric": params.numeric,
         "categorical": params.categorical,
-        "ordinal": "median",
-        "datetime": "median",
+        "ordinal": params.ordinal,
+        "datetime": params.datetime,
     }
     return params.columns.get(name) or by_type.get(column.type, "")
 
 
-def _fill(values: "pd.Series[Any]", column: Column, method: str, params: ImputeParams) -> float | str:
-    """What goes into a gap; a column filled by regression starts from its mean."""
+def _fill(values: "pd.Series[Any]", name: str, column: Column, method: str, params: ImputeParams) -> float | str:
+    """What goes into a gap; what a learnt method starts from, or falls back on."""
+    if method == "constant":
+        return _constant(name, column, params)
     if column.type == "numeric":
-        if method == "constant":
-            return params.constant
-        return float(values.median() if method == "median" else values.mean())
+        often = values.value_counts()
+        if method == "most_frequent" and often.iloc[0] >= FEWEST:
+            return float(values.mode().iloc[0])
+        started = method in ("mean", "regression", "mice", "forest")
+        return float(values.mean() if started else values.median())
     if column.type == "categorical":
         return MISSING if method == "missing_level" else str(values.mode().iloc[0])
     ordered = values.dropna()
     if column.type == "ordinal":
         ordered = ordered.map(column.levels.index)
     middle = ordered.sort_values().iloc[(len(ordered) - 1) // 2]
+    if method == "most_frequent":
+        middle = ordered.mode().iloc[0]
     return column.levels[middle] if column.type == "ordinal" else str(middle.isoformat())
+
+
+def _constant(name: str, column: Column, params: ImputeParams) -> float | str:
+    text = params.constants.get(name)
+    try:
+        if column.type == "numeric":
+            number = params.constant if text is None else float(text)
+            if np.isfinite(number):
+                return number
+        elif column.type == "datetime" and text:
+            return str(pd.Timestamp(text).isoformat())
+        elif text and (text in column.levels or not column.levels):
+            return text
+    except ValueError:
+        pass
+    known = f", one of {list(column.levels)}" if column.levels else ""
+    raise MedloopError(
+        f"impute fills {name} with a constant, and impute.constants has none that suits a {column.type} column",
+        mend=f"name its value{known}: constants: {{{name}: …}}",
+    )
 
 
 def _indicators(gaps: pd.DataFrame, schema: Schema, params: ImputeParams) -> dict[str, str]:
@@ -163,9 +230,41 @@ def _indicators(gaps: pd.DataFrame, schema: Schema, params: ImputeParams) -> dic
     return indicators
 
 
-def _regression(
-    train: pd.DataFrame, kept: Mapping[str, Column], methods: Mapping[str, str], fills: Mapping[str, float | str]
-) -> Regression | None:
-    filled = [name for name, method in methods.items() if method == "regression"]
-    numeric = [name for name, column in kept.items() if column.type == "numeric"]
-    return fit_regression(train, numeric, filled, fills) if filled else None
+def _models(
+    train: pd.DataFrame,
+    kept: dict[str, Column],
+    methods: dict[str, str],
+    fills: dict[str, float | str],
+    params: ImputeParams,
+) -> dict[str, Any]:
+    """What the learnt methods need, by field of Imputer."""
+    numeric = {name: column for name, column in kept.items() if column.type == "numeric"}
+    by = {m: [n for n, method in methods.items() if method == m] for m in (*KNOWN["numeric"], *get_args(Within))}
+    _check_needs(by, train, list(numeric))
+    models: dict[str, Any] = {"within": {name: method for method in get_args(Within) for name in by[method]}}
+    if by["regression"]:
+        models["regression"] = fit_regression(train, list(numeric), by["regression"], fills)
+    if by["mice"]:
+        models["chained"] = fit_chained(train, numeric, by["mice"], fills, seed=params.seed)
+    if by["forest"]:
+        models["forests"] = fit_forests(train, list(numeric), by["forest"], fills, seed=params.seed)
+    if by["neighbours"]:
+        filled = {name: kept[name] for name in by["neighbours"]}
+        models["neighbours"] = fit_neighbours(train, list(numeric), filled, nearest=params.neighbours)
+    return models
+
+
+def _check_needs(by: dict[str, list[str]], train: pd.DataFrame, numeric: list[str]) -> None:
+    for method in get_args(Within):
+        if by[method] and "@time" not in train:
+            raise MedloopError(
+                f"impute: {method} fills {by[method][0]} from a patient's other moments, and the study has no time",
+                mend="name the column of the moment under `time`, or choose another method",
+            )
+    for method in ("forest", "neighbours"):
+        alone = by[method] and not set(numeric) - set(by[method][:1])
+        if alone:
+            raise MedloopError(
+                f"impute: {method} fills {by[method][0]} from other numeric columns, and there is none",
+                mend="choose another method",
+            )

@@ -8,6 +8,8 @@ import pandas as pd
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Frozen, Study
+from pipelines.guard import guard
+from pipelines.protect import protect
 from pipelines.sources.raw import Raw, tidy
 
 
@@ -24,7 +26,8 @@ class IngestParams(Frozen):
 class Ingested:
     """The study's columns as text (raw, see `contracts.tables`), where they came from, and the lines set aside.
 
-    `provenance` tells beside the source which columns were `dropped` by the study and which were `undeclared`.
+    `provenance` tells beside the source which columns were `dropped` by the study, which were `undeclared`, and what
+    became of those `protected`, in counts.
     """
 
     table: pd.DataFrame
@@ -32,15 +35,17 @@ class Ingested:
     quarantine: pd.DataFrame
 
 
-def ingest(raw: Raw, params: IngestParams, study: Study) -> Ingested:
+def ingest(raw: Raw, params: IngestParams, study: Study, key: bytes = b"") -> Ingested:
     """The columns that the study uses, under its own spelling.
 
     Names match whatever their Unicode composition and spaces. Columns under `drop` go no further, unless they
-    are the id, the patient, the time, the label or a condition of the cohort.
+    are the id, the patient, the time, the label or a condition of the cohort. What may identify people is treated as
+    the study says under `protect`, with `key` (see `pipelines.protect`).
 
     Raises:
         MedloopError: a declared column is absent (the nearest names are told), or, where `undeclared` is
-            `fail`, the source has columns that the study does not name.
+            `fail`, the source has columns that the study does not name; a column may identify people and the study
+            does not decide on it.
     """
     table = spelled(raw.table, study)
     columns = [name for name in table.columns if not name.startswith("@")]
@@ -50,9 +55,13 @@ def ingest(raw: Raw, params: IngestParams, study: Study) -> Ingested:
     kept = [name for name in columns if name in used]
     own = [name for name in table.columns if name.startswith("@")]
     dropped = [name for name in columns if name in study.drop and name not in used]
+    guard(table[kept], study)
+    treated = [name for name in columns if name in used | study.left_out()]
+    protected, told = protect(table[[*own, *treated]], study, key)
+    counts = {name: treatment.model_dump() for name, treatment in told.items()}
     return Ingested(
-        table=table[[*own, *kept]],
-        provenance={**raw.provenance, "dropped": dropped, "undeclared": undeclared},
+        table=protected,
+        provenance={**raw.provenance, "dropped": dropped, "undeclared": undeclared, "protected": counts},
         quarantine=raw.quarantine,
     )
 
@@ -64,7 +73,7 @@ def spelled(table: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 def _used(study: Study) -> set[str]:
     roles = {study.id, study.group, study.time, study.target.column}
-    return {*study.columns, *study.cohort, *(role for role in roles if role)}
+    return {*study.columns, *study.cohort, *(role for role in roles if role)} - study.left_out()
 
 
 def _check(used: set[str], columns: list[str], undeclared: list[str], params: IngestParams) -> None:

@@ -1,71 +1,91 @@
 """Typed samples to the float32 matrix of a model: scaled numbers, encoded levels, dates in days."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from contracts.errors import MedloopError, listed
+from contracts.names import nearest
 from contracts.study import Column, Frozen
 from contracts.tables import RowsSeen, Schema, rows_seen
+from pipelines.encoding import Encoder, Encoding, Numbers, encoded_names, fit_encoding, patient_folds, write_encoded
+from pipelines.scaling import Array, Scaler, Scaling, fit_scaling, row_lengths, scaled, scaled_within_patient
 
-OTHER = "‹other›"
-Array = NDArray[np.float64]
-_FINITE = float(np.finfo(np.float32).max)
+SCALINGS: tuple[str, ...] = get_args(Scaling)
+ENCODERS: tuple[str, ...] = get_args(Encoder)
+_ACROSS = ("unit", "patient")  # look at more than the cell, and so make no sense of a date
+_FITS = {
+    "numeric": SCALINGS,
+    "datetime": tuple(method for method in SCALINGS if method not in _ACROSS),
+    "categorical": ENCODERS,
+    "ordinal": ENCODERS,
+}
 
 
 class NormalizeParams(Frozen):
     """How columns become numbers of alike size.
 
-    numeric: "standard" (mean 0, deviation 1), "robust" (median 0, the middle half 1 wide), "minmax" (0 to 1 between
-        the 0.5 and 99.5 % quantiles of the training rows, so that no one patient's value is stored),
-        "quantile" (normal scores of the training ranks, for skewed values), or "none". A column of training
-        values 0 and 1 only is left as it is.
+    numeric: how numbers are scaled, by what the training rows tell:
+        "standard" to mean 0, deviation 1; "robust" to median 0, the middle half 1 wide;
+        "minmax" to 0 … 1 between the 0.5 and 99.5 % quantiles, so that no one patient's value is stored;
+        "maxabs" to -1 … 1 by the 99.5 % quantile of the sizes, 0 staying 0;
+        "quantile" to normal scores of the ranks, for skewed values;
+        "power" by Yeo and Johnson's transformation (2000), its exponent of greatest likelihood, then as "standard";
+        "log" to sign(x) · log(1 + |x|), then as "standard": the logarithm of 1 + x, and values below 0 mirror it;
+        "patient" within the patient: mean and deviation of their own rows at or before the row's time (all their rows
+        where the study has no time); a row that is the patient's first or only one takes the training rows';
+        "unit" divides a row's numbers by their Euclidean length, all columns so scaled together: for columns in one
+        unit, as the parts of a spectrum, only; "none".
+        A column of training values 0 and 1 only is left as it is, unless `columns` names it.
     clip: scaled values end at ± this; a rare outlier cannot drown the rest.
-    categorical: "onehot", a column a level, or "ordinal", one column of ranks by frequency, 0 the most frequent.
-    min_count: levels of fewer training rows, which might tell of a person, share the bucket "‹other›", and so does
+    categorical: "onehot", a column a level; "ordinal", one column of ranks by frequency, 0 the most frequent;
+        "target", the share of each class but one among the level's training rows (a training row's from other
+        patients' rows only, so that its label never reaches its feature); "index", whole numbers to look up in a
+        table of embeddings, 0 for the bucket and 1 the most frequent, in a feature named `sex#index`.
+    columns: the method by column, where it differs: {glucose: log, sex: ordinal}.
+    min_count: levels of fewer training patients, which might tell of a person, share the bucket "‹other›", and so does
         every level unseen in training.
-    Ordinal columns become ranks from 0 to 1; datetime columns days before the sample's time (where the study
-    has one, else since 1970) and the season as sine and cosine.
+    smoothing: as many rows of the overall share are added to each level's own for "target".
+    Ordinal columns become ranks from 0 to 1 in their declared order, or are encoded as `columns` says; datetime columns
+    days before the sample's time (where the study has one, else since 1970), scaled as numbers are ("standard" in
+    place of "unit" and "patient"), and the season as sine and cosine.
     """
 
-    numeric: Literal["standard", "robust", "minmax", "quantile", "none"] = "standard"
+    numeric: Scaling = "standard"
     clip: float = Field(default=10.0, gt=0)
-    categorical: Literal["onehot", "ordinal"] = "onehot"
+    categorical: Encoder = "onehot"
+    columns: dict[str, str] = Field(default={})
     min_count: int = Field(default=10, ge=5)
+    smoothing: float = Field(default=20.0, gt=0)
 
-
-class Scale(Frozen):
-    """(x - center) / scale, kept within ± clip."""
-
-    center: float
-    scale: float
-    clip: float
-
-
-class Scores(Frozen):
-    """`scores` at `knots`, linear between, constant beyond."""
-
-    knots: tuple[float, ...]
-    scores: tuple[float, ...]
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
+        known = [*SCALINGS, *ENCODERS]
+        for name, method in columns.items():
+            if method not in known:
+                raise ValueError(f"{name}: there is no method {method}{nearest(method, known)}; one of {known}")
+        return columns
 
 
 class Normalizer(Frozen):
     """What normalisation learnt from the training rows.
 
     numbers: by numeric part of a column, its scaling.
-    levels: by categorical column, the levels that stand for themselves, most frequent first.
-    onehot: whether levels become a column each.
+    patient: those of them that are then scaled within the patient; unit: those whose row is brought to length 1.
+    encodings: by column, how its levels become numbers; an ordinal column without becomes ranks.
     relative: whether dates count from the sample's own time.
     before: the schema of the samples it takes; names: the features it gives, in order.
     """
 
-    numbers: dict[str, Scale | Scores]
-    levels: dict[str, tuple[str, ...]]
-    onehot: bool
+    numbers: dict[str, Scaler]
+    patient: tuple[str, ...]
+    unit: tuple[str, ...]
+    encodings: dict[str, Encoding]
     relative: bool
     before: Schema
     names: tuple[str, ...]
@@ -73,52 +93,96 @@ class Normalizer(Frozen):
 
 
 def fit_normalize(train: pd.DataFrame, schema: Schema, params: NormalizeParams) -> Normalizer:
-    """Learn scalings and levels from training rows without gaps.
+    """Learn scalings and levels from training rows without gaps; "target" alone looks at `@target`.
 
-    Raises MedloopError on a text, image or sequence column, on values too large to scale, and when two features
-    would have one name.
+    Raises MedloopError on a text, image or sequence column, on values missing or infinite, when `params.columns` names
+    no feature or a method that does not fit its type, when a method has nothing to work on ("patient" where
+    each has one row, "unit" on one column), and when two features would have one name.
     """
     _refuse_payloads(schema)
+    _refuse_unfitting(schema, params)
+    methods = {name: _method(name, column, params) for name, column in schema.features.items()}
     relative = "@time" in train
-    numbers = {
-        name: _scaling(values, name, params)
-        for name, column in schema.features.items()
-        for name, values in _parts(train, name, column, relative)
-    }
-    levels = {name: _levels(train[name], params) for name in schema.of_type("categorical")}
-    onehot = params.categorical == "onehot"
-    names = tuple(
-        name for column in schema.features for name in _names(column, schema.features[column], levels, onehot)
-    )
-    _refuse_twins(names)
-    return Normalizer(
+    scalings: dict[str, Scaling] = {}
+    numbers: dict[str, Scaler] = {}
+    for name, column in schema.features.items():
+        for part, values in _parts(train, name, column, relative):
+            flag = name not in params.columns and np.isin(values, (0, 1)).all()
+            scalings[part] = "none" if flag else cast(Scaling, methods[name])
+            numbers[part] = fit_scaling(values, scalings[part], clip=params.clip, name=part)
+    encodings = _encodings(train, schema, methods, params)
+    normalizer = Normalizer(
         numbers=numbers,
-        levels=levels,
-        onehot=onehot,
+        patient=tuple(part for part, method in scalings.items() if method == "patient"),
+        unit=tuple(part for part, method in scalings.items() if method == "unit"),
+        encodings=encodings,
         relative=relative,
         before=schema,
-        names=names,
+        names=tuple(n for name, column in schema.features.items() for n in _names(name, column, encodings, schema)),
         seen=rows_seen(train["@id"]),
     )
+    _refuse_twins(normalizer.names)
+    _refuse_idle(normalizer, train)
+    return normalizer
 
 
-def apply_normalize(normalizer: Normalizer, samples: pd.DataFrame) -> pd.DataFrame:
+def apply_normalize(normalizer: Normalizer, samples: pd.DataFrame, *, training: bool = False) -> pd.DataFrame:
     """`@id`, `@group` and `@target` where present, then (N, F) float32 in the order of `normalizer.names`.
 
-    Raises MedloopError when a gap is left in a numeric, ordinal or datetime column: impute first.
+    `training` says that `samples` are the rows that were fitted, all of them: the encoding "target" then keeps each
+    row's own label from its feature. All other rows are read against the whole training table.
+
+    Raises MedloopError when a gap is left in a numeric, ordinal or datetime column: impute first; when `training` is
+    said of other rows; and when a column is scaled within the patient and the samples do not name the patients.
     """
+    _refuse_strangers(normalizer, samples, training)
+    fold = patient_folds(samples["@group"]) if training else None
     matrix = np.zeros((len(samples), len(normalizer.names)), dtype=np.float32, order="F")
     place = 0
     for name, column in normalizer.before.features.items():
-        place += _write(matrix[:, place:], samples, name, column, normalizer)
+        place += _write(matrix[:, place:], samples, name, column, normalizer, fold)
     bad = [normalizer.names[place] for place in np.flatnonzero(~np.isfinite(matrix).all(axis=0))]
     if bad:
         raise MedloopError(
             f"{len(bad)} features hold gaps after imputation: {listed(bad)}", mend="impute these columns"
         )
+    if normalizer.unit:
+        block = samples[list(normalizer.unit)].to_numpy(dtype=np.float64)
+        matrix[:, [normalizer.names.index(name) for name in normalizer.unit]] = block / row_lengths(block)
     own = samples[[name for name in ("@id", "@group", "@target") if name in samples]]
     features = pd.DataFrame(matrix, columns=list(normalizer.names), index=samples.index, copy=False)
     return pd.concat([own, features], axis=1)
+
+
+def _method(name: str, column: Column, params: NormalizeParams) -> str:
+    """A scaling or an encoding; "" for the ranks of an ordinal column."""
+    defaults: dict[str, str] = {
+        "numeric": params.numeric,
+        "datetime": "standard" if params.numeric in _ACROSS else params.numeric,
+        "categorical": params.categorical,
+        "ordinal": "",
+    }
+    method = params.columns.get(name, defaults[column.type])
+    return "" if (column.type, method) == ("ordinal", "ordinal") else method
+
+
+def _encodings(
+    train: pd.DataFrame, schema: Schema, methods: dict[str, str], params: NormalizeParams
+) -> dict[str, Encoding]:
+    last = len(schema.classes) - 1
+    classes = [schema.positive_index] if last == 1 else range(last)
+    return {
+        name: fit_encoding(
+            train,
+            name,
+            cast(Encoder, methods[name]),
+            classes=classes,
+            min_count=params.min_count,
+            smoothing=params.smoothing,
+        )
+        for name in schema.of_type("categorical", "ordinal")
+        if methods[name]
+    }
 
 
 def _refuse_payloads(schema: Schema) -> None:
@@ -130,10 +194,50 @@ def _refuse_payloads(schema: Schema) -> None:
         )
 
 
+def _refuse_unfitting(schema: Schema, params: NormalizeParams) -> None:
+    for name, method in params.columns.items():
+        if name not in schema.features:
+            raise MedloopError(
+                f"normalize.columns names {name}, which is no feature after imputation{nearest(name, schema.features)}",
+                mend="correct the name, or take it out of normalize.columns",
+            )
+        kind = schema.features[name].type
+        if method not in _FITS[kind]:
+            raise MedloopError(
+                f"normalize.columns: {method} does not fit {name}, a column of type {kind}"
+                f"{nearest(method, _FITS[kind])}",
+                mend=f"choose one of {list(_FITS[kind])}",
+            )
+
+
 def _refuse_twins(names: tuple[str, ...]) -> None:
     twins = sorted({name for name in names if names.count(name) > 1})
     if twins:
         raise MedloopError(f"several columns would give a feature named {twins[0]}", mend="rename one of them")
+
+
+def _refuse_idle(normalizer: Normalizer, train: pd.DataFrame) -> None:
+    """Methods that would wipe out or not change what they are given."""
+    if normalizer.patient and not train["@group"].duplicated().any():
+        raise MedloopError(
+            f"{listed(normalizer.patient)}: nothing to scale within a patient, since each has one training row",
+            mend="name the patient's column under `group`, or choose standard",
+        )
+    if len(normalizer.unit) == 1:
+        raise MedloopError(
+            f"{normalizer.unit[0]}: a row of one number has no direction; unit needs two columns",
+            mend="choose another method, or set unit for the columns that belong together",
+        )
+
+
+def _refuse_strangers(normalizer: Normalizer, samples: pd.DataFrame, training: bool) -> None:
+    if training and rows_seen(samples["@id"]) != normalizer.seen:
+        raise MedloopError("these are not the training rows that normalisation was fitted on")
+    if normalizer.patient and "@group" not in samples:
+        raise MedloopError(
+            f"{listed(normalizer.patient)}: scaled within the patient, and these rows do not name their patient",
+            mend="add the patient's column, or train with another normalize.numeric",
+        )
 
 
 def _parts(samples: pd.DataFrame, name: str, column: Column, relative: bool) -> Iterator[tuple[str, Array]]:
@@ -152,70 +256,30 @@ def _days(moments: "pd.Series[Any]") -> Array:
     return np.asarray((moments - pd.Timestamp(0)) / pd.Timedelta(days=1), dtype=np.float64)
 
 
-def _scaling(values: Array, name: str, params: NormalizeParams) -> Scale | Scores:
-    if np.isin(values, (0, 1)).all() or params.numeric == "none":
-        return Scale(center=0, scale=1, clip=_FINITE)
-    if params.numeric == "quantile":
-        return _scores(values)
-    low, first, median, third, high = np.quantile(values, (0.005, 0.25, 0.5, 0.75, 0.995))
-    center, scale = {
-        "standard": (values.mean(), values.std()),
-        "robust": (median, third - first or values.std()),
-        "minmax": (low, high - low or values.std()),
-    }[params.numeric]
-    if not np.isfinite([center, scale]).all():
-        raise MedloopError(f"column {name}: values missing or too large to scale", mend="impute it, declare its range")
-    return Scale(center=float(center), scale=float(scale) or 1.0, clip=params.clip)
-
-
-def _scores(values: Array, steps: int = 200) -> Scores:
-    """Normal scores at the training quantiles; equal values share their mean rank."""
-    from scipy.special import ndtri
-
-    share = (np.arange(steps) + 0.5) / steps
-    knots, at = np.unique(np.quantile(values, share), return_inverse=True)
-    mean_share = np.bincount(at, weights=share) / np.bincount(at)
-    return Scores(knots=tuple(knots.tolist()), scores=tuple(ndtri(mean_share).tolist()))
-
-
-def _levels(values: "pd.Series[Any]", params: NormalizeParams) -> tuple[str, ...]:
-    counts = values.value_counts()
-    often = counts[counts >= params.min_count]
-    return tuple(sorted(often.index, key=lambda level: (-often[level], level)))
-
-
-def _names(name: str, column: Column, levels: dict[str, tuple[str, ...]], onehot: bool) -> list[str]:
+def _names(name: str, column: Column, encodings: dict[str, Encoding], schema: Schema) -> list[str]:
     if column.type == "datetime":
         return [f"{name} {part}" for part in ("days", "season sine", "season cosine")]
-    if column.type == "categorical" and onehot:
-        return [f"{name}={level}" for level in (*levels[name], OTHER)]
-    return [name]
+    return encoded_names(encodings[name], name, schema.classes) if name in encodings else [name]
 
 
 def _write(
-    matrix: NDArray[np.float32], samples: pd.DataFrame, name: str, column: Column, normalizer: Normalizer
+    matrix: NDArray[np.float32],
+    samples: pd.DataFrame,
+    name: str,
+    column: Column,
+    normalizer: Normalizer,
+    fold: Numbers | None,
 ) -> int:
     """Fill the first columns of `matrix` from one column of `samples`, and say how many."""
-    if column.type == "categorical":
-        levels = normalizer.levels[name]
-        codes = pd.Index(levels).get_indexer(pd.Index(samples[name]))
-        codes = np.where(codes < 0, len(levels), codes)
-        if normalizer.onehot:
-            matrix[np.arange(len(samples)), codes] = 1
-            return len(levels) + 1
-        matrix[:, 0] = codes
-        return 1
+    if name in normalizer.encodings:
+        return write_encoded(matrix, normalizer.encodings[name], samples, name, fold)
     if column.type == "ordinal":
         ranks = pd.Index(column.levels).get_indexer(pd.Index(samples[name]))
         matrix[:, 0] = np.where(ranks < 0, np.nan, ranks / max(len(column.levels) - 1, 1))
         return 1
     parts = dict(_parts(samples, name, column, normalizer.relative))
     for place, (part, values) in enumerate(parts.items()):
-        matrix[:, place] = _scaled(values, normalizer.numbers[part])
+        by = normalizer.numbers[part]
+        own = part in normalizer.patient
+        matrix[:, place] = scaled_within_patient(values, by, samples) if own else scaled(values, by)
     return len(parts)
-
-
-def _scaled(values: Array, by: Scale | Scores) -> Array:
-    if isinstance(by, Scores):
-        return np.interp(values, by.knots, by.scores)
-    return np.clip((values - by.center) / by.scale, -by.clip, by.clip)

@@ -39,7 +39,7 @@ def fit_regression(
     values = train[columns].to_numpy(dtype=np.float64)
     center, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
     scale[scale == 0] = 1
-    standard = _start(train, columns, fills, center, scale)
+    standard = start_values(train, columns, fills, center, scale)
     places = [columns.index(name) for name in filled]
     gaps = np.isnan(values)
     for _ in range(ROUNDS):
@@ -61,7 +61,7 @@ def fill_gaps(
     columns = list(regression.center)
     center, scale = (np.array(list(by.values())) for by in (regression.center, regression.scale))
     gaps = samples[columns].isna().to_numpy()
-    standard = _start(samples, columns, fills, center, scale)
+    standard = start_values(samples, columns, fills, center, scale)
     weights = {columns.index(name): np.array(weight) for name, weight in regression.weights.items()}
     for _ in range(ROUNDS):
         _sweep(standard, gaps, weights)
@@ -69,7 +69,7 @@ def fill_gaps(
     return {name: samples[name].fillna(expected[name]) for name in regression.weights}
 
 
-def _start(
+def start_values(
     samples: pd.DataFrame, columns: list[str], fills: Mapping[str, float | str], center: Array, scale: Array
 ) -> Array:
     """(N, K) in standard units, gaps at their simple fill."""

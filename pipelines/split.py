@@ -1,7 +1,8 @@
 """Every sample into one part, whole patients at a time: train, validation or test."""
 
 import hashlib
-from typing import Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from contracts.errors import MedloopError
-from contracts.study import Frozen
+from contracts.study import Frozen, Text
 from contracts.tables import PARTS, Schema, rows_seen
+from pipelines.placement import held_out, placed_by_file
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class SplitParams(Frozen):
@@ -18,38 +22,69 @@ class SplitParams(Frozen):
 
     method: "stratified" draws patients within each class, so that the parts hold alike shares of it (a patient
         with rows of several classes counts for the rarest); "patient" draws them regardless of the label;
-        "time" tests on the patients whose last sample is latest and trains on the earliest.
-    validation, test: the shares of patients; the rest trains.
+        "time" tests on the patients whose last sample is latest and trains on the earliest; "site" tests on the sites
+        held out, and on every patient who was ever there; "file" takes the parts that a file names.
+    validation, test: the shares of patients; the rest trains. By site or file, validation is a share of the
+        patients that these leave, drawn within each class.
     seed: another seed, another draw. Patients are ordered by a hash of seed and name, so the draw depends neither on
         the order of rows nor, but for a few at the edges, on patients that come later.
+    site, hold_out: the categorical column that names the site, and which of them are the test.
+    file, file_sha256: a table (CSV, parquet …; from the repository's root) with the columns `id` and `part`
+        (train, validation or test); the study pins its content by the hash.
+    rest: samples that the file does not place are an error ("fail"), or "train": they follow their patient, else they
+        train, and validation is drawn from them where the file names none.
+    folds, repeats: so many folds of the training and validation rows, drawn so many times: see `pipelines.folds`.
+    test_sha256: the hash of a frozen test set (`test_sha256` in split.json): a split that gives another is an error.
     """
 
-    method: Literal["stratified", "patient", "time"] = "stratified"
+    method: Literal["stratified", "patient", "time", "site", "file"] = "stratified"
     validation: float = Field(default=0.15, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     seed: int = 0
+    site: str | None = None
+    hold_out: tuple[Text, ...] = ()
+    file: str | None = None
+    file_sha256: Sha256 | None = None
+    rest: Literal["train", "fail"] = "fail"
+    folds: int | None = Field(default=None, ge=2)
+    repeats: int = Field(default=1, ge=1)
+    test_sha256: Sha256 | None = None
 
     @model_validator(mode="after")
-    def _leaves_rows_to_train(self) -> Self:
+    def _coherent(self) -> Self:
         if self.validation + self.test >= 1:
             raise ValueError("validation and test together leave nothing to train on")
+        if self.method == "site" and not (self.site and self.hold_out):
+            raise ValueError("a split by site names the column and the sites to test on: site: ward, hold_out: [b]")
+        if self.method == "file" and not self.file:
+            raise ValueError("a split by file names it: file: splits/frozen.csv")
+        if self.method == "time" and self.folds:
+            raise ValueError("folds are drawn regardless of time, so that a split by time cannot take them")
+        if self.repeats > 1 and not self.folds:
+            raise ValueError("repeats are of folds; say how many: folds: 5")
         return self
 
 
-def split(samples: pd.DataFrame, schema: Schema, params: SplitParams) -> pd.DataFrame:
+def split(
+    samples: pd.DataFrame, schema: Schema, params: SplitParams, placed: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """`@id` and `@part` of every sample, in the samples' order.
 
-    Raises MedloopError when the method is "time" and a sample has none, when there are fewer than 3 patients,
-    when training lacks a class, or when a part holds one class only.
+    Args:
+        placed: with the method "file", its `@id` and `@part` as text.
+
+    Raises MedloopError when the method is "time" and a sample has none, when a site or a file does not fit the
+    samples (see `pipelines.placement`), when there are fewer than 3 patients, when training lacks a class, when a part
+    holds one class only, or when the test set is not the frozen one.
     """
-    patients = _patients(samples, params)
-    if len(patients) < len(PARTS):
-        raise MedloopError(f"{len(patients)} patients cannot fill {len(PARTS)} parts", mend="gather more data")
-    ordered = patients.sort_values(["stratum", "rank", "hash"])
-    strata = ordered.groupby("stratum")["stratum"]
-    part = pd.Series(_part(strata.cumcount(), strata.transform("size"), params), index=ordered.index, dtype="str")
-    parts = pd.DataFrame({"@id": samples["@id"], "@part": samples["@group"].map(part)})
+    patients = samples["@group"].nunique()
+    if patients < len(PARTS):
+        raise MedloopError(f"{patients} patients cannot fill {len(PARTS)} parts", mend="gather more data")
+    set_before = _set_before(samples, schema, params, placed)
+    part = pd.concat([set_before, _drawn(samples[~samples["@group"].isin(set_before.index)], params, set_before)])
+    parts = pd.DataFrame({"@id": samples["@id"], "@part": samples["@group"].map(part).astype("str")})
     _refuse_one_class(samples["@target"], parts["@part"], schema)
+    _refuse_another_test_set(parts, params)
     return parts
 
 
@@ -58,15 +93,44 @@ def test_hash(parts: pd.DataFrame) -> str:
     return rows_seen(parts.loc[parts["@part"] == "test", "@id"]).sha256
 
 
+def rarest_class(samples: pd.DataFrame) -> "pd.Series[int]":
+    """By patient, the rarest of the classes that their rows have."""
+    rows_of_class = samples["@target"].map(samples["@target"].value_counts())
+    rarest = samples.assign(rows=rows_of_class).sort_values(["rows", "@target"]).drop_duplicates("@group")
+    return rarest.set_index("@group")["@target"]
+
+
+def shuffled(names: Iterable[object], seed: object) -> list[str]:
+    """A hash of seed and name for each patient: an order that other patients do not change."""
+    return [hashlib.sha256(f"{seed}\0{name}".encode()).hexdigest() for name in names]
+
+
+def _set_before(
+    samples: pd.DataFrame, schema: Schema, params: SplitParams, placed: pd.DataFrame | None
+) -> "pd.Series[str]":
+    """By patient, the part that is no matter of chance."""
+    if params.method == "site" and params.site:
+        return held_out(samples, schema, params.site, params.hold_out)
+    if placed is not None:
+        return placed_by_file(samples, placed, params.rest)
+    return pd.Series(dtype="str")
+
+
+def _drawn(samples: pd.DataFrame, params: SplitParams, set_before: "pd.Series[str]") -> "pd.Series[str]":
+    """By patient, the part drawn; a part that was set before is not drawn."""
+    shares = {name: 0.0 if name in set(set_before) else getattr(params, name) for name in ("validation", "test")}
+    ordered = _patients(samples, params).sort_values(["stratum", "rank", "hash"])
+    strata = ordered.groupby("stratum")["stratum"]
+    part = _part(strata.cumcount(), strata.transform("size"), **shares)
+    return pd.Series(part, index=ordered.index, dtype="str")
+
+
 def _patients(samples: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
     """By patient: the stratum it is drawn from, and the order in it; the first are tested."""
-    groups = samples.groupby("@group")
-    patients = pd.DataFrame({"stratum": 0, "rank": 0}, index=groups.size().index)
-    patients["hash"] = [hashlib.sha256(f"{params.seed}\0{name}".encode()).hexdigest() for name in patients.index]
-    if params.method == "stratified":
-        rows_of_class = samples["@target"].map(samples["@target"].value_counts())
-        rarest = samples.assign(rows=rows_of_class).sort_values(["rows", "@target"]).drop_duplicates("@group")
-        patients["stratum"] = rarest.set_index("@group")["@target"]
+    patients = pd.DataFrame({"stratum": 0, "rank": 0}, index=samples.groupby("@group").size().index)
+    patients["hash"] = shuffled(patients.index, params.seed)
+    if params.method in ("stratified", "site", "file"):
+        patients["stratum"] = rarest_class(samples)
     if params.method == "time":
         patients["rank"] = -_last_moment(samples).astype(np.int64)
     return patients
@@ -82,11 +146,11 @@ def _last_moment(samples: pd.DataFrame) -> "pd.Series[pd.Timestamp]":
     return samples.groupby("@group")["@time"].max()
 
 
-def _part(place: "pd.Series[int]", size: "pd.Series[int]", params: SplitParams) -> NDArray[np.str_]:
-    """The part of the patient at `place` of a stratum of `size`; a stratum of 3 or more reaches every part."""
-    test = np.minimum(size - 1, np.maximum(1, np.rint(size * params.test)))
-    validation = np.minimum(size - 1 - test, np.maximum(1, np.rint(size * params.validation)))
-    return np.where(place < test, "test", np.where(place < test + validation, "validation", "train"))
+def _part(place: "pd.Series[int]", size: "pd.Series[int]", *, validation: float, test: float) -> NDArray[np.str_]:
+    """The part of the patient at `place` of a stratum of `size`; a stratum of 3 or more reaches every part drawn."""
+    tested = np.minimum(size - 1, np.maximum(test > 0, np.rint(size * test)))
+    validated = np.minimum(size - 1 - tested, np.maximum(validation > 0, np.rint(size * validation)))
+    return np.where(place < tested, "test", np.where(place < tested + validated, "validation", "train"))
 
 
 def _refuse_one_class(target: "pd.Series[int]", part: "pd.Series[str]", schema: Schema) -> None:
@@ -99,4 +163,17 @@ def _refuse_one_class(target: "pd.Series[int]", part: "pd.Series[str]", schema: 
         raise MedloopError(
             f"{what}; rows of each class overall: {dict(zip(schema.classes, overall, strict=True))}",
             mend="gather more rows of the rare class, widen the cohort, or choose another split.method",
+        )
+
+
+def _refuse_another_test_set(parts: pd.DataFrame, params: SplitParams) -> None:
+    now = test_hash(parts)
+    if params.test_sha256 and now != params.test_sha256:
+        rows = int((parts["@part"] == "test").sum())
+        raise MedloopError(
+            f"the test set is not the frozen one: its {rows:,} rows hash to {now}; how many of them differ, "
+            "a hash cannot tell",
+            where="split.test_sha256",
+            mend="bring back the data, cohort, cleaning and split that it was frozen with, or its ids as a file "
+            "(split.method: file); where the test set is meant to change, state the new hash",
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from pydantic import Field
 from contracts.errors import MedloopError, masked
 from contracts.study import Frozen, Study
 from pipelines.cells import Decimal
+from pipelines.clean import CleanParams
 from pipelines.expectations import Rule, failing_rows
 from pipelines.findings import GRAVITY, ROWS_STAY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
 from pipelines.profile import TYPED, Profile, read_profile
@@ -20,8 +22,9 @@ from pipelines.validation_docs import first_rows, page, span
 class ValidateParams(Frozen):
     """What each kind of finding means for the run: a warning, its rows set aside (quarantine), or the end (fail).
 
-    unreadable: a cell that is no number or date where one is declared.
-    infinite: ±inf, or beyond ±1e300.
+    unreadable: a cell that is no number or date where one is declared; null: as cleaning's setting of that name treats
+        it, where what becomes missing there is a warning here.
+    infinite: ±inf, or beyond ±1e300; null likewise.
     levels: a category that is none of the declared levels, or a label that is none of the classes.
     range: a number or year outside the declared range; cleaning sets it missing.
     missing_label: a row without a label; cleaning leaves it out.
@@ -33,8 +36,8 @@ class ValidateParams(Frozen):
     two_units: a numeric column in two groups, one a known unit factor above the other, such as mmol/L beside mg/dL.
     """
 
-    unreadable: RowVerdict = "fail"
-    infinite: RowVerdict = "fail"
+    unreadable: RowVerdict | None = None
+    infinite: RowVerdict | None = None
     levels: RowVerdict = "fail"
     range: RowVerdict = "warn"
     missing_label: RowVerdict = "warn"
@@ -46,6 +49,16 @@ class ValidateParams(Frozen):
     max_missing: float = Field(default=0.95, ge=0, le=1)
     suspected_codes: ColumnVerdict = "warn"
     two_units: ColumnVerdict = "warn"
+
+    def following(self, cleaning: CleanParams) -> Self:
+        """The settings with cleaning's treatment of a cell where nothing is said here."""
+        treated: dict[str, RowVerdict] = {"fail": "fail", "quarantine": "quarantine", "missing": "warn"}
+        return self.model_copy(
+            update={
+                "unreadable": self.unreadable or treated[cleaning.unreadable],
+                "infinite": self.infinite or treated[cleaning.infinite],
+            }
+        )
 
 
 class Check(Frozen):
@@ -146,10 +159,13 @@ def failure(validated: Validated, where: str) -> MedloopError:
     told += [f"and {len(failed) - 12} more"] * (len(failed) > 12)
     mends = list(dict.fromkeys(finding.mend for finding in failed))
     rows = list(dict.fromkeys(f"validate.{f.kind}: quarantine" for f in failed if f.kind not in ROWS_STAY))
+    cells = [f"clean.{kind}: missing" for kind in ("unreadable", "infinite") if kind in {f.kind for f in failed}]
     return MedloopError(
-        f"the data fail {len(failed)} checks:\n  " + "\n  ".join(told),
+        f"the data fail {len(failed)} check{'s' * (len(failed) > 1)}:\n  " + "\n  ".join(told),
         where=where,
-        mend="; ".join(mends) + (f"; or leave the rows out: {', '.join(rows)}" if rows else ""),
+        mend="; ".join(mends)
+        + (f"; or leave the rows out: {', '.join(rows)}" if rows else "")
+        + (f"; or only the cells: {', '.join(cells)}" if cells else ""),
     )
 
 
@@ -158,7 +174,7 @@ def _of_rows(kind: Kind, params: ValidateParams, rule: Rule) -> Check:
 
 
 def _of_columns(kind: Kind, params: ValidateParams, rule: Rule) -> Check:
-    return Check(kind=kind, verdict=getattr(params, kind), rule=rule, of_columns=True)
+    return Check(kind=kind, verdict=getattr(params, kind) or "fail", rule=rule, of_columns=True)
 
 
 def _run(checks: Sequence[Check], profile: Profile, figures: pd.DataFrame) -> list[Found]:

@@ -57,6 +57,7 @@ STUDY = {
         "smoker": {"type": "categorical"},
     },
     "drop": {},
+    "protect": {"age": {"cap": 89}},
     **{s: {} for s in ("ingest", "validate", "clean", "split", "impute", "normalize", "balance", "audit", "compare")},
     "train": {"epochs": 3},
     "evaluate": {"resamples": 200},

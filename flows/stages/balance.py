@@ -7,11 +7,14 @@ from pipelines.balance import balance
 
 
 def run(context: Context) -> str:
-    """Weighs or resamples the training rows by class; no other rows."""
+    """Weighs, adds or masks training rows by class; no other rows."""
     folder = context.folder("balance")
     train = read_table(context.folder("normalize") / "train.parquet")
     schema = read_model(context.folder("clean") / "schema.json", Schema)
-    balanced = balance(train, context.settings.balance, n_classes=len(schema.classes))
+    numbered = schema.of_type("categorical")
+    balanced = balance(train, context.settings.balance, n_classes=len(schema.classes), numbered=numbered)
     write_table(folder / "train.parquet", balanced.table)
     write_json(folder / "report.json", balanced.report)
-    return f"{balanced.report.method}: {len(train):,} rows became {len(balanced.table):,}"
+    report = balanced.report
+    made, masked = sum(report.made.values()), sum(report.masked.values())
+    return f"{report.method}: {len(train):,} rows, {made:,} made, {masked:,} masked"

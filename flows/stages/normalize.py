@@ -1,6 +1,6 @@
 """samples.parquet, imputer.json, split.parquet → train.parquet, validation.parquet, test.parquet, normalizer.json"""
 
-from contracts.tables import PARTS, feature_names, of_part
+from contracts.tables import PARTS, of_part
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
 from pipelines.impute import Imputer
@@ -15,7 +15,7 @@ def run(context: Context) -> str:
     parts = read_table(context.folder("split") / "split.parquet")
     normalizer = fit_normalize(of_part(samples, parts, "train"), imputer.after, context.settings.normalize)
     write_json(folder / "normalizer.json", normalizer)
-    features = apply_normalize(normalizer, samples)
     for part in PARTS:
-        write_table(folder / f"{part}.parquet", of_part(features, parts, part))
-    return f"{len(feature_names(features))} inputs for the models"
+        features = apply_normalize(normalizer, of_part(samples, parts, part), training=part == "train")
+        write_table(folder / f"{part}.parquet", features)
+    return f"{len(normalizer.names)} inputs for the models"

@@ -12,7 +12,8 @@ def run(context: Context) -> str:
     settings, folder = context.settings, context.folder("validate")
     table = read_table(context.folder("ingest") / "table.parquet")
     study = read_model(context.folder("ingest") / "declaration.json", Study)
-    checks, cleaning = settings.validation, settings.clean
+    cleaning = settings.clean
+    checks = settings.validation.following(cleaning)
     validated = validate(table, study, checks, missing=cleaning.missing, decimal=cleaning.decimal)
     if validated.verdict == "fail":
         page = failures(context.root) / settings.name / "docs.html"

@@ -58,7 +58,8 @@ def _undecodable(data: bytes, encoding: str, at: int, *, where: str) -> MedloopE
     return MedloopError(
         f"the byte at offset {at} does not belong in {encoding}",
         where=f"{where}, line {_line(data, at)}",
-        mend=f"save the file as UTF-8, or write its encoding under source, perhaps `encoding: {_likely(data)}`",
+        mend=f"save the file as UTF-8, or name its encoding, perhaps {_likely(data)}: source.encoding of a study, "
+        "--encoding of init",
     )
 
 

@@ -140,6 +140,62 @@ def test_13_a_column_in_two_units_is_reported_without_a_value(
     assert "mmol/L" in (workspace.root / "studies" / "drafted.yaml").read_text()
 
 
+def test_23_identifying_columns_are_blocked_until_the_study_decides(
+    workspace: Workspace, medloop: Callable[..., Outcome]
+) -> None:
+    """Two of them disguised; once decided, no later table and nothing that is told holds a raw value."""
+    table = patients()
+    person = table["patient"].str.replace(r"\D", "", regex=True)
+    digit = person.str[-1].map(dict(zip("0123456789", "abcdefghij", strict=True)))
+    table["col1"] = (
+        "Xqz"
+        + digit
+        + person.str[-2].map(lambda d: "klmnopqrst"[int(d)])
+        + " Mueller"
+        + table["record"].map(lambda r: "".join("abcdefghij"[int(d)] for d in r if d.isdigit()))
+    )
+    table["phone"] = "(555) 234-" + person
+    table["col17"] = "p" + person + "@mail.org"
+    table["visit"] = "2020-03-" + (1 + table.index % 28).astype(str).str.zfill(2)
+    workspace.write_data(table)
+    new = {name: {"type": "categorical"} for name in ("col1", "phone", "col17")} | {"visit": {"type": "datetime"}}
+    workspace.write_study(lambda s: s["columns"].update(new))
+    blocked = medloop(workspace, "stage", "ingest", "tiny")
+    assert blocked.code == 1
+    told = " ".join(blocked.printed.replace("│", " ").split())
+    for words in (
+        "4 columns may identify people",
+        "col1: a person's name, by content (360 of 360 filled cells)",
+        "phone: a telephone number, by name and content",
+        "col17: an e-mail address, by content",
+        "visit: a date finer than a year",
+        "protect: {col1: drop, phone: drop, col17: drop, visit: {shift_dates: 182}}",
+    ):
+        assert words in told, told
+    raw = [value for name in ("col1", "phone", "col17", "patient") for value in table[name][:20]]
+    assert not [value for value in raw if value in blocked.printed]
+    assert not workspace.data("ingest", "table.parquet").exists()
+
+    decided = {"col1": "drop", "phone": "drop", "col17": "hash", "patient": "hash", "visit": {"shift_dates": 30}}
+    workspace.write_study(lambda s: (s["columns"].update(new), s["protect"].update(decided)))
+    assert medloop(workspace, "stage", "ingest", "tiny").code == 0
+    ingested = pd.read_parquet(workspace.data("ingest", "table.parquet"))
+    assert not {"col1", "phone"} & set(ingested)
+    assert not ingested["patient"].isin(table["patient"]).any()
+    assert ingested["patient"].nunique() == table["patient"].nunique()
+    moved = (pd.to_datetime(ingested["visit"]) - pd.to_datetime(table["visit"])).dt.days
+    assert moved.abs().between(1, 30).all()
+    assert (moved.groupby(table["patient"]).agg(lambda days: len(set(days))) == 1).all()
+    told = workspace.data("ingest", "provenance.json").read_text()
+    assert {n: (t["how"], t["cells"]) for n, t in json.loads(told)["protected"].items() if n != "age"} == {
+        name: (next(iter(how)) if isinstance(how, dict) else how, 360) for name, how in decided.items()
+    }
+    assert not [value for value in raw if value in told + ingested.to_csv()]
+    before = workspace.data("ingest", "table.parquet").read_bytes()
+    assert medloop(workspace, "stage", "ingest", "tiny").code == 0
+    assert workspace.data("ingest", "table.parquet").read_bytes() == before
+
+
 def test_26_a_rare_class_is_resampled_with_fewer_neighbours(
     workspace: Workspace, medloop: Callable[..., Outcome]
 ) -> None:

@@ -1,6 +1,7 @@
 """What becomes of a run that is killed, and of two at once."""
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from flows.home import home
 from tests.func.conftest import Outcome
 from tests.workspace import MEDLOOP, Workspace
 
@@ -21,6 +23,20 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
+def workers(run: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> list[psutil.Process]:
+    """The processes in which a run trains; not the servers that it may have started."""
+    children = psutil.Process(run.pid).children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def in_endless_training(workspace: Workspace) -> "subprocess.Popen[str]":
+    workspace.write_study(lambda s: s.update(train={"epochs": 100_000, "patience": 100_000}, models={"mlp": {}}))
+    child = subprocess.Popen([str(MEDLOOP), "run", "tiny"], cwd=workspace.root, stderr=subprocess.PIPE, text=True)
+    checkpoints = home(workspace.root) / "checkpoints" / "tiny" / "mlp"
+    wait_for(lambda: any(checkpoints.rglob("*")))
+    return child
+
+
 def test_38_a_killed_run_goes_on_and_ends_with_the_same_lock(
     workspace: Workspace, finished: Workspace, servers: Path, medloop: Callable[..., Outcome]
 ) -> None:
@@ -30,7 +46,7 @@ def test_38_a_killed_run_goes_on_and_ends_with_the_same_lock(
     second: Outcome = medloop(workspace, "run", "tiny")
     assert second.code == 1
     assert str(child.pid) in second.text
-    helpers = psutil.Process(child.pid).children(recursive=True)
+    helpers = workers(child)
     assert helpers
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -51,11 +67,22 @@ def test_38_a_killed_run_goes_on_and_ends_with_the_same_lock(
 
 
 def test_a_worker_that_is_killed_is_an_error_and_the_next_run_goes_on(workspace: Workspace) -> None:
-    child = subprocess.Popen([str(MEDLOOP), "run", "tiny"], cwd=workspace.root, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: workspace.data("train", "logistic").exists())
-    for helper in psutil.Process(child.pid).children(recursive=True):
+    child = in_endless_training(workspace)
+    for helper in workers(child):
         helper.kill()
-    _, told = child.communicate()
+    _, told = child.communicate(timeout=60)
     assert child.returncode == 1
     assert "ended from outside (exit code -9)" in " ".join(told.split())
+    assert re.search(r"where\s+train@tiny-mlp", told)
+    workspace.write_study()
     assert workspace.medloop("run", "tiny").returncode == 0
+
+
+def test_ctrl_c_ends_a_run_in_training_at_once(workspace: Workspace) -> None:
+    child = in_endless_training(workspace)
+    helpers = workers(child)
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert "Traceback" not in told
+    assert not any(helper.is_running() for helper in helpers)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.study import Column
-from contracts.tables import Schema, rows_seen
+from contracts.tables import Schema, of_part, rows_seen
 from pipelines.audit import AuditParams, Certificate, certify
 
 SCHEMA = Schema(
@@ -32,12 +32,18 @@ def run() -> dict[str, Any]:
     return {
         "samples": samples,
         "split": split,
-        "imputer_seen": seen,
-        "normalizer_seen": seen,
+        "by_time": False,
+        "fits": {"imputation": seen, "normalization": seen},
+        "stored": means(samples.iloc[:120]),
+        "refit": lambda samples: means(of_part(samples, split, "train")),
         "balanced": pd.concat([balanced, made], ignore_index=True),
         "schema": SCHEMA,
         "params": AuditParams(),
     }
+
+
+def means(rows: pd.DataFrame) -> dict[str, str]:
+    return {"imputation": rows[list(SCHEMA.features)].mean().to_json()}
 
 
 def verdicts(certificate: Certificate) -> dict[str, str]:
@@ -54,7 +60,7 @@ def test_a_patient_in_two_parts_is_a_leak(run: dict[str, Any]) -> None:
     run["samples"].loc[[0, 199], "@group"] = "same"
     certificate = certify(**run)
     assert verdicts(certificate) == {"patients": "leak"}
-    assert certificate.sentence == "patients in more than one part: 1"
+    assert certificate.sentence == "patients in more than one part or fold: 1"
 
 
 @pytest.mark.parametrize("spoil", ["twice", "nowhere"])
@@ -64,10 +70,10 @@ def test_a_sample_placed_twice_or_nowhere_is_a_leak(run: dict[str, Any], spoil: 
     assert verdicts(certify(**run)) == {"patients": "leak"}
 
 
-@pytest.mark.parametrize("fit", ["imputer_seen", "normalizer_seen"])
+@pytest.mark.parametrize("fit", ["imputation", "normalization", "calibration"])
 def test_a_fit_that_saw_other_rows_is_a_leak(run: dict[str, Any], fit: str) -> None:
-    run[fit] = rows_seen(run["samples"]["@id"].iloc[1:121])
-    assert certify(**run).verdict == "leak"
+    run["fits"][fit] = rows_seen(run["samples"]["@id"].iloc[1:121])
+    assert verdicts(certify(**run)) == {fit: "leak"}
 
 
 @pytest.mark.parametrize("column", ["@id", "@origin"])
@@ -88,13 +94,83 @@ def test_a_copy_under_another_id_is_a_leak(run: dict[str, Any]) -> None:
 def test_coarse_rows_that_coincide_are_counted_but_no_leak(run: dict[str, Any]) -> None:
     for name in SCHEMA.features:
         run["samples"][name] = (run["samples"][name] > 0).astype(float)
+    run["stored"] = means(run["samples"].iloc[:120])
     duplicates = next(check for check in certify(**run).checks if check.name == "duplicates")
     assert duplicates.verdict == "clean"
     assert duplicates.evidence["rows"] > 100
 
 
+def test_a_patient_in_two_folds_is_a_leak(run: dict[str, Any]) -> None:
+    fold = pd.Series(np.arange(200) // 2 % 5, dtype="Int64").where(run["split"]["@part"] != "test")
+    run["split"]["@fold"] = fold
+    assert certify(**run).checks[0].sentence.endswith("in one part and one fold only")
+    run["split"].loc[0, "@fold"] = 3
+    assert verdicts(certify(**run)) == {"patients": "leak"}
+
+
+@pytest.mark.parametrize("spoil", ["rounded", "two cells"])
+def test_a_near_copy_under_another_id_is_suspect_until_a_person_accepts_it(run: dict[str, Any], spoil: str) -> None:
+    samples, features = run["samples"], [f"f{i}" for i in range(8)]
+    samples[features] = np.random.default_rng(1).normal(100, 20, (200, 8)).round(3)
+    run["schema"] = SCHEMA.model_copy(update={"features": dict.fromkeys(features, Column(type="numeric"))})
+    run["stored"], run["refit"] = {}, lambda samples: {}
+    assert certify(**run).verdict == "clean"
+    copied = samples.loc[0, features].astype(float)
+    samples.loc[199, features] = copied.round(2) if spoil == "rounded" else [1.0, 2.0, *copied[2:]]
+    certificate = certify(**run)
+    assert verdicts(certificate) == {"near duplicates": "suspect"}
+    assert "rows 1, 200" in certificate.sentence
+    run["params"] = AuditParams(accept={"near duplicates": "twins"})
+    assert certify(**run).verdict == "clean"
+
+
+@pytest.mark.parametrize(("by_time", "verdict"), [(True, "leak"), (False, "clean")])
+def test_training_rows_later_than_the_test(run: dict[str, Any], by_time: bool, verdict: str) -> None:
+    assert "time order" not in {check.name for check in certify(**run).checks}
+    run["samples"]["@time"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(200), unit="D")
+    run["by_time"] = by_time
+    assert certify(**run).verdict == "clean"
+    run["samples"].loc[3, "@time"] = pd.Timestamp("2030-01-01")
+    check = next(check for check in certify(**run).checks if check.name == "time order")
+    assert check.verdict == verdict
+    assert check.evidence["later_than_the_first_test_row"] == 1
+    assert check.sentence.startswith("1 of 120" if by_time else "the split is not by time: 1 of 120")
+
+
+def test_rows_of_a_test_patient_before_the_last_training_row_are_told_and_no_leak(run: dict[str, Any]) -> None:
+    run["samples"]["@time"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(200), unit="D")
+    run["samples"].loc[160, "@time"] = pd.Timestamp("2020-01-01")
+    run["by_time"] = True
+    check = next(check for check in certify(**run).checks if check.name == "time order")
+    assert check.verdict == "clean"
+    assert "119 of 120" in check.sentence
+
+
+def test_a_fit_that_notices_changed_test_rows_is_a_leak(run: dict[str, Any]) -> None:
+    run["stored"], run["refit"] = means(run["samples"]), means
+    assert verdicts(certify(**run)) == {"canary": "leak"}
+
+
+def test_a_fit_that_cannot_be_had_again_is_suspect(run: dict[str, Any]) -> None:
+    run["stored"] = {"imputation": "of another machine"}
+    assert verdicts(certify(**run)) == {"canary": "suspect"}
+    run["params"] = AuditParams(accept={"canary": "fitted on the old server"})
+    assert certify(**run).verdict == "clean"
+
+
+def test_a_column_that_tells_by_its_gaps_is_suspect_under_its_own_name(run: dict[str, Any]) -> None:
+    run["samples"]["glucose"] = run["samples"]["glucose"].where(run["samples"]["@target"] == 1)
+    run["stored"] = means(run["samples"].iloc[:120])
+    certificate = certify(**run)
+    assert verdicts(certificate) == {"missingness": "suspect"}
+    assert "glucose" in certificate.sentence
+    run["params"] = AuditParams(accept={"glucose": "only asked of the ill, at admission"})
+    assert certify(**run).verdict == "clean"
+
+
 def test_a_suspect_column_warns_until_a_person_accepts_it(run: dict[str, Any]) -> None:
     run["samples"]["glucose"] += 100 * run["samples"]["@target"]
+    run["stored"] = means(run["samples"].iloc[:120])
     assert certify(**run).verdict == "suspect"
     assert "glucose" in certify(**run).sentence
     assert certify(**{**run, "params": AuditParams(on_suspect="fail")}).verdict == "leak"
@@ -116,6 +192,7 @@ def test_accepting_needs_a_reason() -> None:
 
 def test_the_seal_notices_a_change_and_survives_a_file(run: dict[str, Any]) -> None:
     run["samples"]["glucose"] += 100 * run["samples"]["@target"]
+    run["stored"] = means(run["samples"].iloc[:120])
     certificate = certify(**run)
     text = json.dumps(certificate.model_dump(mode="json"))
     assert Certificate.model_validate_json(text).intact

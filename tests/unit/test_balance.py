@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from contracts.tables import feature_names
-from pipelines.balance import BalanceParams, balance
+from pipelines.balance import METHODS, BalanceParams, balance
 
 
 def train(*rows: int) -> pd.DataFrame:
@@ -62,31 +63,11 @@ def test_a_made_row_descends_from_a_row_of_its_class_and_patient(method: str) ->
     assert made["@origin"].nunique() > 5
 
 
-def test_a_smote_row_lies_between_its_origin_and_another_row_of_the_class() -> None:
-    before = train(90, 10)
-    table = balance(before, BalanceParams(method="smote"), n_classes=2).table
-    rare = before.loc[before["@target"] == 1, ["x", "y"]].to_numpy()
-    for _, row in table[table["@origin"] != table["@id"]].iterrows():
-        start = before.loc[before["@id"] == row["@origin"], ["x", "y"]].to_numpy()[0]
-        step, directions = row[["x", "y"]].to_numpy(dtype=float) - start, rare - start
-        aside = np.abs(step[0] * directions[:, 1] - step[1] * directions[:, 0])
-        along = directions @ step
-        assert ((aside < 1e-5) & (along >= 0) & (along <= (directions**2).sum(axis=1) + 1e-5)).any()
-
-
 def test_random_over_copies_its_origin_whole() -> None:
     before = train(20, 5)
     table = balance(before, BalanceParams(method="random_over"), n_classes=2).table
     origin = before.set_index("@id").loc[table["@origin"], feature_names(before)]
     assert (table[feature_names(before)].to_numpy() == origin.to_numpy()).all()
-
-
-def test_random_under_leaves_out_rows_of_the_common_class() -> None:
-    balanced = balance(train(90, 10), BalanceParams(method="random_under"), n_classes=2)
-    assert balanced.report.after == {0: 10, 1: 10}
-    order = balanced.table["@id"].str[1:].astype(int)
-    assert order.is_monotonic_increasing
-    assert set(order) > set(range(90, 100))
 
 
 def test_a_small_class_takes_fewer_neighbours_or_copies_and_the_report_says_so() -> None:
@@ -98,7 +79,26 @@ def test_a_small_class_takes_fewer_neighbours_or_copies_and_the_report_says_so()
     )
 
 
-@pytest.mark.parametrize("method", ["smote", "random_over", "random_under"])
+@pytest.mark.parametrize("strategy, after", [(1.0, 90), (0.5, 45), (0.1, 10)])
+def test_made_rows_reach_the_share_of_the_largest_class(strategy: float, after: int) -> None:
+    report = balance(train(90, 10), BalanceParams(method="smote", strategy=strategy), n_classes=2).report
+    assert report.after == {0: 90, 1: after}
+    assert report.made == {0: 0, 1: after - 10}
+
+
+def test_an_unknown_method_names_the_nearest() -> None:
+    with pytest.raises(ValidationError, match=r"did you mean near_miss_1\?.*smote_tomek"):
+        BalanceParams(method="nearmiss1")  # type: ignore[arg-type]
+
+
+def test_a_table_of_one_class_is_left_as_it_is() -> None:
+    for method in METHODS:
+        if method not in ("smote_nc", "smote_n"):
+            report = balance(train(20), BalanceParams(method=method), n_classes=2).report
+            assert report.after == {0: 20, 1: 0}, method
+
+
+@pytest.mark.parametrize("method", ["smote", "random_over", "random_under", "patient_under"])
 def test_the_seed_decides(method: str) -> None:
     def table(seed: int) -> pd.DataFrame:
         return balance(train(90, 10), BalanceParams(method=method, seed=seed), n_classes=2).table

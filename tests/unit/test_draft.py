@@ -8,8 +8,8 @@ from ruamel.yaml import YAML
 from contracts.errors import MedloopError
 from contracts.study import Column, Study
 from pipelines.draft import SECTIONS, Draft, draft, render
+from pipelines.guard import suspicions
 from pipelines.guess import guess_column
-from pipelines.identifiers import identifying
 
 ROWS = 200
 
@@ -155,43 +155,6 @@ def test_texts_that_are_no_categories_stay_out(values: list[str], why: str) -> N
     assert why in guess_column("x", series(values)).drop
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("patient_name", ["Ada Lovelace", "Alan Turing", "Grace Hopper"]),
-        ("姓名", ["张三", "李四", "王五"]),
-        ("DateOfBirth", ["1970-01-02", "1980-01-02", "1990-01-02"]),
-        ("ZIP", ["02139", "02140", "94110"]),
-        ("contact", ["555-123-4567", "555-123-4568", "+1 555 123 4569"]),
-        ("x", ["a@b.org", "c@d.org", "e@f.org"]),
-        ("x", ["123-45-6789", "123-45-6780", "123-45-6781"]),
-        ("hospital_no", ["H123", "H124", "H125"]),
-        ("insuranceNumber", ["A123", "A124", "A125"]),
-        ("x", ["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
-    ],
-)
-def test_identifiers_are_suspected(name: str, values: list[str]) -> None:
-    assert identifying(name, values)
-
-
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("CoveredByHealthInsurance", ["0", "1"]),
-        ("has_phone", ["yes", "no"]),
-        ("minutes_on_phone", ["10", "20", "35.5"]),
-        ("birth_weight", ["3100", "2900", "3300"]),
-        ("visit", ["2020-01-02", "2020-01-03", "2020-01-04"]),
-        ("drug_name", ["aspirin", "statin", "insulin"]),
-        ("capacity", ["1.5", "2.5", "3.25"]),
-        ("x", ["1234567.89012", "1234567.89013", "1234567.89014"]),
-        ("retinopathy", ["none", "mild", "severe"]),
-    ],
-)
-def test_what_identifies_nobody_is_not_suspected(name: str, values: list[str]) -> None:
-    assert identifying(name, values) is None
-
-
 def test_identifiers_and_leaks_wait_under_drop_for_a_decision() -> None:
     sick = ["Yes", "No", "No", "No"] * (ROWS // 4)
     proposed = draft(
@@ -229,3 +192,12 @@ def test_no_cell_of_a_dropped_column_is_shown() -> None:
 def test_the_same_data_give_the_same_draft() -> None:
     once, again = (render(draft(table(), target="sick"), "toy", {"kind": "file", "path": "t.csv"}) for _ in range(2))
     assert once == again
+
+
+def test_dates_and_high_ages_are_treated_under_protect_so_that_the_draft_runs() -> None:
+    days = [f"2020-01-{1 + i % 28:02d}" for i in range(ROWS)]
+    proposed = draft(table(visit=days, age=numbers(60, 99)), target="sick")
+    study = as_study(proposed)
+    assert {name: treated.how for name, treated in study.protect.items()} == {"visit": "shift_dates", "age": "cap"}
+    assert suspicions(table(visit=days, age=numbers(60, 99)), study) == []
+    assert any(check.startswith("treated under protect") and "visit" in check for check in proposed.checks)

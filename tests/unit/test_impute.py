@@ -96,7 +96,7 @@ def test_a_gap_that_training_never_had_is_filled_too() -> None:
     [
         ({"weigth": "mean"}, r"weigth.*did you mean weight"),
         ({"sex": "mean"}, r"mean does not fill sex.*categorical"),
-        ({"stage": "most_frequent"}, "does not fill stage"),
+        ({"stage": "mean"}, "does not fill stage"),
     ],
 )
 def test_a_method_for_no_column_or_the_wrong_type_is_an_error(columns: dict[str, str], message: str) -> None:

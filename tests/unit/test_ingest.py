@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from contracts.errors import MedloopError
 from contracts.study import Column, Study, Target
@@ -33,7 +34,7 @@ SOURCE = ["id", "sick", "âge", "site", "name"]
 def test_declared_columns_travel_on_and_dropped_ones_do_not() -> None:
     ingested = run(SOURCE)
     assert list(ingested.table) == ["@row", "id", "sick", "âge", "site"]
-    assert ingested.provenance == {"kind": "file", "dropped": ["name"], "undeclared": []}
+    assert ingested.provenance == {"kind": "file", "dropped": ["name"], "undeclared": [], "protected": {}}
 
 
 def test_a_dropped_column_that_is_absent_is_no_fault() -> None:
@@ -62,3 +63,61 @@ def test_undeclared_columns_are_a_fault_unless_the_study_says_otherwise() -> Non
     ingested = run([*SOURCE, "extra"], undeclared="drop")
     assert "extra" not in ingested.table
     assert ingested.provenance["undeclared"] == ["extra"]
+
+
+PEOPLE = 30
+CELLS = {
+    "phone": [f"(555) 234-{i:04d}" for i in range(PEOPLE)],
+    "col17": [f"p{i}@mail.org" for i in range(PEOPLE)],
+    "visit": [f"2020-01-{1 + i % 28:02d}" for i in range(PEOPLE)],
+    "age": [str(65 + i) for i in range(PEOPLE)],
+}
+
+
+def people(cells: dict[str, list[str]], **change: object) -> Ingested:
+    table = {"id": [f"R-{i:05d}" for i in range(PEOPLE)], "sick": ["0", "1"] * (PEOPLE // 2), **cells}
+    types = {"visit": "datetime", "age": "numeric"}
+    columns = {name: {"type": types.get(name, "categorical")} for name in cells}
+    declared = study(**{"columns": columns, "drop": {}, **change})
+    raw = Raw(table=pd.DataFrame({"@row": range(PEOPLE), **table}))
+    return ingest(raw, IngestParams(), declared, b"k" * 32)
+
+
+def test_identifying_columns_stop_at_the_door_with_the_yaml_that_lets_them_in() -> None:
+    with pytest.raises(MedloopError, match="4 columns may identify people") as error:
+        people(CELLS)
+    assert "phone: a telephone number, by name and content (30 of 30 filled cells)" in error.value.where
+    assert "col17: an e-mail address, by content (30 of 30 filled cells)" in error.value.where
+    assert "age: an age over 89, by name and content (5 of 30 filled cells)" in error.value.where
+    assert not [cell for cells in CELLS.values() for cell in cells[:5] if cell in str(error.value)]
+    yaml = error.value.mend.split("into the study: ")[1].split("; instead")[0]
+    decided = YAML(typ="safe", pure=True).load(yaml)["protect"]
+    assert decided == {"phone": "drop", "col17": "drop", "visit": {"shift_dates": 182}, "age": {"cap": 89}}
+    ingested = people(CELLS, protect=decided)
+    assert list(ingested.table) == ["@row", "id", "sick", "visit", "age"]
+    told = ingested.provenance["protected"]
+    assert {name: (t["how"], t["cells"]) for name, t in told.items()} == {  # type: ignore[attr-defined]
+        "phone": ("drop", 30),
+        "col17": ("drop", 30),
+        "visit": ("shift_dates", 30),
+        "age": ("cap", 4),
+    }
+
+
+def test_a_kept_column_stays_as_it_is_with_its_reason() -> None:
+    ingested = people({"col17": CELLS["col17"]}, protect={"col17": {"keep": "made-up people"}})
+    assert ingested.table["col17"].tolist() == CELLS["col17"]
+    assert ingested.provenance["protected"]["col17"]["why"] == "made-up people"  # type: ignore[index]
+
+
+def test_an_id_may_be_a_record_number_but_no_email() -> None:
+    assert people({"age": ["7"] * PEOPLE}).provenance["protected"] == {}
+    with pytest.raises(MedloopError, match="1 column may") as error:
+        people({"col17": CELLS["col17"]}, group="col17", columns={})
+    assert "protect: {col17: hash}" in error.value.mend
+
+
+def test_a_column_dropped_for_identifying_need_not_be_declared() -> None:
+    cells = {"age": ["7"] * PEOPLE, "phone": CELLS["phone"]}
+    columns = {"age": {"type": "numeric"}}
+    assert "phone" not in people(cells, columns=columns, protect={"phone": "drop"}).table

@@ -15,8 +15,9 @@ FIRST = """\
           two
     outs:
     - path: y
+      md5: 1
 """
-SECOND = "  split@a:\n    cmd: medloop stage split a\n    outs:\n    - path: z\n"
+SECOND = "  split@a:\n    cmd: medloop stage split a\n    outs:\n    - path: z\n      md5: 2\n"
 TAIL = "datasets:\n- name: d\n"
 
 
@@ -53,9 +54,28 @@ def test_entries_are_put_in_order_and_unknown_ones_last(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", ["", "schema", lockfile.HEAD + FIRST + SECOND[:40], lockfile.HEAD + FIRST.split("    outs")[0]]
+    "damaged", ["schema", lockfile.HEAD + FIRST + SECOND[:40], lockfile.HEAD + FIRST.split("    outs")[0], TAIL]
 )
-def test_a_truncated_lock_is_an_error(damaged: str, tmp_path: Path) -> None:
+def test_an_entry_that_was_cut_is_an_error(damaged: str, tmp_path: Path) -> None:
     (tmp_path / lockfile.NAME).write_text(damaged)
     with pytest.raises(MedloopError, match="damaged"):
         lockfile.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "# mine\n" + lockfile.HEAD + FIRST + SECOND,
+        lockfile.HEAD + "# mine\n" + FIRST + SECOND,
+        lockfile.HEAD + FIRST.replace("    outs", "# mine\n    outs") + SECOND,
+        lockfile.HEAD + FIRST + "  # mine\n" + SECOND,
+        lockfile.HEAD + FIRST + FIRST,
+        lockfile.HEAD + FIRST.rstrip(),
+        "\ufeff" + lockfile.HEAD + FIRST,
+    ],
+)
+def test_what_a_person_changed_is_left_to_dvc(changed: str, tmp_path: Path) -> None:
+    (tmp_path / lockfile.NAME).write_text(changed)
+    assert not lockfile.put(tmp_path, "clean@a", FIRST)
+    lockfile.order(tmp_path, ["split@a", "clean@a"])
+    assert text(tmp_path) == changed

@@ -1,13 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from contracts.errors import MedloopError
 from contracts.study import Column
 from contracts.tables import Schema, feature_names, of_part
 from pipelines.balance import BalanceParams, balance
 from pipelines.impute import ImputeParams, apply_impute, fit_impute
-from pipelines.normalize import NormalizeParams, Normalizer, Scale, apply_normalize, fit_normalize
+from pipelines.normalize import ENCODERS, SCALINGS, NormalizeParams, Normalizer, apply_normalize, fit_normalize
+from pipelines.scaling import Scale, Scaling
 from pipelines.split import SplitParams, split
 
 SCHEMA = Schema(
@@ -92,8 +94,8 @@ def test_none_leaves_numbers() -> None:
     assert np.allclose(features(NormalizeParams(numeric="none"))["dose"], train()["dose"])
 
 
-@pytest.mark.parametrize("method", ["standard", "robust", "minmax", "quantile", "none"])
-def test_flags_stay_flags_and_outliers_end_at_the_clip(method: str) -> None:
+@pytest.mark.parametrize("method", [m for m in SCALINGS if m not in ("patient", "unit")])
+def test_flags_stay_flags_and_outliers_end_at_the_clip(method: Scaling) -> None:
     table = features(NormalizeParams(numeric=method, clip=3), train().assign(dose=1e300))
     assert set(table["flag"]) == {0, 1}
     assert np.isfinite(table["dose"]).all()
@@ -148,14 +150,113 @@ def test_two_features_of_one_name_are_refused() -> None:
         fit_normalize(train().assign(**{"race=a": 1.0}), schema, NormalizeParams())
 
 
-@pytest.mark.parametrize("method", ["standard", "quantile"])
+@pytest.mark.parametrize("method", [m for m in SCALINGS if m not in ("patient", "unit")] + list(ENCODERS))
 def test_what_was_learnt_survives_json_and_scores_rows_alone(method: str) -> None:
-    normalizer = fit_normalize(train(), SCHEMA, NormalizeParams(numeric=method))
+    name = "race" if method in ENCODERS else "dose"
+    normalizer = fit_normalize(train(), SCHEMA, NormalizeParams(columns={name: method}))
     again = Normalizer.model_validate_json(normalizer.model_dump_json())
     assert again == normalizer
     whole, row = apply_normalize(again, train()), apply_normalize(again, train().drop(columns="@target").iloc[[7]])
     assert row[feature_names(row)].equals(whole[feature_names(whole)].iloc[[7]])
     assert len(apply_normalize(again, train().iloc[:0])) == 0
+
+
+def test_a_column_of_its_own_method_and_the_others_of_the_default() -> None:
+    table = features(NormalizeParams(columns={"dose": "log", "race": "ordinal", "stage": "onehot", "flag": "standard"}))
+    assert table["dose"].corr(np.log1p(train()["dose"])) == pytest.approx(1)
+    assert set(table["race"]) == {0, 1, 2}
+    assert set(table["flag"]) == {-1, 1}
+    assert {"stage=I", "stage=II", "stage=III", "stage=‹other›"} <= set(table)
+    assert table["born days"].mean() == pytest.approx(0, abs=1e-6)
+
+
+def test_an_ordinal_column_named_ordinal_keeps_its_declared_order() -> None:
+    assert features(NormalizeParams(columns={"stage": "ordinal"}))["stage"].equals(features(NormalizeParams())["stage"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"dos": "log"}, ["names dos", "did you mean dose"]),
+        ({"race": "log"}, ["log does not fit race, a column of type categorical", "onehot"]),
+        ({"dose": "onehot"}, ["onehot does not fit dose, a column of type numeric", "maxabs"]),
+        ({"born": "patient"}, ["patient does not fit born, a column of type datetime", "standard"]),
+    ],
+)
+def test_a_method_that_does_not_fit_is_an_error_that_says_what_does(columns: dict[str, str], told: list[str]) -> None:
+    with pytest.raises(MedloopError) as error:
+        features(NormalizeParams(columns=columns))
+    assert all(words in str(error.value) for words in told)
+
+
+def test_an_unknown_method_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValidationError, match=r"dose: there is no method lgo \(did you mean log\?\)"):
+        NormalizeParams(columns={"dose": "lgo"})
+
+
+def two_numbers() -> tuple[pd.DataFrame, Schema]:
+    schema = SCHEMA.model_copy(update={"features": {**SCHEMA.features, "rate": Column(type="numeric")}})
+    return train().assign(rate=np.linspace(-3, 3, 40)), schema
+
+
+def test_unit_gives_each_row_length_1_and_leaves_flags_and_dates() -> None:
+    rows, schema = two_numbers()
+    table = apply_normalize(fit_normalize(rows, schema, NormalizeParams(numeric="unit")), rows)
+    assert np.hypot(table["dose"], table["rate"]).tolist() == pytest.approx([1] * 40)
+    assert (table["rate"] / table["dose"]).tolist() == pytest.approx((rows["rate"] / rows["dose"]).tolist(), rel=1e-5)
+    assert set(table["flag"]) == {0, 1}
+    assert table["born days"].std(ddof=0) == pytest.approx(1, abs=1e-5)
+
+
+def test_unit_on_one_column_is_refused() -> None:
+    with pytest.raises(MedloopError, match="dose: a row of one number"):
+        features(NormalizeParams(columns={"dose": "unit"}))
+
+
+def test_a_gap_in_one_column_of_a_unit_block_is_told_of_that_column_alone() -> None:
+    rows, schema = two_numbers()
+    normalizer = fit_normalize(rows, schema, NormalizeParams(numeric="unit"))
+    with pytest.raises(MedloopError, match=r"^1 features hold gaps after imputation: rate"):
+        apply_normalize(normalizer, rows.assign(rate=np.nan))
+
+
+def test_within_a_patient_a_rows_future_changes_nothing_before_it() -> None:
+    rows = train().assign(**{"@group": [f"p{i // 4}" for i in range(40)]})
+    rows["@time"] = pd.Timestamp("2020-06-01") + pd.to_timedelta(np.arange(40) % 4, unit="D")
+    params = NormalizeParams(columns={"dose": "patient"})
+    normalizer = fit_normalize(rows, SCHEMA, params)
+    scores = apply_normalize(normalizer, rows)["dose"]
+    plain = apply_normalize(fit_normalize(rows, SCHEMA, NormalizeParams()), rows)["dose"]
+    assert scores[::4].equals(plain[::4])
+    known = rows["dose"][:4]
+    assert scores[3] == pytest.approx((known[3] - known.mean()) / known.std(ddof=0), abs=1e-5)
+    last = np.arange(40) % 4 == 3
+    changed = apply_normalize(normalizer, rows.assign(dose=rows["dose"].mask(last, 0.0)))["dose"]
+    assert changed[~last].equals(scores[~last])
+    assert not changed[last].equals(scores[last])
+    with pytest.raises(MedloopError, match="do not name their patient"):
+        apply_normalize(normalizer, rows.drop(columns="@group"))
+
+
+def test_within_a_patient_is_refused_where_each_has_one_row() -> None:
+    with pytest.raises(MedloopError, match="each has one training row"):
+        features(NormalizeParams(numeric="patient"))
+
+
+def test_training_features_are_only_given_for_the_rows_that_were_fitted() -> None:
+    normalizer = fit_normalize(train(), SCHEMA, NormalizeParams(categorical="target"))
+    assert len(apply_normalize(normalizer, train(), training=True)) == 40
+    with pytest.raises(MedloopError, match="not the training rows"):
+        apply_normalize(normalizer, train()[:30], training=True)
+
+
+def test_the_order_of_training_rows_changes_nothing() -> None:
+    methods = {"dose": "power", "race": "target"}
+    shuffled = train().sample(frac=1, random_state=0)
+    first, second = (fit_normalize(t, SCHEMA, NormalizeParams(columns=methods)) for t in (train(), shuffled))
+    assert first == second
+    again = apply_normalize(second, shuffled, training=True).sort_index()
+    pd.testing.assert_frame_equal(again, apply_normalize(first, train(), training=True))
 
 
 def fitted(samples: pd.DataFrame) -> list[str]:

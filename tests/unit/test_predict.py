@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from contracts.examples import Examples
-from contracts.study import Column, Study, Target
+from contracts.study import Column, Protection, Study, Target
 from contracts.tables import Schema
 from flows.bundle import _layout
 from flows.predict import _write, score
@@ -16,6 +16,7 @@ from flows.store import read_model, read_table, write_json
 from pipelines.clean import CleanParams, clean
 from pipelines.impute import ImputeParams, apply_impute, fit_impute
 from pipelines.normalize import NormalizeParams, fit_normalize
+from pipelines.protect import protect
 from pipelines.sources import FileSource, SqlSource, read
 
 STUDY = Study(
@@ -97,6 +98,18 @@ def test_a_scored_row_names_what_was_not_taken_as_written(bundle: Path, tmp_path
     assert "4711" not in scores.to_csv()
     write_json(bundle / "clean.json", CleanParams(out_of_range="clip"))
     assert scored(bundle, tmp_path / "new.csv")["reason"][1] == "dose: outside the declared range, set to its bound"
+
+
+def test_new_rows_are_protected_as_the_training_rows_were(bundle: Path, tmp_path: Path) -> None:
+    protected = {"id": Protection(hash=True), "dose": Protection(cap=4), "phone": Protection(drop=True)}
+    write_json(bundle / "declaration.json", STUDY.model_copy(update={"protect": protected}))
+    (tmp_path / "new.csv").write_text("id,né,dose,phone\n7,1,97,555-234-4567\n8,1,9O,555-234-4568\n")
+    raw = read(FileSource(path=str(tmp_path / "new.csv")), root=tmp_path, cache=tmp_path)
+    scores = score(bundle, raw.table, raw.quarantine, b"k" * 32)
+    hidden, _ = protect(raw.table, Study.model_validate({**STUDY.model_dump(), "protect": protected}), b"k" * 32)
+    assert scores["id"].tolist() == hidden["id"].tolist() != ["7", "8"]
+    assert scores["predicted"].notna().tolist() == [True, False]
+    assert "dose: not readable" in scores["reason"][1]
 
 
 def test_a_bundle_keeps_how_its_source_lay() -> None:
