@@ -4,7 +4,8 @@ raw       every column text (blank is ""), and `@row`, the row's line in its fil
 samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
           `@target` the class's index, then one column a feature: numeric float64,
           categorical, ordinal and text `str`, datetime datetime64; a missing cell is NaN/NaT.
-split     `@id` and `@part`, one of PARTS.
+split     `@id` and `@part`, one of PARTS; where folds are asked for, `@fold` (`@fold_0` … when repeated), Int64 from 0,
+          missing for test rows.
 features  `@id`, `@group`, `@target`, then float32 columns; a training table that was balanced
           adds `@weight` float32, `@origin`, the `@id` that a synthetic row descends from, and, where
           any row is masked, `@masked` bool: such a row stays in the table and is not trained on.

@@ -46,10 +46,11 @@ def _choices(section: str) -> dict[str, tuple[str, ...]]:
     field = next((f for name, f in Settings.model_fields.items() if (f.alias or name) == section), None)
     fields: dict[str, Any] = getattr(field.annotation, "model_fields", {}) if field else {}
     named = {name: _alternatives(f.annotation) for name, f in fields.items()}
-    return {name: values for name, values in named.items() if values and all(isinstance(v, str) for v in values)}
+    return {name: values for name, values in named.items() if values}
 
 
-def _alternatives(annotation: Any) -> tuple[object, ...]:
-    """The values of a Literal, or of several in a union."""
+def _alternatives(annotation: Any) -> tuple[str, ...]:
+    """The names of a Literal, or of several in a union; none for another type."""
     parts = get_args(annotation)
-    return tuple(v for part in parts for v in (get_args(part) if get_origin(part) is Literal else (part,)))
+    values = [v for part in parts for v in (get_args(part) if get_origin(part) is Literal else (part,))]
+    return tuple(values) if all(isinstance(value, str) for value in values) else ()

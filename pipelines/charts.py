@@ -9,31 +9,16 @@ import numpy as np
 from pipelines.compare import Leaderboard
 from pipelines.evaluate import Curve, Evaluation
 from pipelines.metrics import GRID, METRICS, Floats
+from pipelines.page import FAINT, figure
 
 # Okabe & Ito (2008): told apart with every kind of colour blindness.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-INK, FAINT = "#1f2933", "#9aa5b1"
 BLUES = [[0, "#f5f9fc"], [1, "#0072B2"]]
 
 
 def _figure(name: str, traces: list[Any], layout: dict[str, Any]) -> str:
-    """A figure as a part of the page. The fixed name keeps the page the same from run to run."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure(traces)
-    figure.update_layout(
-        template="none",
-        height=400,
-        margin={"l": 62, "r": 16, "t": 12, "b": 54},
-        font={"family": "system-ui, Arial, sans-serif", "size": 14, "color": INK},
-        legend={"x": 0.98, "y": 0.04, "xanchor": "right", "yanchor": "bottom", "bgcolor": "rgba(255,255,255,0.8)"},
-    )
-    figure.update_xaxes(gridcolor="#e9edf1", zeroline=False, automargin=True)
-    figure.update_yaxes(gridcolor="#e9edf1", zeroline=False, automargin=True)
-    figure.update_layout(layout)
-    config = {"displayModeBar": False, "responsive": True}
-    html: str = figure.to_html(config=config, include_plotlyjs=False, full_html=False, div_id=name)
-    return html
+    legend = {"x": 0.98, "y": 0.04, "xanchor": "right", "yanchor": "bottom", "bgcolor": "rgba(255,255,255,0.8)"}
+    return figure(name, traces, {"height": 400, "legend": legend, **layout})
 
 
 def _share(title: str) -> dict[str, Any]:

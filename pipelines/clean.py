@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from contracts.errors import MedloopError, listed
 from contracts.study import Column, Frozen, Study, Text
@@ -25,6 +26,7 @@ _PROBLEMS = {
     "future": "later than the sample's own time",
     "outside": "outside the declared range",
     "clipped": "outside the declared range",
+    "sparse": "more cells missing than clean.drop_rows_above",
 }
 
 
@@ -41,6 +43,7 @@ class CleanParams(Frozen):
     duplicates: whether exact copies of a row are dropped.
     constant: whether a column of one value and no gap is dropped.
     missing_label: whether a row without a label is excluded or fails the run.
+    drop_rows_above: the share of missing features above which a row is set aside, and is no row to predict for.
     """
 
     missing: tuple[Text, ...] = ("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "?")
@@ -52,6 +55,7 @@ class CleanParams(Frozen):
     duplicates: Literal["drop", "keep"] = "drop"
     constant: Literal["drop", "keep"] = "drop"
     missing_label: Literal["exclude", "fail"] = "exclude"
+    drop_rows_above: float = Field(default=1.0, gt=0, le=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +111,13 @@ def clean(raw: pd.DataFrame, study: Study, params: CleanParams, *, set_aside: pd
     table, quarantined = _part_with(table, faults[faults["verdict"] == "quarantine"])
     ledger += _counts(faults)
     features = _informative(table, study.features(), params, ledger)
+    table, sparse, found = _dense(table.reset_index(drop=True), features, params)
+    ledger += _counts(found)
     return Cleaned(
         samples=table[[*_own(table), *features]].reset_index(drop=True),
         schema=Schema(features=features, classes=study.target.classes, positive=study.target.positive),
         ledger=ledger,
-        quarantine=pd.concat([aside[["@row", "reason"]], quarantined[["@row", "reason"]]], ignore_index=True),
+        quarantine=pd.concat([part[["@row", "reason"]] for part in (aside, quarantined, sparse)], ignore_index=True),
     )
 
 
@@ -122,15 +128,30 @@ def clean_rows(raw: pd.DataFrame, study: Study, schema: Schema, params: CleanPar
     Raises MedloopError when a feature of `schema`, the id or the time is absent.
     """
     check_columns(raw, [*schema.features, study.id, study.time])
-    rows = with_ids(raw, {"@id": study.id})
+    patient = {"@group": study.group} if study.group in raw else {}
+    rows = with_ids(raw, {"@id": study.id, **patient})
     table, faults = _read(rows, study, schema.features, params, [])
     fatal = faults["verdict"].isin(["fail", "quarantine"])
     samples, unscorable = _part_with(table, faults[fatal])
-    kept = [*_own(samples, also="@row"), *schema.features]
     remarks = _reasons(faults[~fatal]).reindex(samples.index).fillna("").astype("str")
+    samples = samples[[*_own(samples, also="@row"), *schema.features]].assign(**{"@remark": remarks})
+    samples, sparse, _ = _dense(samples.reset_index(drop=True), schema.features, params)
+    samples = samples.reset_index(drop=True)
     return Scorable(
-        samples=samples[kept].reset_index(drop=True), remarks=remarks.reset_index(drop=True), unscorable=unscorable
+        samples=samples.drop(columns="@remark"),
+        remarks=samples["@remark"],
+        unscorable=pd.concat([unscorable, sparse], ignore_index=True),
     )
+
+
+def _dense(
+    table: pd.DataFrame, features: Mapping[str, Column], params: CleanParams
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The rows with enough values, the others as `_part_with` gives them, and their faults."""
+    sparse = (table[list(features)].isna().mean(axis=1) > params.drop_rows_above).to_numpy()
+    nothing = pd.DataFrame({"at": [0], "column": "", "problem": ""}).iloc[:0]
+    faults = pd.concat([nothing, *_faults("the row", sparse=sparse)], ignore_index=True).assign(verdict="quarantine")
+    return *_part_with(table, faults), faults
 
 
 def _read(

@@ -10,21 +10,13 @@ from pipelines.bootstrap import Interval
 from pipelines.compare import Leaderboard, behind_text
 from pipelines.evaluate import Evaluation
 from pipelines.metrics import METRICS
+from pipelines.page import page, section
 
 STYLE = """
-body{margin:0;background:#f4f6f8;color:#1f2933;font:16px/1.5 system-ui,"Segoe UI",Roboto,Arial,sans-serif}
-main{max-width:1180px;margin:0 auto;padding:28px 24px 48px}
-h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:0 0 2px}
-.lead{font-size:20px;line-height:1.45;margin:10px 0 6px;max-width:62em}
-.note{color:#52606d;margin:0 0 10px;font-size:14px}
-section{background:#fff;border:1px solid #e1e6eb;border-radius:8px;padding:16px 18px;margin-top:18px;overflow-x:auto}
 .pair{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(430px,100%),1fr));column-gap:18px}
-.pair section{min-width:0}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:6px 12px 6px 0;border-bottom:1px solid #e9edf1;vertical-align:top}
-th{font-size:14px;color:#52606d;font-weight:600}tr:last-child td{border-bottom:0}
+.pair section{min-width:0}th,td{overflow-wrap:normal}
 th:first-child,td:first-child{white-space:nowrap;position:sticky;left:0;background:#fff}
-.number{white-space:nowrap}small{color:#52606d;font-size:14px;font-weight:400}.best{font-weight:700}
+small{color:#52606d;font-size:14px;font-weight:400}.best{font-weight:700}
 """
 
 # What the metrics of more than two classes say, where it is not what they say of two.
@@ -61,15 +53,15 @@ def report(evaluation: Evaluation, title: str) -> str:
     most = f"; the first {drawn} of {len(evaluation.curves)} classes" if len(evaluation.curves) > drawn else ""
     roc, precision_recall, calibration = (note[_many(evaluation)] for note in NOTES.values())
     sections = [
-        _section("Metrics", _span(evaluation.params.confidence), _metric_table(evaluation)),
+        section("Metrics", _span(evaluation.params.confidence), _metric_table(evaluation)),
         '<div class="pair">',
-        _section("ROC curve", roc + most, charts.roc(evaluation)),
-        _section("Precision–recall curve", precision_recall + most, charts.precision_recall(evaluation)),
-        _section("Calibration", calibration, charts.calibration(evaluation)),
-        _section("Confusion matrix", _threshold(evaluation), charts.confusion(evaluation)),
+        section("ROC curve", roc + most, charts.roc(evaluation)),
+        section("Precision–recall curve", precision_recall + most, charts.precision_recall(evaluation)),
+        section("Calibration", calibration, charts.calibration(evaluation)),
+        section("Confusion matrix", _threshold(evaluation), charts.confusion(evaluation)),
         "</div>",
     ]
-    return _page(title, _answer(evaluation), _counts(evaluation), sections)
+    return page(title, _answer(evaluation), _counts(evaluation), sections, style=STYLE)
 
 
 def leaderboard_page(leaderboard: Leaderboard, evaluations: Mapping[str, Evaluation], title: str) -> str:
@@ -81,40 +73,23 @@ def leaderboard_page(leaderboard: Leaderboard, evaluations: Mapping[str, Evaluat
     shown = [row.model for row in leaderboard.rows][: len(charts.PALETTE)]
     sections = [
         '<div class="pair">',
-        _section(label, key, charts.forest(leaderboard)),
-        _section(
+        section(label, key, charts.forest(leaderboard)),
+        section(
             "ROC curves",
             f"The best {len(shown)}; averaged over the classes if more than two",
             charts.roc_overlay(shown, evaluations),
         ),
         "</div>",
-        _section("All metrics", legend, _board_table(leaderboard)),
+        section("All metrics", legend, _board_table(leaderboard)),
     ]
     note = _counts(next(iter(evaluations.values())), leaderboard.part)
     if len(leaderboard.rows) > 1:
         note += f" The choice was made on this {leaderboard.part} part, so the best value is a little flattered."
-    return _page(title, leaderboard.verdict, note, sections)
+    return page(title, leaderboard.verdict, note, sections, style=STYLE)
 
 
 def _many(evaluation: Evaluation) -> bool:
     return len(evaluation.classes) > 2
-
-
-def _page(title: str, answer: str, note: str, sections: list[str]) -> str:
-    from plotly.offline import get_plotlyjs
-
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
-        f"<script>{get_plotlyjs()}</script></head>\n<body><main><h1>{escape(title)}</h1>"
-        f'<p class="lead">{escape(answer)}</p><p class="note">{escape(note)}</p>\n'
-        + "\n".join(sections)
-        + "\n</main></body></html>\n"
-    )
-
-
-def _section(heading: str, note: str, body: str) -> str:
-    return f'<section><h2>{escape(heading)}</h2><p class="note">{escape(note)}</p>{body}</section>'
 
 
 def _span(confidence: float) -> str:

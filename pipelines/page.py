@@ -19,13 +19,13 @@ th{font-size:14px;color:#52606d;font-weight:600}tr:last-child td{border-bottom:0
 """
 
 
-def page(title: str, answer: str, note: str, sections: Sequence[str]) -> str:
-    """The whole page: the answer in a sentence, a note, then the sections."""
+def page(title: str, answer: str, note: str, sections: Sequence[str], *, style: str = "") -> str:
+    """The whole page: the answer in a sentence, a note, then the sections; `style` is CSS beside the shared one."""
     from plotly.offline import get_plotlyjs
 
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}{style}</style>'
         f"<script>{get_plotlyjs()}</script></head>\n<body><main><h1>{escape(title)}</h1>"
         f'<p class="lead">{escape(answer)}</p><p class="note">{escape(note)}</p>\n'
         + "\n".join(sections)

@@ -81,7 +81,8 @@ def distinct(
         rare = too_rare_for_chance(rows[source], copies)
         kept = int((copies & ~rare).sum())
         if kept:
-            ledger.append(Change(rule="equal rows kept", rows=kept, detail="patients alike; declare an id to tell"))
+            alike = "perhaps visits of one patient alike" if study.group else "patients alike"
+            ledger.append(Change(rule="equal rows kept", rows=kept, detail=f"{alike}; declare an id to tell"))
         rows = drop(rows, rare, "exact copy of a row", ledger)
     conflicting = rows["@id"].duplicated(keep=False)
     if conflicting.any():

@@ -4,6 +4,7 @@ from contracts.tables import Schema
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
 from pipelines.balance import balance
+from pipelines.encoding import INDEX
 
 
 def run(context: Context) -> str:
@@ -11,7 +12,7 @@ def run(context: Context) -> str:
     folder = context.folder("balance")
     train = read_table(context.folder("normalize") / "train.parquet")
     schema = read_model(context.folder("clean") / "schema.json", Schema)
-    numbered = schema.of_type("categorical")
+    numbered = [name + suffix for name in schema.of_type("categorical") for suffix in ("", INDEX)]
     balanced = balance(train, context.settings.balance, n_classes=len(schema.classes), numbered=numbered)
     write_table(folder / "train.parquet", balanced.table)
     write_json(folder / "report.json", balanced.report)

@@ -203,6 +203,26 @@ def test_new_rows_are_scored_or_listed_and_need_no_label() -> None:
     assert len(clean_rows(pd.concat([GOOD, GOOD]), STUDY, schema, CleanParams()).samples) == 8
 
 
+def test_rows_with_too_many_gaps_are_set_aside_and_not_scored() -> None:
+    params = CleanParams(drop_rows_above=0.5)
+    cleaned = clean(changed(2, "note", ""), STUDY, params)  # the row of age -999 has 2 gaps of 3 then
+    assert cleaned.samples["@id"].tolist() == ["01", "02", "04"]
+    assert cleaned.quarantine["@row"].tolist() == ["4"]
+    assert ("more cells missing than clean.drop_rows_above: quarantine", "the row", 1, 1) in ledger(cleaned)
+    scorable = clean_rows(changed(2, "note", ""), STUDY, cleaned.schema, params)
+    assert scorable.samples["@id"].tolist() == ["01", "02", "04"]
+    assert len(scorable.remarks) == 3
+    assert "more cells missing" in scorable.unscorable["reason"].item()
+
+
+def test_new_rows_keep_the_patient_where_it_is_named() -> None:
+    study = STUDY.model_copy(update={"group": "note"})
+    schema = clean(GOOD, STUDY, CleanParams()).schema
+    assert clean_rows(GOOD, study, schema, CleanParams()).samples["@group"].tolist() == ["a", "", "b", "b"]
+    without = schema.model_copy(update={"features": {"age": schema.features["age"]}})
+    assert "@group" not in clean_rows(GOOD.drop(columns="note"), study, without, CleanParams()).samples
+
+
 def test_without_ids_patients_alike_are_not_taken_for_copies() -> None:
     """Two coarse columns: many patients are equal. Twelve measured columns: equal rows are one patient twice."""
     rng = np.random.default_rng(0)

@@ -145,7 +145,7 @@ def test_other_encodings_are_declared_or_an_error_with_the_byte(text: str, encod
     error = fault(data)
     at = next(i for i, byte in enumerate(data) if byte > 127)
     assert f"offset {at} " in error.problem
-    assert f"encoding: {encoding}" in error.mend
+    assert f"perhaps {encoding}:" in error.mend
     assert table_of(data, encoding=encoding).iloc[0, 1] == text.split("\n")[1].split(",")[0]
 
 
