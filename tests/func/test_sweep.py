@@ -49,7 +49,8 @@ def test_a_sweep_ranks_combinations_and_leaves_everything_as_it_was(
 
 def test_a_sweep_that_was_cut_short_is_put_back_at_the_next_start(copy: Workspace, medloop: Medloop) -> None:
     before = state(copy)
-    as_before(copy.root, "tiny").__enter__()  # never left, as when the process is killed
+    cut_short = as_before(copy.root, "tiny")
+    cut_short.__enter__()  # never left, as when the process is killed
     copy.write_study(lambda s: s.update(balance={"method": "none"}))
     assert state(copy) != before
     assert "Nothing to do" in medloop(copy, "run", "tiny").text
