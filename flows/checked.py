@@ -6,6 +6,7 @@ from pathlib import Path
 from contracts.errors import MedloopError
 from flows.home import home
 from flows.store import read_json, write_json
+from flows.studies import study_files
 
 NOTE = "checked.json"
 
@@ -25,5 +26,5 @@ def remember(root: Path, remote: Collection[str]) -> None:
 
 
 def _stamps(root: Path) -> dict[str, list[int]]:
-    files = [*root.glob("*.yaml"), *(root / "studies").glob("*.yaml")]
+    files = [*root.glob("[!.]*.yaml"), *study_files(root)]
     return {str(path): [path.stat().st_mtime_ns, path.stat().st_size] for path in files}

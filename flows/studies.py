@@ -65,9 +65,14 @@ def study_file(root: Path, name: str) -> Path:
     return root / "studies" / f"{check_name(name, what='study')}.yaml"
 
 
+def study_files(root: Path) -> list[Path]:
+    """The files that declare studies, unchecked; an editor's hidden ones are none."""
+    return sorted((root / "studies").glob("[!.]*.yaml"))
+
+
 def study_names(root: Path) -> list[str]:
     """The studies that this workspace declares, their names and files unchecked."""
-    return sorted(path.stem for path in (root / "studies").glob("[!.]*.yaml"))
+    return sorted(path.stem for path in study_files(root))
 
 
 def default_study(root: Path) -> str:

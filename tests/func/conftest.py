@@ -1,3 +1,4 @@
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -45,6 +46,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory, servers: Path) -> Workspa
     result = made.medloop("run", "tiny")
     assert result.returncode == 0, result.stdout + result.stderr
     return replace(made, key=result.stdout.split("\nrun ")[1].split()[0])
+
+
+@pytest.fixture
+def copy(finished: Workspace, tmp_path: Path) -> Workspace:
+    """The finished workspace, to be changed."""
+    shutil.copytree(finished.root, tmp_path / "copy", symlinks=True)
+    return Workspace(tmp_path / "copy")
 
 
 @pytest.fixture

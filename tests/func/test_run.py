@@ -19,13 +19,6 @@ ALL = [*BEFORE_TRAINING, "train", "evaluate", "compare"]
 Medloop = Callable[..., Outcome]
 
 
-@pytest.fixture
-def copy(finished: Workspace, tmp_path: Path) -> Workspace:
-    """The finished workspace, to be changed."""
-    shutil.copytree(finished.root, tmp_path / "copy", symlinks=True)
-    return Workspace(tmp_path / "copy")
-
-
 def journal(finished: Workspace, home: Path) -> dict:
     return json.loads((home / "runs" / f"{finished.key}.json").read_text())
 
@@ -97,6 +90,14 @@ def test_a_second_run_does_nothing(finished: Workspace, servers: Path, medloop: 
     assert told.code == 0
     assert "Nothing to do" in told.text
     assert sorted((servers / "runs").glob("*.json")) == before
+
+
+def test_an_editors_lock_beside_a_study_is_no_study(copy: Workspace, medloop: Medloop) -> None:
+    (copy.root / "studies" / ".#tiny.yaml").symlink_to("someone@somewhere")
+    copy.write_study()  # the same again, but later: it is checked anew
+    told = medloop(copy, "run", "tiny")
+    assert told.code == 0, told.text
+    assert told.text.startswith("✓ Nothing to do")
 
 
 def test_dvc_shows_the_metrics_and_nothing_stale(finished: Workspace) -> None:

@@ -1,25 +1,15 @@
 """`medloop sweep` by the real command: combinations compared on validation rows, everything else as it was."""
 
 import re
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from flows.restore import as_before
 from tests.func.conftest import Outcome
 from tests.workspace import Workspace
 
 Medloop = Callable[..., Outcome]
-
-
-@pytest.fixture
-def copy(finished: Workspace, tmp_path: Path) -> Workspace:
-    """The finished workspace, to be changed."""
-    shutil.copytree(finished.root, tmp_path / "copy", symlinks=True)
-    return Workspace(tmp_path / "copy")
 
 
 def state(workspace: Workspace) -> dict[str, bytes]:
