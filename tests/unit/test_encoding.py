@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.study import Column
@@ -94,7 +94,6 @@ def test_three_classes_give_a_column_a_class_but_the_last() -> None:
     assert numbers(features)[0].tolist() == pytest.approx([(at_a == 0).mean(), (at_a == 1).mean()])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 119))
 def test_no_patients_label_reaches_their_own_feature(row: int) -> None:
     train, changed = ward(), ward()

@@ -33,7 +33,7 @@ def test_folds_cover_training_and_validation_and_repeats_differ() -> None:
 
 
 @given(studies(), st.integers(2, 5), st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_patients_are_whole_and_folds_alike_in_size_and_classes(table: pd.DataFrame, folds: int, seed: int) -> None:
     fold = draw_folds(table, folds, str(seed))
     by_patient = fold.groupby(table["@group"])

@@ -20,7 +20,7 @@ def patients(seed: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("method", MASKS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_a_mask_deletes_nothing_and_changes_nothing(method: str, seed: int) -> None:
     before = train(seed, 40, 12, 25)
@@ -58,7 +58,7 @@ def test_what_training_is_given_are_the_rows_not_masked() -> None:
     assert len(given_rows.weight) == 24
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_patient_under_masks_all_rows_of_a_patient_of_a_class_or_none(seed: int) -> None:
     before = patients(seed)

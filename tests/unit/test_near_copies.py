@@ -21,7 +21,7 @@ def patients(columns: int = 24, seed: int = 0) -> pd.DataFrame:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 2))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_copy_with_one_or_two_other_cells_is_found_and_nothing_else(seed: int, cells: int) -> None:
     table = patients(seed=seed)
     table.iloc[350] = table.iloc[7]

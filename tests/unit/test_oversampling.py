@@ -48,7 +48,7 @@ def steps(made: np.ndarray, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", ["smote", "borderline_smote", "svm_smote", "adasyn"])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000), rare=st.integers(8, 20))
 def test_a_made_row_lies_between_its_origin_and_a_neighbour_of_its_class(method: str, seed: int, rare: int) -> None:
     before = train(seed, 28, rare, 24)
@@ -65,7 +65,7 @@ def test_a_made_row_lies_between_its_origin_and_a_neighbour_of_its_class(method:
         assert (row[["flag", *LEVELS]] == origin[["flag", *LEVELS]]).all()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000), rare=st.integers(8, 20))
 def test_smote_nc_takes_numbers_between_and_categories_from_its_class(seed: int, rare: int) -> None:
     before = train(seed, 28, rare, 24)
@@ -88,7 +88,7 @@ def test_smote_nc_takes_what_most_neighbours_hold() -> None:
     assert (origins["flag"] == 0).any()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_smote_n_makes_of_one_origin_always_the_same_row(seed: int) -> None:
     before = train(seed, 60, 12, numbers=0).assign(**{f"f{i}": np.float32(0) for i in range(4)})

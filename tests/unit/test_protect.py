@@ -39,7 +39,7 @@ def test_pseudonyms_are_the_same_for_the_same_value_and_key() -> None:
     assert key_mark(KEY) != key_mark(b"l" * 32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.sampled_from("abcde"), st.dates(pd.Timestamp(1900, 1, 1).date())), min_size=2, max_size=12),
     st.integers(1, 400),

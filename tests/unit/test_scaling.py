@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, yeojohnson, yeojohnson_normmax
 
@@ -34,16 +34,16 @@ def fitted(values: Array, method: Scaling, clip: float = 1e9) -> Array:
     return scaled(values, fit_scaling(values, method, clip=clip, name="x"))
 
 
-@settings(deadline=None)
 @given(st.sampled_from([m for m in METHODS if m not in ("power", "quantile", "none", "unit")]), columns)
 def test_undone_at_any_magnitude(method: Scaling, column: list[float]) -> None:
     values = np.array(column)
     by = fit_scaling(values, method, clip=1e300, name="x")
-    back = invert(scaled(values, by), by)
-    assert np.abs(back - values).max() <= 1e-10 * np.abs(values).max() + 1e-300
+    scores = scaled(values, by)
+    back = invert(scores, by)
+    whole = np.abs(scores) < 1e300  # what was cut at the clip cannot come back
+    assert (np.abs(back - values)[whole] <= 1e-10 * np.abs(values).max() + 1e-300).all()
 
 
-@settings(deadline=None)
 @given(small)
 def test_power_is_undone(column: list[float]) -> None:
     values = np.array(column)
@@ -53,7 +53,6 @@ def test_power_is_undone(column: list[float]) -> None:
     assert invert(scaled(values, by), by)[near] == pytest.approx(values[near], rel=1e-5, abs=1e-5 * by.before.scale)
 
 
-@settings(deadline=None)
 @given(columns)
 def test_power_stays_finite_and_in_order_at_any_magnitude(column: list[float]) -> None:
     values = np.sort(column)
@@ -64,7 +63,6 @@ def test_power_stays_finite_and_in_order_at_any_magnitude(column: list[float]) -
     assert np.isfinite(invert(scores, by)).all()
 
 
-@settings(deadline=None)
 @given(columns)
 def test_quantile_is_undone_between_its_outer_knots(column: list[float]) -> None:
     values = np.array(column)
@@ -75,7 +73,6 @@ def test_quantile_is_undone_between_its_outer_knots(column: list[float]) -> None
     assert error.max() <= 1e-6 * np.abs(values).max() + 1e-300
 
 
-@settings(deadline=None)
 @given(st.sampled_from(METHODS), columns, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(method: Scaling, column: list[float], random: object) -> None:
     shuffled = column.copy()
@@ -84,7 +81,6 @@ def test_the_order_of_rows_does_not_matter(method: Scaling, column: list[float],
     assert first == second
 
 
-@settings(deadline=None)
 @given(st.sampled_from(METHODS), columns, numbers)
 def test_no_value_gets_past_the_clip_or_becomes_missing(method: Scaling, column: list[float], new: float) -> None:
     by = fit_scaling(np.array(column), method, clip=10, name="x")
@@ -160,7 +156,6 @@ def test_a_gap_is_an_error_that_names_the_column(method: Scaling, wrong: float) 
         fit_scaling(np.array([1.0, wrong, 2.0]), method, clip=10, name="dose")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=8))
 def test_a_row_over_its_length_has_length_1_and_can_be_undone(rows: list[tuple[float, float, float]]) -> None:
     block = np.array(rows) / 2  # the length of three times 1e300 is still a number
@@ -213,7 +208,6 @@ patients = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(patients, st.randoms(use_true_random=False))
 def test_within_patients_neither_order_nor_magnitude_matters(
     rows: list[tuple[str, int, float]], random: object

@@ -33,7 +33,7 @@ def test_a_row_is_the_line_on_which_its_record_starts() -> None:
 cells = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=6), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
 def test_what_a_csv_writer_wrote_is_read_back(rows: list[tuple[str, str]], quoting: int) -> None:
     file = io.StringIO()
@@ -42,7 +42,7 @@ def test_what_a_csv_writer_wrote_is_read_back(rows: list[tuple[str, str]], quoti
     assert list(zip(table["a"], table["b"], strict=True)) == rows
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text('a1,"\n\r ', max_size=30))
 def test_the_fast_reader_never_disagrees_with_the_careful_one(body: str) -> None:
     text = f"x,y\n{body}".encode()

@@ -114,7 +114,7 @@ def studies(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @given(studies(), st.sampled_from(["stratified", "patient", "time"]), st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_whatever_the_study_patients_stay_whole_and_parts_have_their_shares(
     table: pd.DataFrame, method: str, seed: int
 ) -> None:

@@ -1,0 +1,7 @@
+"""Property tests try the same examples each time, so that what passed once passes everywhere: `make explore` differs."""
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile("repeatable")
