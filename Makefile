@@ -5,7 +5,7 @@ BIN := .venv/bin
 export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null || echo $(PIP_FIND_LINKS))
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
-.PHONY: run test lock browser benchmark clean
+.PHONY: run test explore lock browser benchmark clean
 .DELETE_ON_ERROR:
 
 run: .venv/ready
@@ -17,6 +17,10 @@ test: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+# The property tests on examples that were never tried; `make test` repeats the same ones.
+explore: .venv/ready
+	$(BIN)/pytest --hypothesis-profile=explore tests/unit
 
 browser: .venv/ready
 	$(BIN)/pytest tests/browser
