@@ -22,6 +22,12 @@ def _as_text(value: object) -> object:
 
 Text = Annotated[str, BeforeValidator(_as_text)]
 Bound = float | None
+Pixels = Annotated[int, Field(ge=1, le=16384)]
+_BELONGS = {
+    **dict.fromkeys(("size", "fit", "colour", "depth", "monochrome1"), "image"),
+    **dict.fromkeys(("rate", "channels"), "sequence"),
+    "files": "text",
+}
 
 
 class Column(Frozen):
@@ -30,6 +36,12 @@ class Column(Frozen):
     `range` holds the plausible values, both ends included, in `unit`; `missing` the codes that mean
     "no value" beside the study's shared ones; `levels` the allowed categories, in order when ordinal;
     `format` a datetime's strptime pattern.
+
+    Of an image (what is not declared must be alike in all files): `size`, height and width in pixels, to which it is
+    brought; `fit` how: padded with black, stretched, or cropped to the middle; `colour`; `depth` in bits; whether DICOM
+    images in which white is low (`monochrome1`) are inverted.
+    Of a sequence: `rate` in steps a second, to which it is resampled; `channels` those taken, in order (none: all).
+    Of a text: `files` says that cells are paths of text files.
     """
 
     type: ColumnType
@@ -38,6 +50,21 @@ class Column(Frozen):
     missing: tuple[Text, ...] = ()
     levels: tuple[Text, ...] = ()
     format: str | None = None
+    size: tuple[Pixels, Pixels] | None = None
+    fit: Literal["pad", "stretch", "crop"] = "pad"
+    colour: Literal["grey", "rgb"] | None = None
+    depth: Literal[8, 16] | None = None
+    monochrome1: Literal["invert", "keep"] | None = None
+    rate: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    channels: tuple[Text, ...] = ()
+    files: bool = False
+
+    @model_validator(mode="after")
+    def _of_its_type(self) -> Self:
+        for name, type_ in _BELONGS.items():
+            if type_ != self.type and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is said of a column of type {type_}, this one is {self.type}")
+        return self
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

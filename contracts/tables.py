@@ -1,9 +1,11 @@
 """The conventions of the tables that flow between stages.
 
-raw       every column text (blank is ""), and `@row`, the row's line in its file (text `file:line` for a folder).
+raw       every column text (blank is ""; of an image or sequence the position of its payload), and `@row`, the row's
+          line in its file (text `file:line` for a folder of tables).
 samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
           `@target` the class's index, then one column a feature: numeric float64,
-          categorical, ordinal and text `str`, datetime datetime64; a missing cell is NaN/NaT.
+          categorical, ordinal and text `str`, datetime datetime64; image and sequence Int64, the position in the
+          column's payloads (`contracts.payloads`); a missing cell is NaN/NaT/NA.
 split     `@id` and `@part`, one of PARTS; where folds are asked for, `@fold` (`@fold_0` … when repeated), Int64 from 0,
           missing for test rows.
 features  `@id`, `@group`, `@target`, then float32 columns; a training table that was balanced

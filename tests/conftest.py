@@ -1,4 +1,4 @@
-"""Property tests try the same examples each time, so that what passed once passes everywhere: `make explore` differs."""
+"""Property tests try the same examples each time, so that a check cannot fail by chance; `make explore` varies them."""
 
 from hypothesis import settings
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,10 @@ import numpy as np
 import pandas as pd
 
 from contracts.errors import MedloopError, listed
+from contracts.payloads import Payloads
 from contracts.study import Frozen
+
+Opened = Callable[[str], bytes]
 
 
 class UnreachableError(MedloopError):
@@ -49,11 +52,15 @@ class Raw:
 
     `table` follows `contracts.tables` (raw): every column `str` with blank "", and `@row` int64, or `file:line`
     where the source is a folder. `quarantine` has `@row` of the same kind and `reason`.
+    `opened` gives the bytes of the file that a cell names, where cells name files; it raises MedloopError where there
+    is none. `payloads` are those that the source itself holds, by column; their cells are positions.
     """
 
     table: pd.DataFrame
     provenance: dict[str, object] = field(default_factory=dict)
     quarantine: pd.DataFrame = field(default_factory=nothing)
+    opened: Opened | None = None
+    payloads: dict[str, Payloads] = field(default_factory=dict)
 
 
 def tidy(name: str) -> str:

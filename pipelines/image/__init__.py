@@ -1,0 +1,1 @@
+"""Images: decoding, likeness, features, variations; arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""Sequences: decoding, cleaning, features, variations; arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""Texts: reading, cleaning, likeness, words and features; strings in, strings and arrays out."""
