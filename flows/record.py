@@ -131,7 +131,8 @@ def _hash(value: object) -> str:
 def metrics(evaluation: dict[str, Any], part: str = "test") -> dict[str, float]:
     """The metrics of an evaluation and their intervals' ends, named after the part: `test_auroc_low`."""
     values: dict[str, float] = {}
-    for name, interval in evaluation["metrics"].items():
+    calibration = {f"calibration_{name}": evaluation["calibration"][name] for name in ("in_the_large", "slope")}
+    for name, interval in {**evaluation["metrics"], **calibration}.items():
         named = {"": interval["value"], "_low": interval["low"], "_high": interval["high"]}
         values |= {f"{part}_{name}{end}": value for end, value in named.items() if value is not None}
     return values

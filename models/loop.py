@@ -16,12 +16,13 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from contracts.errors import MedloopError
 from models.checkpoint import Checkpoint
+from models.losses import row_losses
 from models.network import Network, probabilities
 from models.params import TrainParams
+from models.sampling import class_shares, epoch_rows
 
 STEPS_AT_ONCE = 32
 Scores = Callable[[NDArray[np.float64]], dict[str, float]]
@@ -71,6 +72,8 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         self.network, self.params = network, params
         self.rows, self.validation, self.scores = train, validation, scores
         self.save, self.report, self.save_every = save, report, save_every
+        shares = class_shares(train.target.numpy(), train.weight.numpy(), params)
+        self.register_buffer("log_shares", torch.from_numpy(shares).float().log(), persistent=False)
         self.steps_per_epoch = math.ceil(len(train) / params.batch_size)
         self.adamw = _adamw(network, params)
         self.step, self.loss_sum = 0, 0.0
@@ -113,9 +116,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         """One step of the optimiser on these rows; their loss. Shape: (B,) -> ()."""
         batch = {kind: tensor.index_select(0, rows) for kind, tensor in self.rows.features.items()}
         target, weight = self.rows.target.index_select(0, rows), self.rows.weight.index_select(0, rows)
-        losses = functional.cross_entropy(
-            self.network(batch), target, reduction="none", label_smoothing=self.params.label_smoothing
-        )
+        losses = row_losses(self.network(batch), target, self.log_shares, self.params)
         loss = (losses * weight).mean()
         self.adamw.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -188,7 +189,7 @@ class Chunks:
     def __iter__(self) -> Iterator[Tensor]:
         """Row numbers for STEPS_AT_ONCE steps each. Shape: (at most STEPS_AT_ONCE * batch_size,)."""
         loop, done = self.loop, len(self.loop.history)
-        order = np.random.default_rng([loop.params.seed, done]).permutation(len(loop.rows))
+        order = epoch_rows(loop.rows.target.cpu().numpy(), loop.params, done)
         batch = loop.params.batch_size
         start = (loop.step - done * loop.steps_per_epoch) * batch
         yield from torch.split(torch.from_numpy(order[start:]), STEPS_AT_ONCE * batch)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError, listed
 from contracts.examples import Examples, Inputs
+from models.calibration import Calibration
+from models.calibration import apply as recalibrated
 from models.checkpoint import write_whole
 from models.family import configured, is_network
 from models.family import load as load_family
@@ -29,8 +31,10 @@ class Trained:
 
     config, params: the settings it was trained with, as plain values
     arrays: the weights by name
-    threshold: probability of the positive class from which a row is called positive; None for three classes or more
-    facts: what the training found, such as the best epoch and the metrics on validation rows
+    threshold: calibrated probability of the positive class from which a row is called positive; None for three
+        classes or more
+    facts: what the training found, such as the best epoch and the metrics on validation rows, before recalibration
+    calibration: how the model's own probabilities are mended; None where they are not
     versions: of the libraries that the weights depend on
     ran_on: device and the like; for the record, not saved
     """
@@ -43,15 +47,17 @@ class Trained:
     threshold: float | None
     facts: dict[str, float]
     versions: dict[str, str]
+    calibration: Calibration | None = None
     ran_on: dict[str, str] = field(default_factory=dict)
 
-    def predict_proba(self, examples: Examples) -> NDArray[np.float64]:
-        """The probability of each class. Shape: (N, C), in the order of `inputs.classes`.
+    def predict_proba(self, examples: Examples, *, raw: bool = False) -> NDArray[np.float64]:
+        """The probability of each class; `raw` before recalibration. Shape: (N, C), in the order of `inputs.classes`.
 
         Raises MedloopError when the examples are not what the model was trained on.
         """
         check_features(examples, self.inputs)
-        return score(self.family, self.config, self.inputs, self.arrays, examples)
+        probability = score(self.family, self.config, self.inputs, self.arrays, examples)
+        return probability if raw or self.calibration is None else recalibrated(self.calibration, probability)
 
 
 def score(
@@ -90,7 +96,8 @@ def save(trained: Trained, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     described = {key: value for key, value in vars(trained).items() if key not in ("arrays", "ran_on")}
-    described |= {"format": FORMAT, "inputs": asdict(trained.inputs)}
+    calibration = trained.calibration and asdict(trained.calibration)
+    described |= {"format": FORMAT, "inputs": asdict(trained.inputs), "calibration": calibration}
     contents = {
         WEIGHTS: serialised({name: np.ascontiguousarray(array) for name, array in trained.arrays.items()}),
         MODEL: _json(described),
@@ -112,6 +119,8 @@ def load(folder: Path) -> Trained:
         raise MedloopError(f"not a model of format {FORMAT}", where=str(folder / MODEL), mend="train the model again")
     try:
         arrays = deserialised(contents[WEIGHTS])
+        calibration = described.pop("calibration", None)
+        described["calibration"] = calibration and Calibration(**calibration)
         return Trained(**described | {"inputs": Inputs(**described["inputs"])}, arrays=arrays)
     except (SafetensorError, TypeError, KeyError) as error:
         raise _damaged(folder, "is not a model that medloop wrote (a pickle is never loaded)") from error

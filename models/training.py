@@ -1,8 +1,8 @@
-"""Training a model of any family: checks, the fit itself, the threshold."""
+"""Training a model of any family: checks, the fit itself, the recalibration, the threshold."""
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError, listed
 from contracts.examples import Examples, Inputs
+from models import calibration
 from models.family import configured, is_network
 from models.family import load as load_family
 from models.params import Progress, TrainParams
+from models.sampling import class_shares
 from models.scores import scores
 from models.store import Trained, check_features, score
 from models.threshold import choose
@@ -36,22 +38,22 @@ def fit(
     history: Callable[[dict[str, float]], None],
     progress: Callable[[Progress], None] | None = None,
     save_every: float = 10.0,
+    correction: Sequence[float] | None = None,
 ) -> Trained:
-    """Train, keep the weights of the best epoch, choose the threshold on the validation rows.
+    """Train, keep the weights of the best epoch, recalibrate and choose the threshold on the validation rows.
 
     A training that was killed goes on from `checkpoints` when called again with the same data and settings,
     to the bits it would have had; the folder is the caller's to remove afterwards. `history` gets each
     epoch's row once, those before a resumption too; a baseline gives one row.
 
     config: the family's `Config` or its keys; save_every: seconds between checkpoints
+    correction: what a class's probability is multiplied by to undo the balancing of the training rows, a number a
+        class; None for ones. `calibration: prior` heeds it
 
     Raises MedloopError: an unknown model or setting, unusable cells, a class without rows, a loss that is not finite.
     """
     settings = configured(family, config)
-    for name, part in (("training", train), ("validation", validation)):
-        check_features(part, inputs, where=f"{name} rows")
-    check_classes(train, validation, inputs)
-    train = _weighed(train)
+    train = _checked(params, train, validation, inputs)
     module = load_family(family)
     ran_on = {"device": "cpu"}
     if is_network(module):
@@ -70,6 +72,8 @@ def fit(
     if not is_network(module):
         facts |= scores(probabilities, validation, inputs.positive)
         history({"epoch": 1.0, **facts})
+    mend = _calibration(params, train, validation, probabilities, correction, network=is_network(module))
+    probabilities = calibration.apply(mend, probabilities) if mend else probabilities
     return Trained(
         family=family,
         config=_plain(settings),
@@ -78,9 +82,21 @@ def fit(
         arrays=arrays,
         threshold=_threshold(params, inputs, validation, probabilities),
         facts=facts,
+        calibration=mend,
         versions=_versions(module),
         ran_on=ran_on,
     )
+
+
+def _checked(params: TrainParams, train: Examples, validation: Examples, inputs: Inputs) -> Examples:
+    """The training rows, weighed, when nothing stands against training on them."""
+    for name, part in (("training", train), ("validation", validation)):
+        check_features(part, inputs, where=f"{name} rows")
+    check_classes(train, validation, inputs)
+    if params.calibration == "isotonic":
+        assert validation.target is not None
+        calibration.check_rows(validation.target, len(inputs.classes))
+    return _weighed(train)
 
 
 def check_classes(train: Examples, validation: Examples, inputs: Inputs) -> None:
@@ -107,6 +123,36 @@ def _weighed(train: Examples) -> Examples:
     if not (np.isfinite(train.weight).all() and train.weight.min() >= 0 and train.weight.sum() > 0):
         raise MedloopError("weights are finite, 0 or more, and not all 0", where="training rows")
     return replace(train, weight=(train.weight / train.weight.mean(dtype=np.float64)).astype(np.float32))
+
+
+def _calibration(
+    params: TrainParams,
+    train: Examples,
+    validation: Examples,
+    probabilities: NDArray[np.float64],
+    correction: Sequence[float] | None,
+    *,
+    network: bool,
+) -> calibration.Calibration | None:
+    if params.calibration == "none":
+        return None
+    if params.calibration == "prior":
+        factor = np.ones(probabilities.shape[1]) if correction is None else np.array(correction, dtype=np.float64)
+        return calibration.prior(factor * _own_shift(params, train) if network else factor)
+    assert validation.target is not None
+    return calibration.fit(probabilities, validation.target, params.calibration)
+
+
+def _own_shift(params: TrainParams, train: Examples) -> NDArray[np.float64]:
+    """What a class's probability owes to sampler and loss, beside the training rows' own balance. Shape: (C,).
+
+    The balanced sampler shows other shares than the rows have; logit adjustment divides by the shares shown.
+    """
+    assert train.target is not None
+    rows = class_shares(train.target, train.weight, replace(params, sampler="shuffled"))
+    shown = class_shares(train.target, train.weight, params)
+    adjusted = params.adjustment if params.loss == "logit_adjusted" else 0.0
+    return np.asarray(rows / shown * shown**adjusted, dtype=np.float64)
 
 
 def _threshold(

@@ -10,6 +10,7 @@ from pipelines.compare import Leaderboard
 from pipelines.evaluate import Curve, Evaluation
 from pipelines.metrics import GRID, METRICS, Floats
 from pipelines.page import FAINT, figure
+from pipelines.reliability import Bin
 
 # Okabe & Ito (2008): told apart with every kind of colour blindness.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -102,28 +103,23 @@ def precision_recall(evaluation: Evaluation) -> str:
 
 
 def calibration(evaluation: Evaluation) -> str:
-    """Observed against predicted share with intervals, and how many rows each bin holds."""
+    """Observed against predicted share with intervals, before recalibration too, and how many rows each bin holds."""
     import plotly.graph_objects as go
 
-    bins = evaluation.calibration
-    seen = [b for b in bins if b.predicted is not None and b.observed.value is not None]
-    value = np.array([b.observed.value for b in seen], dtype=float)
-    low, high = (np.array([getattr(b.observed, end) for b in seen], dtype=float) for end in ("low", "high"))
-    points = go.Scatter(
-        x=[b.predicted for b in seen],
-        y=value.tolist(),
-        mode="markers+lines",
-        name="observed",
-        line={"color": PALETTE[0], "width": 1.5},
-        marker={"size": 9},
-        error_y={"array": (high - value).tolist(), "arrayminus": (value - low).tolist(), "width": 4, "thickness": 1.5},
-    )
+    bins = evaluation.calibration.bins
     middle = (np.arange(len(bins)) + 0.5) / len(bins)
     rows = [b.rows for b in bins]
     bars = go.Bar(
         x=middle.tolist(), y=rows, text=rows, textposition="outside", cliponaxis=False, width=0.9 / len(bins),
         marker={"color": PALETTE[5]}, name="rows", showlegend=False, yaxis="y2",
     )  # fmt: skip
+    before = evaluation.uncalibrated
+    traces = [
+        _dotted([0, 1], [0, 1], "perfect"),
+        *([_shares(before.bins, "before recalibration", PALETTE[1], "diamond-open")] if before else []),
+        _shares(bins, "after recalibration" if before else "observed", PALETTE[0], "circle"),
+        bars,
+    ]
     binary = len(evaluation.classes) == 2
     layout = {
         "xaxis": {
@@ -132,9 +128,28 @@ def calibration(evaluation: Evaluation) -> str:
         },
         "yaxis": {**_share("Observed share" if binary else "Share predicted rightly"), "domain": [0.32, 1]},
         "yaxis2": {"title": "Rows", "domain": [0, 0.2], "showticklabels": False, "showgrid": False},
-        "legend": {"x": 0.02, "y": 0.98, "xanchor": "left", "yanchor": "top"},
+        "legend": {"x": 0.02, "y": 0.98, "xanchor": "left", "yanchor": "top", "bgcolor": "rgba(255,255,255,0.6)"},
     }
-    return _figure("calibration", [_dotted([0, 1], [0, 1], "perfect"), points, bars], layout)
+    return _figure("calibration", traces, layout)
+
+
+def _shares(bins: tuple[Bin, ...], name: str, color: str, symbol: str) -> Any:
+    """The bins that are told, each a point with its interval."""
+    import plotly.graph_objects as go
+
+    seen = [b for b in bins if b.predicted is not None and b.observed.value is not None]
+    value = np.array([b.observed.value for b in seen], dtype=float)
+    low, high = (np.array([getattr(b.observed, end) for b in seen], dtype=float) for end in ("low", "high"))
+    spread = {"array": (high - value).tolist(), "arrayminus": (value - low).tolist(), "width": 4, "thickness": 1.5}
+    return go.Scatter(
+        x=[b.predicted for b in seen],
+        y=value.tolist(),
+        mode="markers+lines",
+        name=name,
+        line={"color": color, "width": 1.5},
+        marker={"size": 9, "symbol": symbol},
+        error_y=spread,
+    )
 
 
 def confusion(evaluation: Evaluation) -> str:

@@ -10,7 +10,8 @@ from pydantic import Field
 from contracts.errors import MedloopError
 from contracts.study import Frozen
 from pipelines.bootstrap import Interval, bootstrap, interval, rounded
-from pipelines.metrics import METRICS, Floats, Judged, curves, judge, observed, scores
+from pipelines.metrics import METRICS, Floats, Judged, curves, judge, scores
+from pipelines.reliability import Reliability, deviations, recalibration, reliability
 
 
 class EvaluateParams(Frozen):
@@ -54,18 +55,12 @@ class Curve(Frozen):
     precision_high: tuple[float, ...] = ()
 
 
-class Bin(Frozen):
-    """A calibration bin: rows in it, their mean predicted probability, and the observed share."""
-
-    rows: int
-    predicted: float | None
-    observed: Interval
-
-
 class Evaluation(Frozen):
     """A model's test result. Holds no row's value: curves lie on a fixed grid, small bins are blank.
 
     `confusion` counts rows, true class by predicted class. `threshold` splits two classes; None for more.
+    `calibration`: of the probabilities as they are given out; `uncalibrated`: of the model's own, where they were
+    recalibrated.
     `baseline`: the model is one of the simple ones, which are preferred where a network is no better.
     """
 
@@ -76,7 +71,8 @@ class Evaluation(Frozen):
     threshold: float | None
     confusion: tuple[tuple[int, ...], ...]
     curves: tuple[Curve, ...]
-    calibration: tuple[Bin, ...]
+    calibration: Reliability
+    uncalibrated: Reliability | None = None
     params: EvaluateParams
     baseline: bool = False
 
@@ -103,6 +99,7 @@ def evaluate(
     classes: list[str],
     positive: int,
     params: EvaluateParams,
+    raw: Floats | None = None,
 ) -> Evaluation:
     """Judge predictions on the test part.
 
@@ -113,6 +110,7 @@ def evaluate(
         threshold: from which probability on the positive class is predicted; None for 0.5. Two classes only.
         classes: the C labels by index
         positive: index of the positive class
+        raw: (N, C) before recalibration, where there was one
 
     Raises:
         MedloopError: arrays that do not fit together, predictions that are no probabilities
@@ -125,6 +123,7 @@ def evaluate(
             mend="evaluate the model on the very rows whose classes and patients are given",
         )
     judged = judge(target, probability, threshold=threshold, positive=positive, bins=params.bins)
+    unmended = None if raw is None else judge(target, raw, threshold=None, positive=positive, bins=params.bins)
     here = {name: value[0] for name, value in _statistic(judged, np.ones((1, len(target)))).items()}
     drawn = bootstrap(lambda w: _statistic(judged, w), group, resamples=params.resamples, seed=params.seed)
     by_class = judged.actual.sum(axis=0).astype(int)
@@ -142,16 +141,29 @@ def evaluate(
         threshold=(0.5 if threshold is None else float(threshold)) if binary else None,
         confusion=tuple(tuple(row) for row in (judged.actual.T @ judged.predicted).astype(int).tolist()),
         curves=_curves(judged, classes, drawn, params.confidence),
-        calibration=_calibration(judged, group, here["observed"], drawn["observed"], params),
+        calibration=_reliability(judged, group, params),
+        uncalibrated=None if unmended is None else _reliability(unmended, group, params),
         params=params,
     )
 
 
 def _statistic(judged: Judged, weight: Floats) -> dict[str, Floats]:
-    found = {**scores(judged, weight), "observed": observed(judged, weight)}
+    found = scores(judged, weight)
     if len(judged.rankings) == 1:  # bands for each of many classes would cost more than they tell
         found["sensitivity_band"], found["precision_band"] = curves(judged.rankings[0], weight)
     return found
+
+
+def _reliability(judged: Judged, group: NDArray[Any], params: EvaluateParams) -> Reliability:
+    line = recalibration(judged)
+    return reliability(
+        judged,
+        group,
+        deviations(judged, np.ones((1, len(judged.outcome))), line),
+        bootstrap(lambda w: deviations(judged, w, line), group, resamples=params.resamples, seed=params.seed),
+        confidence=params.confidence,
+        min_patients=params.min_patients,
+    )
 
 
 def _metrics(
@@ -197,20 +209,3 @@ def _curves(judged: Judged, classes: list[str], drawn: dict[str, Floats], confid
 
 def _numbers(values: Floats) -> tuple[float, ...]:
     return () if np.isnan(values).any() else tuple(rounded(v) for v in values)
-
-
-def _calibration(
-    judged: Judged, group: NDArray[Any], here: Floats, drawn: Floats, params: EvaluateParams
-) -> tuple[Bin, ...]:
-    bins = []
-    for place in range(params.bins):
-        inside = judged.member[:, place] > 0
-        if len(np.unique(group[inside])) < params.min_patients:
-            hidden = Interval(value=None, reason=f"fewer than {params.min_patients} patients")
-            bins.append(Bin(rows=int(inside.sum()), predicted=None, observed=hidden))
-        else:
-            share = interval(here[place], drawn[:, place], params.confidence)
-            bins.append(
-                Bin(rows=int(inside.sum()), predicted=rounded(judged.confidence[inside].mean()), observed=share)
-            )
-    return tuple(bins)

@@ -11,6 +11,7 @@ from pipelines.compare import Leaderboard, behind_text
 from pipelines.evaluate import Evaluation
 from pipelines.metrics import METRICS
 from pipelines.page import page, section
+from pipelines.reliability import CALIBRATED
 
 STYLE = """
 .pair{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(430px,100%),1fr));column-gap:18px}
@@ -30,6 +31,18 @@ MACRO = {
     "brier": "mean squared error of the probabilities, summed over the classes (0 to 2)",
     "ece": "mean gap between the likeliest class’s probability and how often it is right",
 }
+# How far probabilities lie from what comes true: what each measure is called, and what it says.
+DEVIATIONS = {
+    "in_the_large": ("Predicted less observed", "mean probability less the share that came true; above 0: too high"),
+    "slope": ("Calibration slope", "1 where calibrated; below 1: too extreme, above 1: too cautious"),
+    "intercept": ("Calibration intercept", "0 where calibrated, in log-odds, beside the slope"),
+    "ece": ("Calibration error", "mean gap between predicted and observed share, bin by bin"),
+    "brier": ("Brier score", "mean squared error of the probabilities"),
+}
+MEND = (
+    "Class weights, resampling and losses for rare classes may do this; "
+    "train.calibration mends it (prior, platt, temperature, isotonic)."
+)
 # The notes under the headings for two classes, and for more.
 NOTES = {
     "roc": (
@@ -54,6 +67,7 @@ def report(evaluation: Evaluation, title: str) -> str:
     roc, precision_recall, calibration = (note[_many(evaluation)] for note in NOTES.values())
     sections = [
         section("Metrics", _span(evaluation.params.confidence), _metric_table(evaluation)),
+        section("Are the probabilities right?", _calibrated(evaluation), _calibration_table(evaluation)),
         '<div class="pair">',
         section("ROC curve", roc + most, charts.roc(evaluation)),
         section("Precision–recall curve", precision_recall + most, charts.precision_recall(evaluation)),
@@ -135,6 +149,37 @@ def _metric_table(evaluation: Evaluation) -> str:
         for name, metric in METRICS.items()
     )
     return f"<table><tr><th>metric</th><th>value</th><th>what it says</th></tr>{lines}</table>"
+
+
+def _calibrated(evaluation: Evaluation) -> str:
+    """Whether a probability can be taken at its word, and what to do where it cannot."""
+    now, before = evaluation.calibration.verdict, evaluation.uncalibrated
+    whose = "Probabilities of the likeliest class" if _many(evaluation) else "Probabilities"
+    if before:
+        return f"{whose} are {now}; before recalibration: {before.verdict}."
+    if now == CALIBRATED:
+        return f"{whose} are {now}."
+    return f"{whose} are {now}. {MEND}"
+
+
+def _calibration_table(evaluation: Evaluation) -> str:
+    """Each measure, before recalibration too where there was one."""
+    before = evaluation.uncalibrated
+    told = (
+        {"before": before, "after recalibration": evaluation.calibration}
+        if before
+        else {"value": evaluation.calibration}
+    )
+    head = "".join(f"<th>{name}</th>" for name in told)
+    lines = [
+        "".join(f'<td class="number">{_cell(getattr(found, name))}</td>' for found in told.values())
+        for name in DEVIATIONS
+    ]
+    rows = "".join(
+        f"<tr><td>{label}</td>{line}<td>{meaning}</td></tr>"
+        for line, (label, meaning) in zip(lines, DEVIATIONS.values(), strict=True)
+    )
+    return f"<table><tr><th>measure</th>{head}<th>what it says</th></tr>{rows}</table>"
 
 
 def _board_table(leaderboard: Leaderboard) -> str:

@@ -66,8 +66,8 @@ class Judged:
     """Predictions set beside the truth, all that does not depend on weights worked out.
 
     Shape: `actual`, `predicted`, `hit` (N, C) 0/1; `squared` (N,) squared error of the probabilities;
-    `confidence` (N,) the probability that calibration judges; by its bins, `member` (N, bins) 0/1, `struck` those
-    whose outcome came true, `gap` the outcome less the confidence.
+    `confidence` (N,) the probability that calibration judges, `outcome` (N,) 1 where it came true; by its bins,
+    `member` (N, bins) 0/1, `struck` those whose outcome came true, `gap` the outcome less the confidence.
     `classes` are the judged ones: the positive alone of two, all of more; `rankings` one for each.
     """
 
@@ -76,6 +76,7 @@ class Judged:
     hit: Floats
     squared: Floats
     confidence: Floats
+    outcome: Floats
     member: Floats
     struck: Floats
     gap: Floats
@@ -119,6 +120,7 @@ def judge(
         hit=actual * predicted,
         squared=squared,
         confidence=confidence,
+        outcome=outcome.astype(np.float64),
         member=member,
         struck=member * outcome[:, None],
         gap=member * (outcome - confidence)[:, None],
@@ -190,9 +192,17 @@ def scores(judged: Judged, weight: Floats) -> dict[str, Floats]:
             "accuracy": hit.sum(axis=1) / total,
             "balanced_accuracy": recall.mean(axis=1),
             **{name: value[:, judged.classes].mean(axis=1) for name, value in by_class.items()},
-            "brier": weight @ judged.squared / total,
-            "ece": np.abs(weight @ judged.gap).sum(axis=1) / total,
+            **probability_errors(judged, weight),
         }
+
+
+def probability_errors(judged: Judged, weight: Floats) -> dict[str, Floats]:
+    """Of the metrics, those of the probabilities themselves: `brier` and `ece`, as in `scores`."""
+    total = weight.sum(axis=1)
+    return {
+        "brier": weight @ judged.squared / total,
+        "ece": np.abs(weight @ judged.gap).sum(axis=1) / total,
+    }
 
 
 def _areas(judged: Judged, weight: Floats) -> dict[str, Floats]:

@@ -8,7 +8,7 @@ from flows.stages import Context
 from flows.store import read_table, write_json, write_table, write_text
 from models import family
 from models.store import load
-from pipelines.evaluate import Entry, evaluate
+from pipelines.evaluate import Entry, Evaluation, evaluate
 from pipelines.figures import report
 
 
@@ -18,7 +18,7 @@ def run(context: Context) -> str:
     judged, test = judge(context, "test")
     evaluation = judged.evaluation
     write_json(folder / "evaluation.json", evaluation)
-    write_json(folder / "metrics.json", {name: interval.value for name, interval in evaluation.metrics.items()})
+    write_json(folder / "metrics.json", _numbers(evaluation))
     predictions = pd.DataFrame(judged.probability, columns=[f"@probability={c}" for c in evaluation.classes])
     write_table(folder / "predictions.parquet", pd.concat([test[["@id", "@group", "@target"]], predictions], axis=1))
     write_text(folder / "report.html", report(evaluation, f"{settings.study.title}: {context.model}"))
@@ -26,12 +26,22 @@ def run(context: Context) -> str:
     return f"AUROC {auroc} on {evaluation.counts.rows:,} test rows"
 
 
+def _numbers(evaluation: Evaluation) -> dict[str, float | None]:
+    """What DVC compares between runs."""
+    deviation = {
+        "calibration_in_the_large": evaluation.calibration.in_the_large,
+        "calibration_slope": evaluation.calibration.slope,
+    }
+    return {name: interval.value for name, interval in (evaluation.metrics | deviation).items()}
+
+
 def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
     """What the trained model is worth on the rows of a part, and these rows."""
     trained = load(context.model_folder("train") / "model")
     rows = read_table(context.folder("normalize") / f"{part}.parquet")
     target, group = rows["@target"].to_numpy(), rows["@group"].to_numpy()
-    probability = trained.predict_proba(examples(rows))
+    features = examples(rows)
+    probability = trained.predict_proba(features)
     evaluation = evaluate(
         target=target,
         probability=probability,
@@ -40,6 +50,7 @@ def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
         classes=trained.inputs.classes,
         positive=trained.inputs.positive,
         params=context.settings.evaluate,
+        raw=trained.predict_proba(features, raw=True) if trained.calibration else None,
     )
     baseline = not family.is_network(family.load(trained.family))
     found = evaluation.model_copy(update={"baseline": baseline})

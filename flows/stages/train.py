@@ -1,4 +1,4 @@
-"""balance/train.parquet, normalize/validation.parquet → model/ (weights and their description), history.json"""
+"""balance/{train.parquet, report.json}, normalize/validation.parquet → model/ (weights, description), history.json"""
 
 import shutil
 
@@ -7,7 +7,7 @@ from flows.arrays import examples, inputs
 from flows.home import checkpoints
 from flows.settings import parse_config
 from flows.stages import Context
-from flows.store import read_model, read_table, write_json
+from flows.store import read_json, read_model, read_table, write_json
 from models.family import load
 from models.store import save
 from models.training import Progress, TrainParams, fit
@@ -20,6 +20,7 @@ def run(context: Context) -> str:
     schema = read_model(context.folder("clean") / "schema.json", Schema)
     train = read_table(context.folder("balance") / "train.parquet")
     validation = read_table(context.folder("normalize") / "validation.parquet")
+    correction = read_json(context.folder("balance") / "report.json")["prior"]["correction"]
     params = parse_config(TrainParams, settings.train, f"study {settings.name}, train")
     config = parse_config(load(model).Config, settings.models[model], f"study {settings.name}, models.{model}")
     history: list[dict[str, float]] = []
@@ -33,6 +34,7 @@ def run(context: Context) -> str:
         validation=examples(validation),
         checkpoints=kept,
         history=history.append,
+        correction=[correction.get(str(index), 1.0) for index in range(len(schema.classes))],
         progress=lambda p: context.say(_told(p)),
     )
     save(trained, folder / "model")

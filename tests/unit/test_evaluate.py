@@ -50,7 +50,7 @@ def test_everything_counted_is_there() -> None:
     assert (found.counts.rows, found.counts.patients, found.counts.positives) == (300, 100, target.sum())
     flagged = probability[:, 1] >= 0.3
     assert found.confusion[1] == (int((~flagged & (target == 1)).sum()), int((flagged & (target == 1)).sum()))
-    assert sum(b.rows for b in found.calibration) == 300
+    assert sum(b.rows for b in found.calibration.bins) == 300
 
 
 def test_it_survives_json_and_is_the_same_again() -> None:
@@ -98,10 +98,10 @@ def test_a_bin_of_few_patients_shows_its_count_only() -> None:
     score = np.r_[np.full(20, 0.15), np.full(4, 0.95)]
     target = np.r_[np.zeros(19), np.ones(5)].astype(np.int64)
     probability = np.column_stack([1 - score, score])
-    bins = judged(target, probability).calibration
+    bins = judged(target, probability).calibration.bins
     assert (bins[1].rows, bins[1].predicted, bins[1].observed.value) == (20, 0.15, 0.05)
     assert (bins[9].rows, bins[9].predicted, bins[9].observed.value) == (4, None, None)
-    one_patient = judged(target, probability, group=np.zeros(24)).calibration
+    one_patient = judged(target, probability, group=np.zeros(24)).calibration.bins
     assert all(b.predicted is None for b in one_patient)
 
 

@@ -1,0 +1,33 @@
+"""Which training rows an epoch takes, in which order, and what shares of the classes a network thus sees."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.params import TrainParams
+
+
+def epoch_rows(target: NDArray[np.int64], params: TrainParams, epoch: int) -> NDArray[np.int64]:
+    """The row numbers of an epoch, as many as there are rows, from (seed, epoch) alone. Shape: target (N,) -> (N,).
+
+    Balanced: classes come equally often, give or take a row, each row of a class drawn with equal chance and put back.
+    """
+    random = np.random.default_rng([params.seed, epoch])
+    if params.sampler == "shuffled":
+        return random.permutation(len(target))
+    classes = np.unique(target)
+    turns = random.permutation(np.resize(classes, len(target)))
+    rows = np.empty(len(target), dtype=np.int64)
+    for index in classes:
+        places = turns == index
+        rows[places] = random.choice(np.flatnonzero(target == index), size=int(places.sum()))
+    return rows
+
+
+def class_shares(
+    target: NDArray[np.int64], weight: NDArray[np.float32] | None, params: TrainParams
+) -> NDArray[np.float64]:
+    """Each class's share in what the sampler shows a network, by weight. Shape: target (N,), weight (N,) -> (C,)."""
+    total = np.bincount(target, weights=weight).astype(np.float64)
+    if params.sampler == "balanced":
+        total /= np.bincount(target)
+    return np.asarray(total / total.sum(), dtype=np.float64)
