@@ -15,17 +15,20 @@ class Payloads:
     """The payloads of one column; a table's cell holds the position of its own, from 0.
 
     Shape:
-        values: images (N, C, H, W), unsigned whole numbers as decoded, float32 once scaled; of unequal lengths one
-            after another (S, ...): the steps of sequences (S, C) float32, NaN a gap; the tokens of texts (S,) int32
+        values: images (N, C, H, W), unsigned whole numbers; of unequal lengths one after another (S, ...): the steps of
+            sequences (S, C) float32, NaN a gap; the tokens of texts (S,) int32
         offsets: (N + 1,) int64, where each begins and the last ends; None where all are alike
         times: (S,) float64, the moment of each step, where they are not equally far apart
         channels: the C names
+        centre, spread: (C,) what images are scaled by when they are used, so that they stay as small as they are
     """
 
     values: NDArray[Any]
     offsets: NDArray[np.int64] | None = None
     times: NDArray[np.float64] | None = None
     channels: tuple[str, ...] = ()
+    centre: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values) if self.offsets is None else len(self.offsets) - 1

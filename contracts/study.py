@@ -1,27 +1,20 @@
 """What a study declares: its columns, its label, its patients. Rule: a study is a table of samples."""
 
+from itertools import combinations
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from contracts.frozen import Bound, Frozen, Text
 from contracts.names import nearest
+from contracts.units import UnitRule
 
+__all__ = ["PAYLOADS", "Bound", "Column", "Condition", "Frozen", "Protection", "Study", "Target", "Text"]
+
+PAYLOADS = ("text", "image", "sequence")
 ColumnType = Literal["numeric", "categorical", "ordinal", "datetime", "text", "image", "sequence"]
 
 
-class Frozen(BaseModel):
-    """A settings section: cannot be changed once read, and a misspelt key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _as_text(value: object) -> object:
-    """Cells are read as text, so a level written as a number in YAML is compared as text."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-Text = Annotated[str, BeforeValidator(_as_text)]
-Bound = float | None
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 _BELONGS = {
     **dict.fromkeys(("size", "fit", "colour", "depth", "monochrome1"), "image"),
@@ -36,6 +29,8 @@ class Column(Frozen):
     `range` holds the plausible values, both ends included, in `unit`; `missing` the codes that mean
     "no value" beside the study's shared ones; `levels` the allowed categories, in order when ordinal;
     `format` a datetime's strptime pattern.
+    `convert` says of a numeric column which cells are written in another unit; no cell may be meant by two rules.
+    `spellings` holds by category the other ways in which it is written.
 
     Of an image (what is not declared must be alike in all files): `size`, height and width in pixels, to which it is
     brought; `fit` how: padded with black, stretched, or cropped to the middle; `colour`; `depth` in bits; whether DICOM
@@ -50,6 +45,8 @@ class Column(Frozen):
     missing: tuple[Text, ...] = ()
     levels: tuple[Text, ...] = ()
     format: str | None = None
+    convert: tuple[UnitRule, ...] = ()
+    spellings: dict[Text, tuple[Text, ...]] = Field(default={})
     size: tuple[Pixels, Pixels] | None = None
     fit: Literal["pad", "stretch", "crop"] = "pad"
     colour: Literal["grey", "rgb"] | None = None
@@ -64,6 +61,29 @@ class Column(Frozen):
         for name, type_ in _BELONGS.items():
             if type_ != self.type and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is said of a column of type {type_}, this one is {self.type}")
+        return self
+
+    @model_validator(mode="after")
+    def _converts(self) -> Self:
+        if self.convert and self.type != "numeric":
+            raise ValueError(f"convert is said of a numeric column, this one is {self.type}")
+        clash = next((pair for pair in combinations(self.convert, 2) if pair[0].clashes(pair[1])), None)
+        if clash:
+            raise ValueError(f"convert: from {clash[0].from_unit} and from {clash[1].from_unit} want the same cells")
+        return self
+
+    @model_validator(mode="after")
+    def _spells(self) -> Self:
+        if self.spellings and self.type not in ("categorical", "ordinal"):
+            raise ValueError(f"spellings are said of a categorical or ordinal column, this one is {self.type}")
+        levels = self.levels or tuple(self.spellings)
+        unknown = sorted(set(self.spellings) - set(levels))
+        if unknown:
+            raise ValueError(f"spellings: {unknown[0]} is none of the levels{nearest(unknown[0], levels)}")
+        ways = [way for written in self.spellings.values() for way in written]
+        twice = sorted({way for way in ways if ways.count(way) > 1 or way in levels})
+        if twice:
+            raise ValueError(f"spellings: {twice[0]} is written twice, or is a level itself")
         return self
 
     @model_validator(mode="after")
@@ -94,11 +114,22 @@ class Target(Frozen):
 
 
 class Condition(Frozen):
-    """Rows that belong to the cohort: `min`/`max` (both included) on numbers, `among` on texts."""
+    """Rows that belong to the cohort: `min`/`max` (both included) on numbers, `among` on texts.
+
+    `most` keeps at most so many rows of a level, {yes: 150}, drawn by a hash of their ids; levels not named all stay.
+    """
 
     min: Bound = None
     max: Bound = None
     among: tuple[Text, ...] = ()
+    most: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        kinds = [bool(self.among), bool(self.most), self.min is not None or self.max is not None]
+        if sum(kinds) > 1:
+            raise ValueError("a condition is one of: min and max on numbers, among, most")
+        return self
 
 
 class Protection(Frozen):
@@ -110,6 +141,7 @@ class Protection(Frozen):
     generalise: the first characters of a code (3 of a ZIP code), or `year`: the first of January stands for the year.
     bin: numbers are rounded down to a multiple of this width.
     cap: whole units above this one read as the next: ages over 89 as 90.
+    redact: in a column of type text, what can be told by its form to identify reads [date], [name] …
     keep: the reason why the column stays as it is.
     Blank cells and the column's own missing codes stay.
     """
@@ -120,6 +152,7 @@ class Protection(Frozen):
     generalise: Annotated[int, Field(strict=True, ge=1, le=10)] | Literal["year"] | None = None
     bin: Annotated[float, Field(strict=True, gt=0)] | None = None
     cap: Annotated[float, Field(strict=True)] | None = None
+    redact: Literal[True] | None = None
     keep: Annotated[str, Field(min_length=3)] | None = None
 
     @model_validator(mode="before")
@@ -128,7 +161,7 @@ class Protection(Frozen):
         """`drop` means {drop: true}, and shift_dates: true half a year either way."""
         spelled = {value: True} if isinstance(value, str) else value
         if not isinstance(spelled, dict):
-            raise ValueError("drop, hash, shift_dates, or a mapping such as {cap: 89} was expected")
+            raise ValueError("drop, hash, shift_dates, redact, or a mapping such as {cap: 89} was expected")
         unknown = [str(key) for key in spelled if key not in cls.model_fields]
         if unknown:
             known = ", ".join(cls.model_fields)
@@ -163,20 +196,24 @@ class Study(Frozen):
     group: str | None = None
     time: str | None = None
     target: Target
-    cohort: dict[str, Condition] = {}
+    cohort: dict[str, Condition] = Field(default={})
     columns: dict[str, Column]
-    drop: dict[str, str] = {}
-    protect: dict[str, Protection] = {}
+    drop: dict[str, str] = Field(default={})
+    protect: dict[str, Protection] = Field(default={})
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         for name in (*self.columns, *self.drop):
             if name.startswith("@"):
                 raise ValueError(f"column {name}: names that begin with @ are medloop's own")
+        label = self.columns.get(self.target.column)
+        strange = sorted(set(label.spellings) - set(self.target.classes)) if label else []
+        if strange:
+            raise ValueError(f"spellings of the label {self.target.column}: {strange[0]} is none of its classes")
         both = sorted(set(self.columns) & set(self.drop))
         if both:
             raise ValueError(f"declared and dropped at once: {both}")
-        used = [self.id, self.group, self.time, *self.cohort]
+        used = [self.id, self.group, self.time, *self.cohort, *self.unit_columns()]
         unknown = sorted({c for c in used if c} - self.known())
         if unknown:
             raise ValueError(f"named but not declared under columns: {unknown}")
@@ -184,10 +221,12 @@ class Study(Frozen):
 
     @model_validator(mode="after")
     def _protectable(self) -> Self:
-        roles = {c for c in (self.id, self.group, self.time, *self.cohort) if c}
+        roles = {c for c in (self.id, self.group, self.time, *self.cohort, *self.unit_columns()) if c}
         needed = sorted({*roles, self.target.column} & self.left_out())
         if needed:
-            raise ValueError(f"dropped under protect, but used as id, group, time, target or in the cohort: {needed}")
+            raise ValueError(
+                f"dropped under protect, but used as id, group, time, target, in the cohort or by convert: {needed}"
+            )
         unknown = sorted(set(self.protect) - self.left_out() - ({*self.columns, *roles} - {self.target.column}))
         if unknown:
             raise ValueError(f"under protect, but no declared column, or the label: {unknown}")
@@ -201,6 +240,10 @@ class Study(Frozen):
     def left_out(self) -> set[str]:
         """The columns that go no further because they identify people."""
         return {name for name, protection in self.protect.items() if protection.drop}
+
+    def unit_columns(self) -> set[str]:
+        """The columns that say in which unit another is written."""
+        return {rule.by for column in self.columns.values() for rule in column.convert if rule.by}
 
     def known(self) -> set[str]:
         """Every source column that the study has an opinion on."""

@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from contracts.study import Column, Frozen
+from contracts.study import PAYLOADS, Column, Frozen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,11 @@ class Schema(Frozen):
     def positive_index(self) -> int:
         """The index of the positive class: the declared one, else the last."""
         return self.classes.index(self.positive) if self.positive else len(self.classes) - 1
+
+    @property
+    def tabular(self) -> dict[str, Column]:
+        """The features whose cells hold their value; those of the others refer to payloads."""
+        return {name: column for name, column in self.features.items() if column.type not in PAYLOADS}
 
     def of_type(self, *types: str) -> list[str]:
         """The names of the features of these types, in the table's order."""

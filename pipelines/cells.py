@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
 from contracts.study import Column
+from pipelines.spelling import Spelling, fold, folded, ways
 
 if TYPE_CHECKING:
     TextSeries = pd.Series[str]
@@ -34,6 +35,7 @@ class Cells:
         missing: blank, or a code that means "no value"
         unreadable: something is written, but not a value of the declared type
         infinite: ±inf or beyond ±1e300
+        respelled: a declared category, written in another way
     No cell is in two masks.
     """
 
@@ -41,10 +43,17 @@ class Cells:
     missing: Mask
     unreadable: Mask
     infinite: Mask
+    respelled: Mask
 
 
 def read_cells(
-    text: "TextSeries", column: Column, *, missing: Collection[str], name: str, decimal: Decimal = "."
+    text: "TextSeries",
+    column: Column,
+    *,
+    missing: Collection[str],
+    name: str,
+    decimal: Decimal = ".",
+    spelling: Spelling = "exact",
 ) -> Cells:
     """Read `text` as `column` declares; each distinct text is looked at once.
 
@@ -53,22 +62,27 @@ def read_cells(
             (`-999` is `-999.0`), and the zero of SAS transport files, 5.4e-79, is 0.
         categorical, ordinal: compared as text, whole numbers without their `.0` (`1.0` is level `1`);
             where levels are declared anything else is unreadable, and a declared level is never a missing code.
+            Declared spellings are read as their level, and where `spelling` is "folded", so is what is the same
+            but for case, blanks, hyphens and accents.
         datetime: by `format`, else ISO 8601 only, so that 03/04/2020 is unreadable rather than guessed;
             zoned moments are turned into UTC, others taken as written.
         text, image, sequence: as written.
 
     `missing` holds the codes shared by all columns; the column's own are added.
-    Raises MedloopError when `format` is no strptime pattern.
+    Raises MedloopError when `format` is no strptime pattern, or when two levels are the same after folding.
     """
     codes, distinct = pd.factorize(text.fillna(""))
-    read = _read_distinct(
-        pd.Series(distinct, dtype="str").str.strip(), column, {*missing, *column.missing}, name, decimal
-    )
+    plain, without = pd.Series(distinct, dtype="str").str.strip(), {*missing, *column.missing}
+    if column.type in ("categorical", "ordinal"):
+        read = _categories(plain, without, column, name, spelling)
+    else:
+        read = _read_distinct(plain, column, without, name, decimal)
     return Cells(
         values=read.values.take(codes).set_axis(text.index),
         missing=read.missing[codes],
         unreadable=read.unreadable[codes],
         infinite=read.infinite[codes],
+        respelled=read.respelled[codes],
     )
 
 
@@ -94,8 +108,6 @@ def _read_distinct(text: "TextSeries", column: Column, codes: set[str], name: st
         return _numbers(text, codes, decimal)
     if column.type == "datetime":
         return _moments(text, codes, column.format, name)
-    if column.type in ("categorical", "ordinal"):
-        return _categories(text, codes, column.levels)
     missing = _is_code(text, codes)
     return _cells(text.mask(missing), missing)
 
@@ -131,20 +143,34 @@ def _moments(text: "TextSeries", codes: set[str], pattern: str | None, name: str
     return _cells(read.dt.tz_localize(None).astype("datetime64[us]"), missing)
 
 
-def _categories(text: "TextSeries", codes: set[str], levels: tuple[str, ...]) -> Cells:
-    plain = canonical(text)
-    spelling = dict(zip(canonical(pd.Series(levels, dtype="str")), levels, strict=True))
+def _categories(text: "TextSeries", codes: set[str], column: Column, name: str, spelling: Spelling) -> Cells:
+    plain, known = canonical(text), ways(column.levels, column.spellings)
+    exact = dict(zip(canonical(pd.Series(list(known), dtype="str")), known.values(), strict=True))
     plain_codes = set(canonical(pd.Series(sorted(codes), dtype="str")))
-    missing = _is_code(plain, plain_codes - set(spelling))
-    values = plain.map(spelling).astype("str") if levels else plain
-    return _cells(values.mask(missing), missing)
+    missing = _is_code(plain, plain_codes - set(exact))
+    level = plain.map(exact)
+    if spelling == "folded":
+        level = level.fillna(fold(plain).map(folded(exact, name)))
+    names = set(canonical(pd.Series([*column.levels, *column.spellings], dtype="str")))
+    respelled = level.notna().to_numpy() & ~missing & ~plain.isin(names).to_numpy()
+    values = level if column.levels else level.fillna(plain)
+    return _cells(values.astype("str").mask(missing), missing, respelled=respelled)
 
 
 def _is_code(text: "TextSeries", codes: Collection[str]) -> Mask:
     return text.isin(["", *codes]).to_numpy(dtype=bool)
 
 
-def _cells(values: "pd.Series[Any]", missing: Mask, infinite: Mask | None = None) -> Cells:
-    infinite = np.zeros(len(values), dtype=bool) if infinite is None else infinite
+def _cells(
+    values: "pd.Series[Any]", missing: Mask, infinite: Mask | None = None, respelled: Mask | None = None
+) -> Cells:
+    none = np.zeros(len(values), dtype=bool)
+    infinite = none if infinite is None else infinite
     unreadable = values.isna().to_numpy(dtype=bool) & ~missing & ~infinite
-    return Cells(values=values, missing=missing, unreadable=unreadable, infinite=infinite)
+    return Cells(
+        values=values,
+        missing=missing,
+        unreadable=unreadable,
+        infinite=infinite,
+        respelled=none if respelled is None else respelled,
+    )

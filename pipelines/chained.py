@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.study import Column, Frozen
-from pipelines.regression import Array, start_values
+from pipelines.regression import Array, Gaps, renewed, start_values, units
 
 ROUNDS = 10
 FURTHEST = 4.0  # standard deviations from the mean: no draw lies beyond
@@ -50,10 +50,8 @@ def fit_chained(
 ) -> Chained:
     """Learn the regression of each of `filled` on all other `columns`, from the training rows that have a value."""
     names = list(columns)
-    values = train[names].to_numpy(dtype=np.float64)
-    center, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    scale[scale == 0] = 1
-    standard, gaps = start_values(train, names, fills, center, scale), np.isnan(values)
+    center, scale, gaps = units(train, names)
+    standard = start_values(train, names, fills, center, scale)
     patients = train["@group"] if "@group" in train else train["@id"]
     share = -np.log(_uniform(_keys(patients, seed), 0))
     keys = _keys(train["@id"], seed)
@@ -77,19 +75,18 @@ def fill_chained(
     chained: Chained, samples: pd.DataFrame, fills: Mapping[str, float | str]
 ) -> dict[str, "pd.Series[Any]"]:
     """The columns of `chained.equations` without gaps; a row's draws depend on its own cells and its id only."""
-    names = list(chained.center)
-    center, scale = (np.array(list(by.values())) for by in (chained.center, chained.scale))
-    gaps = samples[names].isna().to_numpy()
-    standard = start_values(samples, names, fills, center, scale)
-    keys = _keys(samples["@id"], chained.seed)
-    for turn in range(ROUNDS):
-        for name, equation in chained.equations.items():
-            _draw(standard, gaps, names.index(name), equation, keys, turn)
-    drawn = pd.DataFrame(standard * scale + center, columns=names, index=samples.index)
+    names, keys = list(chained.center), _keys(samples["@id"], chained.seed)
+
+    def renew(standard: Array, gaps: Gaps) -> None:
+        for turn in range(ROUNDS):
+            for name, equation in chained.equations.items():
+                _draw(standard, gaps, names.index(name), equation, keys, turn)
+
+    drawn = renewed(samples, chained.center, chained.scale, fills, renew)
     return {name: samples[name].fillna(drawn[name].clip(*chained.ends[name])) for name in chained.equations}
 
 
-def _equation(standard: Array, gaps: NDArray[np.bool_], share: Array, place: int) -> Equation:
+def _equation(standard: Array, gaps: Gaps, share: Array, place: int) -> Equation:
     """Weighted ridge regression; the ridge fades as rows outnumber columns."""
     known = ~gaps
     others = np.arange(standard.shape[1]) != place
@@ -106,9 +103,7 @@ def _equation(standard: Array, gaps: NDArray[np.bool_], share: Array, place: int
     )
 
 
-def _draw(
-    standard: Array, gaps: NDArray[np.bool_], place: int, equation: Equation, keys: NDArray[np.uint64], turn: int
-) -> None:
+def _draw(standard: Array, gaps: Gaps, place: int, equation: Equation, keys: NDArray[np.uint64], turn: int) -> None:
     from scipy.special import ndtri
 
     rows = gaps[:, place]

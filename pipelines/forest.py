@@ -51,7 +51,7 @@ def fit_forests(
             place, empty = columns.index(name), gaps[name].to_numpy()
             if empty.any() or turn == ROUNDS - 1:
                 grown[name] = _grow(np.delete(table[~empty], place, axis=1), table[~empty, place], place, seed)
-                table[empty, place] = _expected(grown[name], table[empty])
+                table[empty, place] = mean_of_leaves(grown[name], table[empty])
     return Forests(columns=tuple(columns), trees={name: grown[name] for name in order})
 
 
@@ -65,7 +65,7 @@ def fill_forests(
     for _ in range(ROUNDS):
         for name, trees in forests.trees.items():
             empty = gaps[name].to_numpy()
-            table[empty, columns.index(name)] = _expected(trees, table[empty])
+            table[empty, columns.index(name)] = mean_of_leaves(trees, table[empty])
     filled = pd.DataFrame(table, columns=columns, index=samples.index)
     return {name: samples[name].fillna(filled[name]) for name in forests.trees}
 
@@ -96,7 +96,7 @@ def _plain(tree: Any, place: int) -> Tree:
     )
 
 
-def _expected(trees: tuple[Tree, ...], rows: Array) -> Array:
+def mean_of_leaves(trees: tuple[Tree, ...], rows: Array) -> Array:
     """(N,) the mean over the trees."""
     total = np.zeros(len(rows))
     for tree in trees:

@@ -1,25 +1,28 @@
 """Gaps filled with values learnt from training rows; where they were stays visible to the model."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
 from contracts.study import Column, Frozen, Text
 from contracts.tables import RowsSeen, Schema, rows_seen
 from pipelines.chained import Chained, fill_chained, fit_chained
+from pipelines.denoising import Denoiser, fill_denoised, fit_denoiser
+from pipelines.fills import MISSING, constant_fill, simple_fill
 from pipelines.forest import Forests, fill_forests, fit_forests
-from pipelines.neighbours import FEWEST, Neighbours, fill_neighbours, fit_neighbours
+from pipelines.neighbours import Neighbours, fill_neighbours, fit_neighbours
+from pipelines.outliers import OutlierAction, OutlierMethod, Outliers, fit_outliers, mark_outliers
 from pipelines.regression import Regression, fill_gaps, fit_regression
+from pipelines.signal.fill import Filling
 from pipelines.within import Within, fill_within
 
-MISSING = "‹missing›"
 Ordered = Literal["median", "constant", "neighbours", "forward", "backward"]
 Ordinal = Literal[Ordered, "most_frequent"]
-Numeric = Literal[Ordered, "mean", "most_frequent", "interpolate", "regression", "mice", "forest"]
+Numeric = Literal[Ordered, "mean", "most_frequent", "interpolate", "regression", "mice", "forest", "autoencoder"]
 Categorical = Literal["missing_level", "most_frequent", "constant", "neighbours", "forward", "backward"]
 KNOWN: dict[str, tuple[str, ...]] = {
     "numeric": get_args(Numeric),
@@ -43,18 +46,33 @@ class ImputeParams(Frozen):
         stays missing takes the median or most frequent value. The last two look ahead: for retrospective data only.
         A prediction does not know whose row it scores, so there every row stands alone.
     "regression": what a linear regression on all other numeric columns expects; "mice" adds noise (chained
-        equations), drawn by `seed` and the row's id; "forest" takes random forests (missForest).
+        equations), drawn by `seed` and the row's id; "forest" takes random forests (missForest);
+        "autoencoder" a network that restores all numeric columns of a row at once, trained by `seed`.
+    datasets: above 1, how many times the training rows are completed by "mice" to tell what the gaps cost
+        (multiple imputation); models are trained on one filled table all the same.
+
+    outliers: values of numeric columns that are far off, judged before any gap is filled: outside Tukey's "iqr" fences,
+        of a "robust_z" score beyond the fences (3.5 is usual there), or no single values but whole rows, by an
+        "isolation_forest".
+    outlier_action: such a cell becomes "missing" and is filled, is set to the fence ("clip"), or stays and shows in a
+        0/1 column ("flag"). An isolation forest gives a score a row, flag it must be.
+    fences: how far off they are, in interquartile ranges or robust standard deviations.
+    outlier_columns: which columns are judged; none named: all numeric ones. Those of two values, of fewer than 20 or
+        whose middle half is one value have no fences.
 
     indicators: whether 0/1 columns tell which cells were filled; columns that are missing together in all
         training rows share one, and one stands only where at least `indicator_share` of those rows have a gap.
     drop_above: the share of gaps above which a column is deleted; one without any training value always is.
-    Text, image and sequence cells stay missing.
+    sequence: how gaps inside a sequence are filled, from itself alone, when it is normalized: "interpolate", "forward",
+        or "zero", the training mean (`pipelines.signal.fill`).
+    Text, image and sequence cells that are missing stay so.
     """
 
     numeric: Numeric = "median"
     categorical: Categorical = "missing_level"
     ordinal: Ordinal = "median"
     datetime: Ordered = "median"
+    sequence: Filling = "interpolate"
     columns: dict[str, Numeric | Categorical | Literal["drop"]] = Field(default={})
     constant: float = 0.0
     constants: dict[str, Text] = Field(default={})
@@ -63,27 +81,45 @@ class ImputeParams(Frozen):
     indicators: bool = True
     indicator_share: float = Field(default=0.01, ge=0, le=1)
     drop_above: float = Field(default=1.0, gt=0, le=1)
+    datasets: int = Field(default=1, ge=1, le=20)
+    outliers: OutlierMethod = "none"
+    outlier_action: OutlierAction = "missing"
+    outlier_columns: tuple[str, ...] = ()
+    fences: float = Field(default=3.0, gt=0, le=100)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.datasets > 1 and self.numeric != "mice" and "mice" not in self.columns.values():
+            raise ValueError("datasets above 1 differ by draws, and no column is filled by mice")
+        if self.outliers == "isolation_forest" and self.outlier_action != "flag":
+            raise ValueError("an isolation_forest judges rows, no cells: set outlier_action: flag")
+        return self
 
 
 class Imputer(Frozen):
     """What imputation learnt from the training rows.
 
     fills: by column, what goes into a gap (a datetime as ISO text).
-    regression, chained, forests, neighbours, within: for columns filled by them; `fills` holds what they start from
-        or fall back on.
+    outliers: the fences or forest that all rows are held against first.
+    regression, chained, forests, denoiser, neighbours, within: for columns filled by them; `fills` holds what they
+        start from or fall back on.
     indicators: by indicator, the column whose gaps it shows.
     dropped: by deleted column, why.
+    sequence: how gaps inside sequences are to be filled.
     after: the table's schema after imputation.
     """
 
+    outliers: Outliers | None = None
     fills: dict[str, float | str]
     regression: Regression | None = None
     chained: Chained | None = None
     forests: Forests | None = None
+    denoiser: Denoiser | None = None
     neighbours: Neighbours | None = None
     within: dict[str, Within] = Field(default={})
     indicators: dict[str, str]
     dropped: dict[str, str]
+    sequence: Filling = "interpolate"
     after: Schema
     seen: RowsSeen
 
@@ -96,19 +132,27 @@ def fit_impute(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> Imp
     """
     _check_overrides(schema, params)
     train = train.sort_values("@id", ignore_index=True)  # sums depend on the order, in their last digits
+    outliers = _outliers(train, schema, params)
+    if outliers:
+        train = mark_outliers(outliers, train)
     gaps = train[list(schema.features)].isna()
     dropped = _dropped(gaps, params)
     kept = {name: column for name, column in schema.features.items() if name not in dropped}
     methods = {name: _method(name, column, params) for name, column in kept.items()}
     fillable = {name: column for name, column in kept.items() if methods[name]}
     fills = {name: _fill(train[name], name, column, methods[name], params) for name, column in fillable.items()}
+    made = list(outliers.made) if outliers else []
     marked = [name for name in fills if fills[name] != MISSING]
     indicators = _indicators(gaps[marked], schema, params) if params.indicators else {}
     return Imputer(
+        outliers=outliers,
         fills=fills,
         indicators=indicators,
         dropped=dropped,
-        after=schema.model_copy(update={"features": {**kept, **dict.fromkeys(indicators, Column(type="numeric"))}}),
+        sequence=params.sequence,
+        after=schema.model_copy(
+            update={"features": kept | dict.fromkeys([*made, *indicators], Column(type="numeric"))}
+        ),
         seen=rows_seen(train["@id"]),
         **_models(train, kept, methods, fills, params),
     )
@@ -116,6 +160,8 @@ def fit_impute(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> Imp
 
 def apply_impute(imputer: Imputer, samples: pd.DataFrame) -> pd.DataFrame:
     """The samples with gaps filled, deleted columns gone and indicators added; no row is touched otherwise."""
+    if imputer.outliers:
+        samples = mark_outliers(imputer.outliers, samples)
     own = [name for name in samples.columns if name.startswith("@")]
     columns = {name: samples[name] for name in [*own, *imputer.after.features] if name not in imputer.indicators}
     columns |= fill_within(imputer.within, samples)
@@ -125,6 +171,8 @@ def apply_impute(imputer: Imputer, samples: pd.DataFrame) -> pd.DataFrame:
         columns |= fill_chained(imputer.chained, samples, imputer.fills)
     if imputer.forests:
         columns |= fill_forests(imputer.forests, samples, imputer.fills)
+    if imputer.denoiser:
+        columns |= fill_denoised(imputer.denoiser, samples)
     if imputer.neighbours:
         columns |= fill_neighbours(imputer.neighbours, samples)
     for name, fill in imputer.fills.items():
@@ -136,7 +184,7 @@ def apply_impute(imputer: Imputer, samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_overrides(schema: Schema, params: ImputeParams) -> None:
-    for key in ("columns", "constants"):
+    for key in ("columns", "constants", "outlier_columns"):
         for name in getattr(params, key):
             if name not in schema.features:
                 raise MedloopError(
@@ -164,54 +212,22 @@ def _dropped(gaps: pd.DataFrame, params: ImputeParams) -> dict[str, str]:
 
 
 def _method(name: str, column: Column, params: ImputeParams) -> str:
-    by_type: dict[str, str] = {
-        "numeric": params.numeric,
-        "categorical": params.categorical,
-        "ordinal": params.ordinal,
-        "datetime": params.datetime,
-    }
-    return params.columns.get(name) or by_type.get(column.type, "")
+    return params.columns.get(name) or (str(getattr(params, column.type)) if column.type in KNOWN else "")
 
 
 def _fill(values: "pd.Series[Any]", name: str, column: Column, method: str, params: ImputeParams) -> float | str:
-    """What goes into a gap; what a learnt method starts from, or falls back on."""
     if method == "constant":
-        return _constant(name, column, params)
-    if column.type == "numeric":
-        often = values.value_counts()
-        if method == "most_frequent" and often.iloc[0] >= FEWEST:
-            return float(values.mode().iloc[0])
-        started = method in ("mean", "regression", "mice", "forest")
-        return float(values.mean() if started else values.median())
-    if column.type == "categorical":
-        return MISSING if method == "missing_level" else str(values.mode().iloc[0])
-    ordered = values.dropna()
-    if column.type == "ordinal":
-        ordered = ordered.map(column.levels.index)
-    middle = ordered.sort_values().iloc[(len(ordered) - 1) // 2]
-    if method == "most_frequent":
-        middle = ordered.mode().iloc[0]
-    return column.levels[middle] if column.type == "ordinal" else str(middle.isoformat())
+        return constant_fill(name, column, params.constants.get(name), params.constant)
+    return simple_fill(values, column, method)
 
 
-def _constant(name: str, column: Column, params: ImputeParams) -> float | str:
-    text = params.constants.get(name)
-    try:
-        if column.type == "numeric":
-            number = params.constant if text is None else float(text)
-            if np.isfinite(number):
-                return number
-        elif column.type == "datetime" and text:
-            return str(pd.Timestamp(text).isoformat())
-        elif text and (text in column.levels or not column.levels):
-            return text
-    except ValueError:
-        pass
-    known = f", one of {list(column.levels)}" if column.levels else ""
-    raise MedloopError(
-        f"impute fills {name} with a constant, and impute.constants has none that suits a {column.type} column",
-        mend=f"name its value{known}: constants: {{{name}: …}}",
-    )
+def _outliers(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> Outliers | None:
+    if params.outliers == "none":
+        return None
+    gone = _dropped(train[list(schema.features)].isna(), params)
+    judged = [name for name in params.outlier_columns or schema.of_type("numeric") if name not in gone]
+    how = (params.outliers, params.outlier_action)
+    return fit_outliers(train, schema.features, judged, *how, fences=params.fences, seed=params.seed)
 
 
 def _indicators(gaps: pd.DataFrame, schema: Schema, params: ImputeParams) -> dict[str, str]:
@@ -248,6 +264,8 @@ def _models(
         models["chained"] = fit_chained(train, numeric, by["mice"], fills, seed=params.seed)
     if by["forest"]:
         models["forests"] = fit_forests(train, list(numeric), by["forest"], fills, seed=params.seed)
+    if by["autoencoder"]:
+        models["denoiser"] = fit_denoiser(train, list(numeric), by["autoencoder"], seed=params.seed)
     if by["neighbours"]:
         filled = {name: kept[name] for name in by["neighbours"]}
         models["neighbours"] = fit_neighbours(train, list(numeric), filled, nearest=params.neighbours)
@@ -261,7 +279,7 @@ def _check_needs(by: dict[str, list[str]], train: pd.DataFrame, numeric: list[st
                 f"impute: {method} fills {by[method][0]} from a patient's other moments, and the study has no time",
                 mend="name the column of the moment under `time`, or choose another method",
             )
-    for method in ("forest", "neighbours"):
+    for method in ("forest", "neighbours", "autoencoder"):
         alone = by[method] and not set(numeric) - set(by[method][:1])
         if alone:
             raise MedloopError(

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from contracts.study import Frozen
 from contracts.tables import Schema
+from pipelines.gap_costs import Cost
 from pipelines.mcar import Little, little
 from pipelines.regression import Array
 
@@ -49,6 +50,7 @@ class Missingness(Frozen):
     patterns: the most frequent patterns that 5 rows or more share; distinct: how many there are in all.
     worst: the first column of each of the first 40 blocks that 5 rows or more miss and 5 or more have;
     correlation: of their gaps, (W, W). pairs: those of at least 0.3 either way, strongest first.
+    costs: what the gaps cost by column, where multiple imputation told it.
     """
 
     rows: int
@@ -62,6 +64,7 @@ class Missingness(Frozen):
     correlation: tuple[tuple[float, ...], ...] = Field(default=())
     pairs: tuple[Pair, ...]
     little: Little
+    costs: tuple[Cost, ...] = ()
 
 
 def missingness(samples: pd.DataFrame, schema: Schema) -> Missingness:

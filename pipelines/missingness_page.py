@@ -1,9 +1,11 @@
 """The page of the pattern of missingness. No patient's value is on it."""
 
+import math
 from html import escape
 from typing import Any
 
 from contracts.errors import listed
+from pipelines.gap_costs import Compared
 from pipelines.missingness import WORST, Missingness
 from pipelines.page import BLUE, RED, figure, page, section, table
 
@@ -33,7 +35,15 @@ def _sections(found: Missingness) -> list[str]:
     if len(found.worst) > 1:
         told = "Correlation of gaps. Blue: missing in the same rows; red: one has a value where the other has none"
         sections.append(section("Missing together", told, _together(found) + _pairs(found)))
-    return [*sections, section("Completely at random?", _verdict(found), _little(found))]
+    sections.append(section("Completely at random?", _verdict(found), _little(found)))
+    if found.costs:
+        told = (
+            "Estimates from the rows that have a value, and pooled over completed data sets (multiple imputation), "
+            "with 95 % intervals; and the share of the information on each that the gaps took. The odds ratio is that "
+            "of the label by standard deviation"
+        )
+        sections.append(section("What the gaps cost", told, _costs(found)))
+    return sections
 
 
 def _verdict(found: Missingness) -> str:
@@ -58,6 +68,22 @@ def _little(found: Missingness) -> str:
         ("what it cannot see", "gaps that depend on the missing value itself"),
     ]
     return table(("Little’s test", "normal scores of numeric columns"), lines)
+
+
+def _costs(found: Missingness) -> str:
+    def cells(compared: Compared | None, *, odds: bool) -> list[str]:
+        if compared is None:
+            return ["–"] * 3
+        ends = [[e.value, e.low, e.high] for e in (compared.known, compared.pooled)]
+        shown = [[math.exp(v) for v in end] if odds else end for end in ends]
+        return [*(f"{value:.4g} ({low:.4g} to {high:.4g})" for value, low, high in shown), f"{compared.lost:.0%}"]
+
+    lines = [
+        (c.column, f"{c.missing:.1%}", *cells(c.mean, odds=False), *cells(c.association, odds=True))
+        for c in found.costs[:WORST]
+    ]
+    head = ("column", "missing", "mean, known", "pooled", "lost", "odds ratio, known", "pooled", "lost")
+    return table(head, lines)
 
 
 def _label(name: str, found: Missingness, most: int = 34) -> str:

@@ -26,6 +26,12 @@ class Pooled(Frozen):
     freedom: float | None
     increase: float | None
 
+    @property
+    def lost(self) -> float:
+        """The fraction of the information that the gaps took (Rubin 1987, equation 3.1.10)."""
+        increase, freedom = self.increase or 0.0, np.inf if self.freedom is None else self.freedom
+        return float((increase + 2 / (freedom + 3)) / (increase + 1)) if increase else 0.0
+
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """The two ends of the t interval."""
         from scipy.special import ndtri, stdtrit

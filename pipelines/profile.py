@@ -9,8 +9,11 @@ import pandas as pd
 
 from contracts.study import Column, Study
 from pipelines.cells import Cells, Decimal, Mask, canonical, out_of_range, read_cells
+from pipelines.conversion import convert
 from pipelines.findings import Kind
 from pipelines.guess import is_missing_word, look_coded
+from pipelines.rows import one_of
+from pipelines.spelling import Spelling
 from pipelines.units import TwoUnits, two_units
 
 TYPED = ("numeric", "datetime")
@@ -52,7 +55,7 @@ class Profile:
         """(N,) cells of a column that are read as values and look like codes for "no value"."""
         column, cells, texts = self.columns[name], self.cells[name], self.rows[name]
         words = [text for text in texts.unique() if is_missing_word(text.strip()) and text.strip() not in column.levels]
-        found = texts.isin(words).to_numpy(dtype=bool) & ~cells.missing
+        found = texts.isin(words).to_numpy(dtype=bool) & ~cells.missing & ~cells.respelled
         return found | _coded(cells, column) if column.type == "numeric" else found
 
     def in_two_units(self, name: str) -> TwoUnits | None:
@@ -97,14 +100,19 @@ class Profile:
         }
 
 
-def read_profile(rows: pd.DataFrame, study: Study, *, missing: Collection[str], decimal: Decimal) -> Profile:
-    """Reads every declared feature, the time and the label of `rows`."""
+def read_profile(
+    rows: pd.DataFrame, study: Study, *, missing: Collection[str], decimal: Decimal, spelling: Spelling = "exact"
+) -> Profile:
+    """Reads every declared feature, numbers in their column's unit, the time and the label of `rows`."""
     label = study.target.column
-    own = study.columns[label].missing if label in study.columns else ()
-    columns = {**study.features(), label: Column(type="categorical", levels=study.target.classes, missing=own)}
+    columns = {**study.features(), label: one_of(study, label, study.target.classes)}
     if study.time:
         columns[study.time] = study.columns.get(study.time, Column(type="datetime"))
-    cells = {n: read_cells(rows[n], c, missing=missing, name=n, decimal=decimal) for n, c in columns.items()}
+    read = {
+        n: read_cells(rows[n], c, missing=missing, name=n, decimal=decimal, spelling=spelling)
+        for n, c in columns.items()
+    }
+    cells = {name: convert(read[name], rows, name, column)[0] for name, column in columns.items()}
     return Profile(rows=rows, columns=columns, cells=cells)
 
 

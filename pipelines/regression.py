@@ -5,7 +5,7 @@ take turns. Buck, "A method of estimation of missing values in multivariate data
 Beale and Little, "Missing values in multivariate analysis", J. R. Stat. Soc. B 37, 1975. A ridge keeps S invertible.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from contracts.study import Frozen
 
 Array = NDArray[np.float64]
+Gaps = NDArray[np.bool_]
 
 RIDGE = 0.1
 ROUNDS = 10
@@ -36,12 +37,9 @@ def fit_regression(
     train: pd.DataFrame, columns: list[str], filled: list[str], fills: Mapping[str, float | str]
 ) -> Regression:
     """Regress the `filled` ones of `columns` on all others; gaps of the rest hold their value in `fills`."""
-    values = train[columns].to_numpy(dtype=np.float64)
-    center, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    scale[scale == 0] = 1
+    center, scale, gaps = units(train, columns)
     standard = start_values(train, columns, fills, center, scale)
     places = [columns.index(name) for name in filled]
-    gaps = np.isnan(values)
     for _ in range(ROUNDS):
         inverse = np.linalg.inv(standard.T @ standard / len(standard) + RIDGE * np.eye(len(columns)))
         weights = -inverse / np.diag(inverse)[:, None]
@@ -59,14 +57,36 @@ def fill_gaps(
 ) -> dict[str, "pd.Series[Any]"]:
     """The columns of `regression.weights` without gaps."""
     columns = list(regression.center)
-    center, scale = (np.array(list(by.values())) for by in (regression.center, regression.scale))
-    gaps = samples[columns].isna().to_numpy()
-    standard = start_values(samples, columns, fills, center, scale)
     weights = {columns.index(name): np.array(weight) for name, weight in regression.weights.items()}
-    for _ in range(ROUNDS):
-        _sweep(standard, gaps, weights)
-    expected = pd.DataFrame(standard * scale + center, columns=columns, index=samples.index)
+
+    def renew(standard: Array, gaps: Gaps) -> None:
+        for _ in range(ROUNDS):
+            _sweep(standard, gaps, weights)
+
+    expected = renewed(samples, regression.center, regression.scale, fills, renew)
     return {name: samples[name].fillna(expected[name]) for name in regression.weights}
+
+
+def units(train: pd.DataFrame, columns: list[str]) -> tuple[Array, Array, Gaps]:
+    """Mean and standard deviation (K,) of the values that are there, 1 instead of 0, and where none is (N, K)."""
+    values = train[columns].to_numpy(dtype=np.float64)
+    center, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+    scale[scale == 0] = 1
+    return center, scale, np.isnan(values)
+
+
+def renewed(
+    samples: pd.DataFrame,
+    center: Mapping[str, float],
+    scale: Mapping[str, float],
+    fills: Mapping[str, float | str],
+    renew: Callable[[Array, Gaps], None],
+) -> pd.DataFrame:
+    """The columns of `center` after `renew` has put values into the gaps, in place, in standard units."""
+    columns, middle, spread = list(center), np.array(list(center.values())), np.array(list(scale.values()))
+    standard = start_values(samples, columns, fills, middle, spread)
+    renew(standard, samples[columns].isna().to_numpy())
+    return pd.DataFrame(standard * spread + middle, columns=columns, index=samples.index)
 
 
 def start_values(
@@ -77,7 +97,7 @@ def start_values(
     return np.asarray((values - center) / scale)
 
 
-def _sweep(standard: Array, gaps: NDArray[np.bool_], weights: Mapping[int, Array]) -> None:
+def _sweep(standard: Array, gaps: Gaps, weights: Mapping[int, Array]) -> None:
     """Renew the gaps in place, a column after another: it then converges where all at once may swing."""
     for place, weight in weights.items():
         rows = gaps[:, place]

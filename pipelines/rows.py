@@ -1,5 +1,6 @@
 """Which rows of a raw table are samples: their ids, the cohort, copies, and the label."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
@@ -9,8 +10,10 @@ import pandas as pd
 from contracts.errors import MedloopError, listed, masked
 from contracts.names import nearest
 from contracts.study import Column, Condition, Frozen, Study
-from pipelines.cells import Decimal, Mask, read_cells
+from pipelines.cells import Decimal, Mask, canonical, read_cells
+from pipelines.conversion import convert
 from pipelines.copies import too_rare_for_chance
+from pipelines.spelling import Spelling
 
 
 class Change(Frozen):
@@ -54,12 +57,25 @@ def refuse_blank(rows: pd.DataFrame, roles: Mapping[str, str | None]) -> None:
 
 
 def in_cohort(
-    rows: pd.DataFrame, study: Study, *, missing: Collection[str], decimal: Decimal, ledger: list[Change]
+    rows: pd.DataFrame,
+    study: Study,
+    *,
+    missing: Collection[str],
+    decimal: Decimal,
+    ledger: list[Change],
+    spelling: Spelling = "exact",
 ) -> pd.DataFrame:
-    """The rows that meet every condition of the cohort; a missing cell meets none."""
+    """The rows that meet every condition of the cohort, in the columns' own units; a missing cell meets none."""
     for name, condition in study.cohort.items():
-        codes = {*missing, *_own_codes(study, name)}
-        rows = drop(rows, ~_meets(rows, name, condition, codes, decimal), "outside the cohort", ledger, f"by {name}")
+        if condition.among:
+            column = one_of(study, name, condition.among)
+            cells = read_cells(rows[name], column, missing=missing, name=name, spelling=spelling)
+            meets = _mask(cells.values.notna())
+        elif condition.most:
+            meets = ~_beyond(rows, name, condition)
+        else:
+            meets = _between(rows, name, study.columns.get(name), condition, missing, decimal)
+        rows = drop(rows, ~meets, "outside the cohort", ledger, f"by {name}")
     return rows
 
 
@@ -100,6 +116,7 @@ def labelled(
     study: Study,
     *,
     missing: Collection[str],
+    spelling: Spelling = "exact",
     missing_label: Literal["exclude", "fail"],
     ledger: list[Change],
 ) -> pd.DataFrame:
@@ -108,8 +125,8 @@ def labelled(
     Raises MedloopError when a label is none of the classes, or missing where that fails.
     """
     name, classes = study.target.column, list(study.target.classes)
-    codes = {*missing, *_own_codes(study, name)}
-    cells = read_cells(rows[name], Column(type="categorical", levels=tuple(classes)), missing=codes, name=name)
+    column = one_of(study, name, study.target.classes)
+    cells = read_cells(rows[name], column, missing=missing, name=name, spelling=spelling)
     if cells.unreadable.any():
         raise MedloopError(
             f"{cells.unreadable.sum()} labels are none of the classes {classes}",
@@ -122,6 +139,8 @@ def labelled(
             where=places(rows, name, cells.missing),
             mend="fill them in, or set clean.missing_label: exclude",
         )
+    if cells.respelled.any():
+        ledger.append(Change(rule="spelled as declared", column=name, cells=int(cells.respelled.sum())))
     target = pd.Categorical(cells.values, categories=classes).codes.astype(np.int64)
     return drop(rows.assign(**{"@target": target}), cells.missing, "without a label", ledger, f"column {name}")
 
@@ -139,24 +158,56 @@ def places(rows: pd.DataFrame, name: str, at: Mask) -> str:
     return f"column {name}, rows {listed(rows.loc[at, '@row'].tolist())}, like {masked(rows.loc[at, name].iloc[0])!r}"
 
 
-def _own_codes(study: Study, name: str) -> tuple[str, ...]:
-    return study.columns[name].missing if name in study.columns else ()
+def one_of(study: Study, name: str, levels: tuple[str, ...]) -> Column:
+    """Column `name` read as one of `levels`, with its own missing codes and those of its spellings that are theirs."""
+    own = study.columns.get(name, Column(type="categorical"))
+    spellings = {
+        level: tuple(way for way in written if way not in levels)
+        for level, written in own.spellings.items()
+        if level in levels
+    }
+    return Column(type="categorical", levels=levels, missing=own.missing, spellings=spellings)
 
 
-def _meets(rows: pd.DataFrame, name: str, condition: Condition, codes: set[str], decimal: Decimal) -> Mask:
-    if condition.among:
-        one_of = Column(type="categorical", levels=condition.among)
-        return _mask(read_cells(rows[name], one_of, missing=codes, name=name).values.notna())
-    cells = read_cells(rows[name], Column(type="numeric"), missing=codes, name=name, decimal=decimal)
+def _between(
+    rows: pd.DataFrame,
+    name: str,
+    declared: Column | None,
+    condition: Condition,
+    missing: Collection[str],
+    decimal: Decimal,
+) -> Mask:
+    column = (
+        Column(type="numeric", missing=declared.missing, convert=declared.convert)
+        if declared
+        else Column(type="numeric")
+    )
+    cells = read_cells(rows[name], column, missing=missing, name=name, decimal=decimal)
     if cells.unreadable.any():
         raise MedloopError(
             f"the cohort asks for numbers in {name}, and {cells.unreadable.sum()} cells are none",
             where=places(rows, name, cells.unreadable),
             mend="correct them, declare them as missing codes, or use `among` on texts",
         )
+    cells, _ = convert(cells, rows, name, column)
     low = -np.inf if condition.min is None else condition.min
     high = np.inf if condition.max is None else condition.max
     return _mask(cells.values.between(low, high))
+
+
+def _beyond(rows: pd.DataFrame, name: str, condition: Condition) -> Mask:
+    """The rows of a level beyond its number, in the order of a hash of their ids, which other rows do not change."""
+    level = canonical(rows[name].str.strip())
+    drawn = pd.Series([hashlib.sha256(i.encode()).hexdigest() for i in rows["@id"]], index=rows.index)
+    absent = sorted(set(condition.most) - set(level))
+    if absent:
+        raise MedloopError(
+            f"the cohort limits levels of {name} that no row has: {listed(absent)}{nearest(absent[0], level.unique())}",
+            where=f"cohort, {name}",
+            mend="write the level as in the source",
+        )
+    rank = drawn.groupby(level).rank(method="first").to_numpy(dtype=np.float64)
+    return np.asarray(rank > level.map(condition.most).fillna(np.inf).to_numpy(dtype=np.float64))
 
 
 def _mask(series: "pd.Series[Any]") -> Mask:

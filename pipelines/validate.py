@@ -16,6 +16,7 @@ from pipelines.expectations import Rule, failing_rows
 from pipelines.findings import GRAVITY, ROWS_STAY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
 from pipelines.profile import TYPED, Profile, read_profile
 from pipelines.rows import check_columns, in_cohort, with_ids
+from pipelines.spelling import Spelling
 from pipelines.validation_docs import first_rows, page, span
 
 
@@ -111,7 +112,13 @@ def build_suite(study: Study, params: ValidateParams) -> list[Check]:
 
 
 def validate(
-    table: pd.DataFrame, study: Study, params: ValidateParams, *, missing: Collection[str], decimal: Decimal = "."
+    table: pd.DataFrame,
+    study: Study,
+    params: ValidateParams,
+    *,
+    missing: Collection[str],
+    decimal: Decimal = ".",
+    spelling: Spelling = "exact",
 ) -> Validated:
     """Checks the rows of the study's cohort; what lies outside it is not used and so not judged.
 
@@ -119,17 +126,19 @@ def validate(
         table: raw, every column text, and `@row`.
         missing: texts that mean "no value" in every column.
         decimal: the decimal sign of numeric columns.
+        spelling: how exactly categories must be written.
 
     Raises:
         MedloopError: a declared column is absent; no row is in the cohort; a condition of the cohort asks for
             numbers where there is text.
     """
-    check_columns(table, [*study.features(), study.target.column, *study.cohort, study.id, study.group, study.time])
+    roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
+    check_columns(table, [*study.features(), *roles])
     rows = with_ids(table, {"@id": study.id})
-    rows = in_cohort(rows, study, missing=missing, decimal=decimal, ledger=[])
+    rows = in_cohort(rows, study, missing=missing, decimal=decimal, spelling=spelling, ledger=[])
     if rows.empty:
         raise MedloopError("no row of the data is in the cohort", mend="check the conditions under the study's cohort")
-    profile = read_profile(rows, study, missing=missing, decimal=decimal)
+    profile = read_profile(rows, study, missing=missing, decimal=decimal, spelling=spelling)
     figures = profile.by_column()
     found = _run(build_suite(study, params), profile, figures)
     findings = [_finding(check, column, at, profile, figures) for check, column, at in found]

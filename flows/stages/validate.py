@@ -14,7 +14,9 @@ def run(context: Context) -> str:
     study = read_model(context.folder("ingest") / "declaration.json", Study)
     cleaning = settings.clean
     checks = settings.validation.following(cleaning)
-    validated = validate(table, study, checks, missing=cleaning.missing, decimal=cleaning.decimal)
+    validated = validate(
+        table, study, checks, missing=cleaning.missing, decimal=cleaning.decimal, spelling=cleaning.spelling
+    )
     if validated.verdict == "fail":
         page = failures(context.root) / settings.name / "docs.html"
         write_text(page, validated.docs)

@@ -5,7 +5,8 @@ import pytest
 from contracts.errors import MedloopError
 from contracts.study import Column
 from contracts.tables import Schema
-from pipelines.impute import MISSING, ImputeParams, Imputer, apply_impute, fit_impute
+from pipelines.fills import MISSING
+from pipelines.impute import ImputeParams, Imputer, apply_impute, fit_impute
 
 SCHEMA = Schema(
     features={

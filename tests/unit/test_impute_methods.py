@@ -256,7 +256,7 @@ def test_settings_that_do_not_fit_are_an_error(params: dict[str, Any], message: 
         fit_impute(holed.drop(columns="@time"), SCHEMA, ImputeParams.model_validate(params))
 
 
-@pytest.mark.parametrize("method", ["forest", "neighbours"])
+@pytest.mark.parametrize("method", ["forest", "neighbours", "autoencoder"])
 def test_methods_that_look_at_other_numbers_need_some(method: str) -> None:
     _, holed = samples()
     one = Schema(features={"a": Column(type="numeric")}, classes=("no", "yes"))

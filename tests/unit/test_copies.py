@@ -1,0 +1,34 @@
+"""Equal rows are copies when nothing else explains them: neither few coarse columns nor columns that go together."""
+
+import numpy as np
+import pandas as pd
+
+from pipelines.copies import too_rare_for_chance
+
+
+def alike(rows: pd.DataFrame) -> np.ndarray:
+    return rows.duplicated(keep=False).to_numpy()
+
+
+def test_a_copy_among_many_measurements_is_one() -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 12)).round(2))
+    table.iloc[17] = table.iloc[203]
+    assert np.flatnonzero(too_rare_for_chance(table, alike(table))).tolist() == [17, 203]
+
+
+def test_few_coarse_columns_are_equal_by_chance() -> None:
+    table = pd.DataFrame(np.random.default_rng(0).integers(0, 4, (300, 3)))
+    assert alike(table).any()
+    assert not too_rare_for_chance(table, alike(table)).any()
+
+
+def test_settings_of_one_device_go_together_and_prove_nothing() -> None:
+    rng = np.random.default_rng(0)
+    device = rng.integers(0, 60, 2000)
+    settings = rng.integers(0, 1000, (60, 10))[device]  # ten columns that say one thing
+    table = pd.DataFrame(settings).assign(age=rng.integers(20, 90, 2000))
+    assert alike(table).any()
+    assert not too_rare_for_chance(table, alike(table)).any()
+    table["note"] = rng.integers(0, 10**6, 2000)
+    table.iloc[5] = table.iloc[900]
+    assert np.flatnonzero(too_rare_for_chance(table, alike(table))).tolist() == [5, 900]
