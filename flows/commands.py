@@ -221,5 +221,7 @@ def predict_rows(model: str, data: str, out: Path) -> None:
 
     root = find_root()
     servers.prepare_environment(root)
-    scored, failed = predict(root, model, data, out)
-    console.console.print(f"[green]✓[/] {scored:,} rows scored, {failed:,} could not be; all are listed in {out}")
+    done = predict(root, model, data, out)
+    if done.others:
+        console.warn(f"{done.others:,} files of {data} were left out: their paths do not match the study's `files`")
+    console.console.print(f"[green]✓[/] {done.scored:,} rows scored, {done.failed:,} could not be; all are in {out}")

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -12,7 +12,7 @@ from flows import checked
 from flows.settings import Settings, load
 from flows.store import read_json, write_json, write_text
 from flows.studies import study_names
-from pipelines.sources import FileSource, Source, UnreachableError, WheelSource, fingerprint
+from pipelines.sources import FileSource, QuerySource, Source, UnreachableError, WheelSource, fingerprint
 
 INDEX, NOTES = "studies.yaml", "seen"
 HEADER = "# Made by medloop from the files in studies/; edit those.\n"
@@ -45,30 +45,46 @@ def refresh(
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
     if not faults:
-        checked.remember(root, [name for name, settings in loaded.items() if _may_change_unseen(settings.source)])
+        checked.remember(root, [name for name, settings in loaded.items() if _may_change_unseen(settings)])
     return loaded, faults
 
 
-def watched(name: str, source: Source) -> str:
-    """The file whose change tells DVC that a study's data are new: a local source itself, else the note on it."""
-    return source.path if _is_local(source) else f"{NOTES}/{name}.json"
+def watched(settings: Settings) -> str:
+    """The file whose change tells DVC that a study's data are new: a local table, else the note on its source."""
+    source = settings.source
+    return (
+        source.path if _is_local_table(settings) and isinstance(source, FileSource) else f"{NOTES}/{settings.name}.json"
+    )
 
 
-def _is_local(source: Source) -> TypeGuard[FileSource]:
-    return isinstance(source, FileSource) and "://" not in source.path
+def _is_local_table(settings: Settings) -> bool:
+    """Whether the source is one local path that holds all there is."""
+    source = settings.source
+    return isinstance(source, FileSource) and "://" not in source.path and not _has_files(settings)
 
 
-def _may_change_unseen(source: Source) -> bool:
-    return not _is_local(source) and not isinstance(source, WheelSource)  # a wheel is pinned by its hash
+def _has_files(settings: Settings) -> bool:
+    """Whether cells name files, which lie beside the table."""
+    return any(column.type in ("image", "sequence") or column.files for column in settings.study.features().values())
+
+
+def _may_change_unseen(settings: Settings) -> bool:
+    return not _is_local_table(settings) and not _is_pinned(settings.source)
+
+
+def _is_pinned(source: Source) -> bool:
+    """Whether all of it comes from wheels, which are pinned by their hash."""
+    tables = source.tables.values() if isinstance(source, QuerySource) else [source]
+    return all(isinstance(table, WheelSource) for table in tables)
 
 
 def _look(root: Path, settings: Settings, faults: dict[str, MedloopError]) -> None:
     """Notes what a remote source holds now."""
-    if _is_local(settings.source):
+    if _is_local_table(settings):
         return
-    note = root / watched(settings.name, settings.source)
+    note = root / watched(settings)
     try:
-        seen = fingerprint(settings.source, root=root)
+        seen = fingerprint(_with_folder(settings), root=root)
     except UnreachableError as fault:
         if not note.is_file():
             raise
@@ -79,8 +95,16 @@ def _look(root: Path, settings: Settings, faults: dict[str, MedloopError]) -> No
             write_json(note, seen)
 
 
+def _with_folder(settings: Settings) -> Source:
+    """The source, with the folder that its cells' paths count from where it says none."""
+    source = settings.source
+    if isinstance(source, FileSource) and source.files is None and source.folder is None and _has_files(settings):
+        return source.model_copy(update={"folder": "."})
+    return source
+
+
 def _rendered(loaded: Mapping[str, Settings]) -> str:
-    studies: dict[str, Any] = {name: {"data": watched(name, s.source)} for name, s in loaded.items()}
+    studies: dict[str, Any] = {name: {"data": watched(s)} for name, s in loaded.items()}
     experiments = {
         f"{name}-{model}": {"study": name, "model": model} for name, s in loaded.items() for model in s.models
     }

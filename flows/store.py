@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,8 @@ from contracts.errors import MedloopError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from contracts.payloads import Allocate, Payloads
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -82,3 +84,69 @@ def read_table(path: Path) -> "pd.DataFrame":
         raise MedloopError(f"{path.name} is not there", where=str(path), mend="run the stage that writes it") from None
     except (ArrowInvalid, OSError):
         raise MedloopError("damaged parquet", where=str(path), mend="delete it and run the stage again") from None
+
+
+INDEX, ARRAYS = "index.json", ("values", "offsets", "times")
+
+
+def allocating(folder: Path, number: int) -> "Allocate":
+    """Gives arrays that lie in a folder of payloads, as those of its column of this number, instead of in memory."""
+    import numpy as np
+
+    def allocate(shape: tuple[int, ...], dtype: Any) -> Any:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{number}.values.npy"
+        return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+
+    return allocate
+
+
+def write_payloads(folder: Path, payloads: "Mapping[str, Payloads]") -> None:
+    """Writes payloads as NumPy arrays; the index comes last, so that a folder without one is none."""
+    import numpy as np
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, column in enumerate(payloads.values()):
+        for kind in ARRAYS:
+            array, path = getattr(column, kind), folder / f"{number}.{kind}.npy"
+            if array is not None and not _lies_in(array, path):
+                np.save(path, array, allow_pickle=False)
+    told = [
+        {"column": name, "channels": of.channels, "centre": of.centre, "spread": of.spread}
+        for name, of in payloads.items()
+    ]
+    write_json(folder / INDEX, told)
+
+
+def _lies_in(array: Any, path: Path) -> bool:
+    """Whether it was allocated in this file; writing it there again would cut the file under it."""
+    import numpy as np
+
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap) and path.exists() and path.samefile(str(array.filename)):
+            return True
+        array = array.base
+    return False
+
+
+def read_payloads(folder: Path) -> "dict[str, Payloads]":
+    """Payloads as they lie on the disk, read where they are used. Raises MedloopError for damage."""
+    from contracts.payloads import Payloads
+
+    found = {}
+    for number, told in enumerate(read_json(folder / INDEX)):
+        values, offsets, times = (_array(folder / f"{number}.{kind}.npy") for kind in ARRAYS)
+        facts = {key: tuple(told[key]) for key in ("channels", "centre", "spread")}
+        found[told["column"]] = Payloads(values=values, offsets=offsets, times=times, **facts)
+    return found
+
+
+def _array(path: Path) -> Any:
+    import numpy as np
+
+    if not path.is_file():
+        return None
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError):
+        raise MedloopError("damaged array", where=str(path), mend="delete it and run the stage again") from None

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,12 +11,14 @@ import pandas as pd
 from pydantic import Field
 
 from contracts.errors import listed
-from contracts.study import Frozen
+from contracts.payloads import Payloads
+from contracts.study import PAYLOADS, Frozen
 from contracts.tables import PARTS, Part, RowsSeen, Schema, of_part, rows_seen
 from pipelines.canary import Refit, canary
 from pipelines.copies import too_rare_for_chance
 from pipelines.leaks import LeakParams, Suspect, single_feature_suspects
 from pipelines.near_copies import near_copies
+from pipelines.near_duplicates import near_pairs
 
 Verdict = Literal["clean", "suspect", "leak"]
 _ORDER: tuple[Verdict, ...] = ("clean", "suspect", "leak")
@@ -25,7 +28,7 @@ class AuditParams(LeakParams):
     """How leaks are judged; `LeakParams` holds the thresholds for single columns.
 
     accept: suspected columns that a person has looked at, each with the reason why it is known before the label is;
-        or, by their names, the checks "near duplicates" and "canary".
+        or, by their names, the checks "near duplicates", "pictures and texts" and "canary".
     on_suspect: whether a suspicion that nobody accepted is a warning, or stops the run as a leak does.
     """
 
@@ -71,6 +74,7 @@ def certify(
     balanced: pd.DataFrame,
     schema: Schema,
     params: AuditParams,
+    payloads: Mapping[str, Payloads] = MappingProxyType({}),
 ) -> Certificate:
     """Audits one study. The ids of training are taken from `split` anew, not from what the stages say.
 
@@ -81,6 +85,7 @@ def certify(
         fits: by name, the rows that each fit says it saw.
         stored, refit: the fitted artefacts as text, by name, and what fits them anew, for `pipelines.canary`.
         balanced: the training table as models get it, `@origin` naming what a synthetic row descends from.
+        payloads: what the samples' pictures and sequences are.
     """
     parts = {part: rows_seen(split.loc[split["@part"] == part, "@id"]) for part in PARTS}
     train = of_part(samples, split, "train")
@@ -90,6 +95,7 @@ def certify(
         _patients(samples, split),
         _duplicates(placed, list(schema.features)),
         _near_duplicates(placed, schema, params),
+        *([_alike(placed, schema, payloads, params)] if schema.of_type("image", "text") else []),
         *([_time_order(placed, by_time)] if "@time" in samples else []),
         *(_fit(name, seen, parts["train"]) for name, seen in fits.items()),
         _canary(samples, set(train["@id"]), schema, stored, refit, params),
@@ -147,7 +153,9 @@ def _duplicates(table: pd.DataFrame, features: Sequence[str]) -> Check:
 
 def _near_duplicates(table: pd.DataFrame, schema: Schema, params: AuditParams) -> Check:
     name = "near duplicates"
-    pairs = near_copies(table[schema.of_type("numeric", "categorical", "ordinal", "datetime")], table["@part"])
+    pairs = near_copies(table[list(schema.tabular)], table["@part"])
+    held = np.array([pd.factorize(table[name], use_na_sentinel=False)[0] for name in schema.of_type(*PAYLOADS)])
+    pairs = pairs[(held[:, pairs[:, 0]] == held[:, pairs[:, 1]]).all(axis=0)] if len(held) else pairs
     evidence = {"pairs": len(pairs), "rows": len(np.unique(pairs)), "accepted": params.accept.get(name)}
     if not len(pairs):
         return Check(name=name, verdict="clean", sentence="no row nearly equals one of another part", evidence=evidence)
@@ -156,6 +164,22 @@ def _near_duplicates(table: pd.DataFrame, schema: Schema, params: AuditParams) -
         f"{name}: {evidence['rows']:,} rows equal one of another part but for rounding or 1 or 2 cells (rows {where})"
     )
     return Check(name=name, verdict=_suspicion(name in params.accept, params), sentence=told, evidence=evidence)
+
+
+def _alike(table: pd.DataFrame, schema: Schema, payloads: Mapping[str, Payloads], params: AuditParams) -> Check:
+    """Pictures, or a row's texts, that are nearly the same in different parts: a leak, unless a person accepts it."""
+    name, part = "pictures and texts", table["@part"].to_numpy()
+    pairs = {
+        of: found[part[found[:, 0]] != part[found[:, 1]]] for of, found in near_pairs(table, schema, payloads).items()
+    }
+    rows = {of: len(np.unique(across)) for of, across in pairs.items() if len(across)}
+    evidence = {"rows": rows, "accepted": params.accept.get(name)}
+    if not rows:
+        told = "no picture or text is nearly the same as one of another part"
+        return Check(name=name, verdict="clean", sentence=told, evidence=evidence)
+    counts = ", ".join(f"{of} of {count:,} rows" for of, count in rows.items())
+    told = f"{name}: {counts} nearly equal one of another part; clean.near_duplicates: group keeps them in one"
+    return Check(name=name, verdict="clean" if name in params.accept else "leak", sentence=told, evidence=evidence)
 
 
 def _time_order(table: pd.DataFrame, by_time: bool) -> Check:

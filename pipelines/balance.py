@@ -17,6 +17,7 @@ from pipelines.masks import NEIGHBOURS, Cleaning, Mask, UnderSampling, clean, un
 from pipelines.nominal import nominal_groups
 from pipelines.oversampling import OverSampling, check_categories, oversample
 from pipelines.priors import Prior, prior_shift
+from pipelines.vary import KNOWN
 
 Pair = Literal["smote_enn", "smote_tomek"]
 Method = Literal["none"] | Weighting | OverSampling | UnderSampling | Cleaning | Pair
@@ -57,6 +58,9 @@ class BalanceParams(Frozen):
     k_neighbors: of made rows. A class of that many rows or fewer takes as many neighbours as it has, one of a
         single row is copied; the report says so.
     beta: of "effective_number"; 0 leaves all weights at 1, near 1 it is "class_weight".
+    vary: how the pictures and sequences of made rows differ from those of the row that they descend from; pictures take
+        "flip", "affine", "noise", "intensity", "mixup", "cutmix" (`pipelines.image.vary`), sequences "jitter",
+        "scaling", "time_warp", "window", "shape_smote" (`pipelines.signal.vary`).
     seed: of the resampling.
     """
 
@@ -64,7 +68,16 @@ class BalanceParams(Frozen):
     strategy: float = Field(default=1.0, gt=0, le=1)
     k_neighbors: int = Field(default=5, ge=1)
     beta: float = Field(default=0.999, ge=0, lt=1)
+    vary: tuple[str, ...] = ("affine", "noise", "intensity", "jitter", "scaling")
     seed: int = 0
+
+    @field_validator("vary")
+    @classmethod
+    def _known_variations(cls, vary: tuple[str, ...]) -> tuple[str, ...]:
+        for name in vary:
+            if name not in KNOWN:
+                raise ValueError(f"unknown variation {name}{nearest(name, KNOWN)}; expected some of: {listed(KNOWN)}")
+        return vary
 
     @field_validator("method", mode="before")
     @classmethod

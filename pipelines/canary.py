@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from contracts.study import Column, Frozen
 from contracts.tables import Schema
@@ -53,13 +54,13 @@ def changed_outside(samples: pd.DataFrame, train: set[str], schema: Schema) -> p
     """The samples with the rows outside `train` changed.
 
     Every other such row loses all its features; in the rest every value is a new one: numbers far off, a level that
-    nobody has, the other end of a scale, dates decades later, while payloads (image, sequence) stay. All get the next
-    class, and another time.
+    nobody has, the other end of a scale, dates decades later, the picture or sequence of another such row. All get the
+    next class, and another time.
     """
     away = ~samples["@id"].isin(train).to_numpy()
     gone = away & (np.cumsum(away) % 2 == 0)
     columns = {
-        name: samples[name].mask(away, _other(samples[name], column)).mask(gone)
+        name: samples[name].mask(away, _other(samples[name], column, away)).mask(gone)
         for name, column in schema.features.items()
     }
     columns["@target"] = samples["@target"].mask(away, (samples["@target"] + 1) % len(schema.classes))
@@ -68,7 +69,7 @@ def changed_outside(samples: pd.DataFrame, train: set[str], schema: Schema) -> p
     return samples.assign(**columns)
 
 
-def _other(values: "pd.Series[Any]", column: Column) -> Any:
+def _other(values: "pd.Series[Any]", column: Column, away: "NDArray[np.bool_]") -> Any:
     match column.type:
         case "numeric":
             return -1e6 - 3 * values.fillna(0.0)
@@ -78,4 +79,6 @@ def _other(values: "pd.Series[Any]", column: Column) -> Any:
             return values.eq(column.levels[-1]).map({True: column.levels[0], False: column.levels[-1]})
         case "categorical" | "text":
             return NEW_LEVEL
-    return values
+    moved = values.copy()
+    moved[away] = np.roll(values[away], 1)
+    return moved

@@ -2,31 +2,43 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 
 from contracts.errors import MedloopError, listed
 from contracts.study import Column, Protection, Study
 from pipelines.cells import canonical
-from pipelines.identifier_kinds import DATE, OTHER, SHIFT
-from pipelines.identifiers import Suspicion, suspect
+from pipelines.identifier_kinds import DATE, DROP, OTHER, SHIFT
+from pipelines.identifiers import Counts, Suspicion, suspect
+from pipelines.text.identifiers import find_identifiers
 
 REFERENCES = ("image", "sequence")
+PROSE = 5  # words: most texts of as many are looked into before they are looked at as a whole
+BURNED_IN = "BurnedInAnnotation"
+ONLY_PIXELS = Protection(keep="only pixels are read; the headers stay in the source")
 
 
-def guard(table: pd.DataFrame, study: Study) -> None:
-    """Raises MedloopError for columns that may identify people and that the study does not decide on; no value."""
-    found = suspicions(table, study)
+def guard(
+    table: pd.DataFrame, study: Study, *, headers: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+) -> None:
+    """Raises MedloopError for columns that may identify people and that the study does not decide on; no value.
+
+    `headers` tells by image column how many files have which identifying DICOM attribute.
+    """
+    found = [*suspicions(table, study), *header_suspicions(headers, study)]
     if found:
-        number = f"{len(found)} column{'s' if len(found) > 1 else ''}"
+        columns = len({suspicion.column for suspicion in found})
+        number = f"{columns} column{'s' if columns > 1 else ''}"
         raise MedloopError(
             f"{number} may identify people (HIPAA's safe harbour, 45 CFR 164.514(b)(2)), and the study does not say "
             "what becomes of them",
             where=listed([suspicion.told() for suspicion in found]),
             mend=f"decide for each column, and write into the study: {proposed(found)}; instead of these "
-            "treatments there are hash, shift_dates, {generalise: 3}, {generalise: year}, {bin: 10}, {cap: 89}, drop, "
-            "and {keep: the reason why it may stay}",
+            "treatments there are hash, shift_dates, redact, {generalise: 3}, {generalise: year}, {bin: 10}, "
+            "{cap: 89}, drop, and {keep: the reason why it may stay}",
         )
 
 
@@ -48,6 +60,29 @@ def suspicions(table: pd.DataFrame, study: Study) -> list[Suspicion]:
     return found
 
 
+def header_suspicions(found: Mapping[str, Mapping[str, int]], study: Study) -> list[Suspicion]:
+    """What the DICOM headers of image columns identify people by: by column, attribute and number of files.
+
+    No treatment reaches the headers, but none is read either. Text burned into the pixels is told by itself: that the
+    headers stay behind is no answer to it.
+    """
+    told = []
+    for name, counts in found.items():
+        keywords = [word for word in sorted(counts, key=lambda w: (-counts[w], w)) if word != BURNED_IN]
+        decided = study.protect.get(name)
+        if keywords and not decided:
+            kind = f"what identifies in DICOM headers: {listed([f'{word} ({counts[word]:,})' for word in keywords], 5)}"
+            told.append(_of_files(name, kind, "header", counts[keywords[0]], ONLY_PIXELS))
+        if counts.get(BURNED_IN) and decided in (None, ONLY_PIXELS):
+            kind = "text burned into the pixels, which no treatment of headers takes away"
+            told.append(_of_files(name, kind, BURNED_IN, counts[BURNED_IN], DROP))
+    return told
+
+
+def _of_files(name: str, kind: str, by: str, files: int, advice: Protection) -> Suspicion:
+    return Suspicion(column=name, kind=kind, by=by, cells=files, filled=0, advice=advice, role=False)
+
+
 def _suspect(name: str, cells: "pd.Series[str]", column: Column | None) -> Suspicion | None:
     counts = cells.value_counts()
     counts.index = counts.index.str.strip()
@@ -55,6 +90,9 @@ def _suspect(name: str, cells: "pd.Series[str]", column: Column | None) -> Suspi
     told = counts[~canonical(counts.index.to_series()).isin(missing).to_numpy()]
     if column and column.type in REFERENCES:
         told = told.iloc[:0]
+    if column and column.type == "text":
+        prose = bool(told.index.str.count(r"\S+").to_series().median() >= PROSE)
+        return (prose and _inside(name, told)) or suspect(name, told) or _inside(name, told)
     found = suspect(name, told)
     years = column is not None and bool(re.fullmatch(r"[^%]*%[Yy][^%]*", column.format or ""))
     unclear = found is None or found.kind == OTHER
@@ -62,6 +100,21 @@ def _suspect(name: str, cells: "pd.Series[str]", column: Column | None) -> Suspi
         filled = int(told.sum())
         return Suspicion(column=name, kind=DATE, by="declaration", cells=filled, filled=filled, advice=SHIFT, role=True)
     return found
+
+
+def _inside(name: str, told: Counts) -> Suspicion | None:
+    """What texts hold; a cell counts once for each kind."""
+    kinds, cells = Counter[str](), 0
+    for text, count in told.items():
+        found = {kind for kind, _, _ in find_identifiers(str(text))}
+        kinds.update(dict.fromkeys(found, int(count)))
+        cells += int(count) if found else 0
+    if not cells:
+        return None
+    parts = [f"{kind} ({kinds[kind]:,})" for kind in sorted(kinds, key=lambda k: (-kinds[k], k))]
+    what = f"identifiers inside texts: {', '.join(parts)}"
+    advice, filled = Protection(redact=True), int(told.sum())
+    return Suspicion(column=name, kind=what, by="content", cells=cells, filled=filled, advice=advice, role=False)
 
 
 def _fitting(suspicion: Suspicion, study: Study) -> Suspicion:
@@ -81,7 +134,8 @@ def _renamed(suspicion: Suspicion) -> Suspicion:
 
 def proposed(found: Sequence[Suspicion]) -> str:
     """The YAML to write, on one line."""
-    return f"protect: {{{', '.join(f'{_key(s.column)}: {spelled(s.advice)}' for s in found)}}}"
+    advice = {suspicion.column: suspicion.advice for suspicion in found}
+    return f"protect: {{{', '.join(f'{_key(name)}: {spelled(advised)}' for name, advised in advice.items())}}}"
 
 
 def spelled(protection: Protection) -> str:

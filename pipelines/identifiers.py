@@ -28,7 +28,7 @@ LONG = r"\+?\d{9,}"
 
 
 class Suspicion(Frozen):
-    """What a column may identify a person by: how it was seen, in how many of its filled cells; never a value."""
+    """What a column may identify a person by: how it was seen, in how many filled cells (0: files); never a value."""
 
     column: str
     kind: str
@@ -40,7 +40,8 @@ class Suspicion(Frozen):
 
     def told(self) -> str:
         """Such as `mail: an e-mail address, by name and content (352 of 360 filled cells)`."""
-        return f"{self.column}: {self.kind}, by {self.by} ({self.cells:,} of {self.filled:,} filled cells)"
+        seen = f"{self.cells:,} of {self.filled:,} filled cells" if self.filled else f"{self.cells:,} files"
+        return f"{self.column}: {self.kind}, by {self.by} ({seen})"
 
 
 def words(name: str) -> str:

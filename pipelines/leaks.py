@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from contracts.study import Column, Frozen
+from contracts.study import PAYLOADS, Column, Frozen
 from contracts.tables import Schema
 
 Floats = NDArray[np.float64]
@@ -16,7 +16,6 @@ How = Literal["only_in_class", "missing", "value", "level"]
 
 Z = 1.645
 _ORDERED = ("numeric", "ordinal", "datetime")
-_PAYLOADS = ("text", "image", "sequence")
 
 
 class LeakParams(Frozen):
@@ -92,7 +91,7 @@ def _patients(samples: pd.DataFrame) -> NDArray[np.int64]:
 
 def _answers(values: "pd.Series[Any]", column: Column) -> NDArray[np.int64]:
     """(N,) the number of each cell's distinct value, -1 where missing; ascending where values have an order."""
-    if column.type in _PAYLOADS:
+    if column.type in PAYLOADS:
         return np.where(values.isna(), -1, 0).astype(np.int64)
     if column.type == "ordinal":
         return pd.Categorical(values, categories=column.levels).codes.astype(np.int64)

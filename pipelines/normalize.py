@@ -1,7 +1,8 @@
 """Typed samples to the float32 matrix of a model: scaled numbers, encoded levels, dates in days."""
 
-from collections.abc import Iterator
-from typing import Any, cast, get_args
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,24 +11,18 @@ from pydantic import Field, field_validator
 
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
+from contracts.payloads import Payloads
 from contracts.study import Column, Frozen
 from contracts.tables import RowsSeen, Schema, rows_seen
+from pipelines.encode_payloads import PayloadEncoding, PayloadParams, fit_payloads, payload_features
 from pipelines.encoding import Encoder, Encoding, Numbers, encoded_names, fit_encoding, patient_folds, write_encoded
 from pipelines.scaling import Array, Scaler, Scaling, fit_scaling, row_lengths, scaled, scaled_within_patient
-
-SCALINGS: tuple[str, ...] = get_args(Scaling)
-ENCODERS: tuple[str, ...] = get_args(Encoder)
-_ACROSS = ("unit", "patient")  # look at more than the cell, and so make no sense of a date
-_FITS = {
-    "numeric": SCALINGS,
-    "datetime": tuple(method for method in SCALINGS if method not in _ACROSS),
-    "categorical": ENCODERS,
-    "ordinal": ENCODERS,
-}
+from pipelines.signal.fill import Filling
+from pipelines.suitable import ACROSS, ENCODERS, SCALINGS, refuse_twins, refuse_unfitting
 
 
-class NormalizeParams(Frozen):
-    """How columns become numbers of alike size.
+class NormalizeParams(PayloadParams):
+    """How columns become numbers of alike size; `PayloadParams` says how pictures, sequences and texts do.
 
     numeric: how numbers are scaled, by what the training rows tell:
         "standard" to mean 0, deviation 1; "robust" to median 0, the middle half 1 wide;
@@ -79,6 +74,7 @@ class Normalizer(Frozen):
     patient: those of them that are then scaled within the patient; unit: those whose row is brought to length 1.
     encodings: by column, how its levels become numbers; an ordinal column without becomes ranks.
     relative: whether dates count from the sample's own time.
+    payloads: of pictures, sequences and texts, where there are any.
     before: the schema of the samples it takes; names: the features it gives, in order.
     """
 
@@ -86,47 +82,67 @@ class Normalizer(Frozen):
     patient: tuple[str, ...]
     unit: tuple[str, ...]
     encodings: dict[str, Encoding]
+    payloads: PayloadEncoding | None
     relative: bool
     before: Schema
     names: tuple[str, ...]
     seen: RowsSeen
 
 
-def fit_normalize(train: pd.DataFrame, schema: Schema, params: NormalizeParams) -> Normalizer:
+def fit_normalize(
+    train: pd.DataFrame,
+    schema: Schema,
+    params: NormalizeParams,
+    payloads: Mapping[str, Payloads] = MappingProxyType({}),
+    gaps: Filling = "interpolate",
+) -> Normalizer:
     """Learn scalings and levels from training rows without gaps; "target" alone looks at `@target`.
 
-    Raises MedloopError on a text, image or sequence column, on values missing or infinite, when `params.columns` names
-    no feature or a method that does not fit its type, when a method has nothing to work on ("patient" where
-    each has one row, "unit" on one column), and when two features would have one name.
+    `gaps` says how those inside sequences are filled.
+    Raises MedloopError on values missing or infinite, when `params.columns` names no feature or a method that does not
+    fit its type, when a method has nothing to work on ("patient" where each has one row, "unit" on one column), and
+    when two features would have one name.
     """
-    _refuse_payloads(schema)
-    _refuse_unfitting(schema, params)
-    methods = {name: _method(name, column, params) for name, column in schema.features.items()}
+    refuse_unfitting(schema, params.columns)
+    methods = {name: _method(name, column, params) for name, column in schema.tabular.items()}
     relative = "@time" in train
     scalings: dict[str, Scaling] = {}
     numbers: dict[str, Scaler] = {}
-    for name, column in schema.features.items():
+    for name, column in schema.tabular.items():
         for part, values in _parts(train, name, column, relative):
             flag = name not in params.columns and np.isin(values, (0, 1)).all()
             scalings[part] = "none" if flag else cast(Scaling, methods[name])
             numbers[part] = fit_scaling(values, scalings[part], clip=params.clip, name=part)
     encodings = _encodings(train, schema, methods, params)
+    encoding = (
+        fit_payloads(train, schema, params, payloads, gaps=gaps, min_count=params.min_count, clip=params.clip)
+        if len(schema.tabular) < len(schema.features)
+        else None
+    )
+    tabular = [n for name, column in schema.tabular.items() for n in _names(name, column, encodings, schema)]
     normalizer = Normalizer(
         numbers=numbers,
         patient=tuple(part for part, method in scalings.items() if method == "patient"),
         unit=tuple(part for part, method in scalings.items() if method == "unit"),
         encodings=encodings,
+        payloads=encoding,
         relative=relative,
         before=schema,
-        names=tuple(n for name, column in schema.features.items() for n in _names(name, column, encodings, schema)),
+        names=(*tabular, *(encoding.names if encoding else ())),
         seen=rows_seen(train["@id"]),
     )
-    _refuse_twins(normalizer.names)
+    refuse_twins(normalizer.names)
     _refuse_idle(normalizer, train)
     return normalizer
 
 
-def apply_normalize(normalizer: Normalizer, samples: pd.DataFrame, *, training: bool = False) -> pd.DataFrame:
+def apply_normalize(
+    normalizer: Normalizer,
+    samples: pd.DataFrame,
+    payloads: Mapping[str, Payloads] = MappingProxyType({}),
+    *,
+    training: bool = False,
+) -> pd.DataFrame:
     """`@id`, `@group` and `@target` where present, then (N, F) float32 in the order of `normalizer.names`.
 
     `training` says that `samples` are the rows that were fitted, all of them: the encoding "target" then keeps each
@@ -139,8 +155,10 @@ def apply_normalize(normalizer: Normalizer, samples: pd.DataFrame, *, training: 
     fold = patient_folds(samples["@group"]) if training else None
     matrix = np.zeros((len(samples), len(normalizer.names)), dtype=np.float32, order="F")
     place = 0
-    for name, column in normalizer.before.features.items():
+    for name, column in normalizer.before.tabular.items():
         place += _write(matrix[:, place:], samples, name, column, normalizer, fold)
+    if normalizer.payloads:
+        matrix[:, place:] = payload_features(normalizer.payloads, samples, normalizer.before, payloads)
     bad = [normalizer.names[place] for place in np.flatnonzero(~np.isfinite(matrix).all(axis=0))]
     if bad:
         raise MedloopError(
@@ -158,7 +176,7 @@ def _method(name: str, column: Column, params: NormalizeParams) -> str:
     """A scaling or an encoding; "" for the ranks of an ordinal column."""
     defaults: dict[str, str] = {
         "numeric": params.numeric,
-        "datetime": "standard" if params.numeric in _ACROSS else params.numeric,
+        "datetime": "standard" if params.numeric in ACROSS else params.numeric,
         "categorical": params.categorical,
         "ordinal": "",
     }
@@ -183,37 +201,6 @@ def _encodings(
         for name in schema.of_type("categorical", "ordinal")
         if methods[name]
     }
-
-
-def _refuse_payloads(schema: Schema) -> None:
-    payloads = schema.of_type("text", "image", "sequence")
-    if payloads:
-        raise MedloopError(
-            f"columns of type text, image and sequence cannot enter a table yet: {listed(payloads)}",
-            mend="declare them categorical where they hold few texts, else name them under `drop`",
-        )
-
-
-def _refuse_unfitting(schema: Schema, params: NormalizeParams) -> None:
-    for name, method in params.columns.items():
-        if name not in schema.features:
-            raise MedloopError(
-                f"normalize.columns names {name}, which is no feature after imputation{nearest(name, schema.features)}",
-                mend="correct the name, or take it out of normalize.columns",
-            )
-        kind = schema.features[name].type
-        if method not in _FITS[kind]:
-            raise MedloopError(
-                f"normalize.columns: {method} does not fit {name}, a column of type {kind}"
-                f"{nearest(method, _FITS[kind])}",
-                mend=f"choose one of {list(_FITS[kind])}",
-            )
-
-
-def _refuse_twins(names: tuple[str, ...]) -> None:
-    twins = sorted({name for name in names if names.count(name) > 1})
-    if twins:
-        raise MedloopError(f"several columns would give a feature named {twins[0]}", mend="rename one of them")
 
 
 def _refuse_idle(normalizer: Normalizer, train: pd.DataFrame) -> None:

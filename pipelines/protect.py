@@ -1,4 +1,4 @@
-"""Treats the columns that may identify people as the study decided: dropped, hashed, shifted, made coarser, kept.
+"""Treats the columns that may identify people as the study decided: dropped, hashed, shifted, coarser, redacted, kept.
 
 Hashing: HMAC, RFC 2104, with SHA-256. Coarser ages, dates and ZIP codes: 45 CFR 164.514(b)(2)(i).
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from contracts.errors import MedloopError
 from contracts.study import Column, Frozen, Protection, Study
 from pipelines.cells import canonical, read_cells
+from pipelines.text.identifiers import redacted
 
 if TYPE_CHECKING:
     TextSeries = pd.Series[str]
@@ -55,8 +56,8 @@ def protect(table: pd.DataFrame, study: Study, key: bytes = b"") -> tuple[pd.Dat
     Each row is treated by itself, so new rows come out as they would have among the old ones. Columns that are not
     there are passed over. `key` is only used where `needs_key`.
 
-    Raises MedloopError when no cell of a column is what its treatment needs, or the patient's column, by which dates
-    are shifted, is absent.
+    Raises MedloopError when no cell of a column is what its treatment needs, a column to redact is no text, or the
+    patient's column, by which dates are shifted, is absent.
     """
     kept = table[[name for name in table.columns if name not in study.left_out()]]
     new: dict[str, TextSeries] = {}
@@ -89,6 +90,8 @@ def _treated(cells: TextSeries, protection: Protection, column: Column, patients
         return _years(cells, column)
     if protection.generalise:
         return _shortened(cells, protection.generalise)
+    if protection.redact:
+        return _redacted(cells, column)
     return _coarser(cells, column, protection)
 
 
@@ -172,6 +175,16 @@ def _shortened(cells: TextSeries, letters: int) -> TextSeries:
     first = cells.str[:letters]
     few = cells.str.fullmatch(r"\d{5}(?:-?\d{4})?") & first.str[:3].isin(FEW_PEOPLE)
     return first.mask(few, "0" * letters) if letters >= 3 else first
+
+
+def _redacted(cells: TextSeries, column: Column) -> TextSeries:
+    if column.type != "text":
+        raise MedloopError(
+            f"redact looks for identifiers inside texts, but the column is declared {column.type}",
+            where=f"protect, column {cells.name}",
+            mend="declare it as text, or choose another treatment",
+        )
+    return cells.map(redacted).astype("str")
 
 
 def _coarser(cells: TextSeries, column: Column, protection: Protection) -> TextSeries:

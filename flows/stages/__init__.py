@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
@@ -13,7 +14,11 @@ from flows import settings
 from flows.home import data_folder
 from flows.plan import Say
 from flows.settings import Settings
+from flows.store import read_payloads
 from flows.studies import study_file
+
+if TYPE_CHECKING:
+    from contracts.payloads import Payloads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,14 @@ class Context:
     def folder(self, stage: str) -> Path:
         """Where a stage of this study keeps its outputs; from train on, a folder a model."""
         return data_folder(self.root, self.settings.name, stage)
+
+    def payloads(self) -> "dict[str, Payloads]":
+        """The payloads of this study's samples: those that cleaning changed, else as they were decoded."""
+        return {
+            name: of
+            for stage in ("ingest", "clean")
+            for name, of in read_payloads(self.folder(stage) / "payloads").items()
+        }
 
     def model_folder(self, stage: str) -> Path:
         """Where a stage of this study and model keeps its outputs."""

@@ -1,4 +1,4 @@
-"""samples, split, imputer, normalizer, balanced train → certificate.json, clearance.json"""
+"""samples, payloads, split, imputer, normalizer, balanced train → certificate.json, clearance.json"""
 
 import json
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ def run(context: Context) -> str:
         balanced=read_table(context.folder("balance") / "train.parquet"),
         schema=schema,
         params=context.settings.audit,
+        payloads=context.payloads(),
     )
     if certificate.verdict == "leak":
         path = failures(context.root) / context.settings.name / "certificate.json"
@@ -53,7 +54,10 @@ def _refit(context: Context, split: "pd.DataFrame", schema: Schema) -> "Refit":
         fitted = fit_impute(of_part(samples, split, "train"), schema, context.settings.impute)
         imputer = Imputer.model_validate_json(_text(fitted))  # as normalize reads it: the file's order of columns
         train = of_part(apply_impute(imputer, samples), split, "train")
-        return _artefacts(imputer, fit_normalize(train, imputer.after, context.settings.normalize))
+        normalizer = fit_normalize(
+            train, imputer.after, context.settings.normalize, context.payloads(), imputer.sequence
+        )
+        return _artefacts(imputer, normalizer)
 
     return refit
 

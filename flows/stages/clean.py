@@ -1,10 +1,10 @@
-"""table.parquet and both quarantines → samples.parquet, schema.json, ledger.json, quarantine.parquet"""
+"""table, payloads, both quarantines → samples.parquet, payloads/ (those changed), schema, ledger, quarantine"""
 
 import pandas as pd
 
 from contracts.study import Study
 from flows.stages import Context
-from flows.store import read_model, read_table, write_json, write_table
+from flows.store import read_model, read_payloads, read_table, write_json, write_payloads, write_table
 from pipelines.clean import clean
 
 
@@ -15,8 +15,10 @@ def run(context: Context) -> str:
     study = read_model(context.folder("ingest") / "declaration.json", Study)
     asides = [read_table(context.folder(stage) / "quarantine.parquet") for stage in ("ingest", "validate")]
     set_aside = pd.concat([aside.astype({"@row": "str"}) for aside in asides], ignore_index=True)
-    cleaned = clean(raw, study, settings.clean, set_aside=set_aside)
+    payloads = read_payloads(context.folder("ingest") / "payloads")
+    cleaned = clean(raw, study, settings.clean, set_aside=set_aside, payloads=payloads)
     write_table(folder / "samples.parquet", cleaned.samples)
+    write_payloads(folder / "payloads", cleaned.payloads)
     write_json(folder / "schema.json", cleaned.schema)
     write_json(folder / "ledger.json", [change.model_dump(mode="json") for change in cleaned.ledger])
     write_table(folder / "quarantine.parquet", cleaned.quarantine)

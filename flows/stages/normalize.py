@@ -1,10 +1,19 @@
-"""samples.parquet, imputer.json, split.parquet → train.parquet, validation.parquet, test.parquet, normalizer.json"""
+"""samples, payloads, imputer, split → train, validation and test: parquet and payloads/PART; normalizer.json"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contracts.tables import PARTS, of_part
 from flows.stages import Context
-from flows.store import read_model, read_table, write_json, write_table
+from flows.store import allocating, read_model, read_table, write_json, write_payloads, write_table
+from pipelines.encode_payloads import ready_payloads
 from pipelines.impute import Imputer
-from pipelines.normalize import apply_normalize, fit_normalize
+from pipelines.normalize import Normalizer, apply_normalize, fit_normalize
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from contracts.payloads import Payloads
 
 
 def run(context: Context) -> str:
@@ -13,9 +22,24 @@ def run(context: Context) -> str:
     samples = read_table(imputed / "samples.parquet")
     imputer = read_model(imputed / "imputer.json", Imputer)
     parts = read_table(context.folder("split") / "split.parquet")
-    normalizer = fit_normalize(of_part(samples, parts, "train"), imputer.after, context.settings.normalize)
+    payloads = context.payloads()
+    normalizer = fit_normalize(
+        of_part(samples, parts, "train"), imputer.after, context.settings.normalize, payloads, imputer.sequence
+    )
     write_json(folder / "normalizer.json", normalizer)
     for part in PARTS:
-        features = apply_normalize(normalizer, of_part(samples, parts, part), training=part == "train")
-        write_table(folder / f"{part}.parquet", features)
+        rows = of_part(samples, parts, part)
+        write_table(folder / f"{part}.parquet", apply_normalize(normalizer, rows, payloads, training=part == "train"))
+        _write_payloads(folder / "payloads" / part, normalizer, rows, payloads)
     return f"{len(normalizer.names)} inputs for the models"
+
+
+def _write_payloads(
+    folder: Path, normalizer: Normalizer, rows: "pd.DataFrame", payloads: "dict[str, Payloads]"
+) -> None:
+    if normalizer.payloads is None:
+        write_payloads(folder, {})
+        return
+    held = list(normalizer.payloads.scales)
+    ready = ready_payloads(normalizer.payloads, rows, payloads, lambda name: allocating(folder, held.index(name)))
+    write_payloads(folder, ready)

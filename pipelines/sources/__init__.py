@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipelines.sources.file import FileSource, fingerprint_file, read_file
+from pipelines.sources.query import QuerySource, read_query
 from pipelines.sources.raw import Layout, Raw, UnreachableError
 from pipelines.sources.sql import SqlSource, fingerprint_sql, read_sql
 from pipelines.sources.wheel import WheelSource, read_wheel
@@ -16,6 +17,7 @@ from pipelines.sources.wheel import WheelSource, read_wheel
 __all__ = [
     "FileSource",
     "Layout",
+    "QuerySource",
     "Raw",
     "Source",
     "SqlSource",
@@ -25,7 +27,7 @@ __all__ = [
     "read",
 ]
 
-Source = Annotated[FileSource | WheelSource | SqlSource, Field(discriminator="kind")]
+Source = Annotated[FileSource | WheelSource | SqlSource | QuerySource, Field(discriminator="kind")]
 
 
 def read(source: Source, *, root: Path, cache: Path) -> Raw:
@@ -42,6 +44,10 @@ def read(source: Source, *, root: Path, cache: Path) -> Raw:
             return read_wheel(source, cache=cache)
         case SqlSource():
             return read_sql(source, root=root)
+        case QuerySource():
+            return read_query(
+                source, {name: read(table, root=root, cache=cache) for name, table in source.tables.items()}
+            )
 
 
 def fingerprint(source: Source, *, root: Path) -> dict[str, object]:
@@ -53,3 +59,5 @@ def fingerprint(source: Source, *, root: Path) -> dict[str, object]:
             return {"sha256": source.sha256}
         case SqlSource():
             return fingerprint_sql(source, root=root)
+        case QuerySource():
+            return {name: fingerprint(table, root=root) for name, table in source.tables.items()}

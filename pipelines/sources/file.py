@@ -1,9 +1,11 @@
 """Files where a team has them: a path, an address that fsspec knows, or a folder of files alike."""
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -13,8 +15,10 @@ from pydantic import field_validator
 
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
+from pipelines.sources.archive import Tree, archive_tree
 from pipelines.sources.formats import ENDINGS, parse
-from pipelines.sources.raw import Layout, Raw, UnreachableError
+from pipelines.sources.raw import Layout, Opened, Raw, UnreachableError
+from pipelines.sources.tree import folder_tree, opener, read_tree, stamp
 
 # Before a host: a password, or over HTTP a user alone, who is often a token.
 PASSWORD = re.compile(r"://[^/?#]*:[^/?#]*@|https?://[^/?#]*@")
@@ -24,6 +28,7 @@ STAMPS = ("size", "ETag", "etag", "mtime", "LastModified", "last_modified", "upd
 class FileSource(Layout):
     """CSV, TSV, parquet or Excel, perhaps gzipped; or a folder of such files with the same columns.
 
+    With `files` any set of files, in a folder or an archive (.zip, .tar, .tgz).
     `path` is absolute, relative to the repository, or an address such as https://… or s3://….
     """
 
@@ -44,7 +49,7 @@ class FileSource(Layout):
 
 
 def read_file(source: FileSource, *, root: Path) -> Raw:
-    """The rows of the file, or of every file of the folder in the order of their names.
+    """The rows of the file, or of every file of the folder in the order of their names; or one row a file.
 
     Raises MedloopError when there is no such file, when the files of a folder differ in columns, and
     for what `formats.parse` refuses; UnreachableError when a server does not answer.
@@ -52,29 +57,42 @@ def read_file(source: FileSource, *, root: Path) -> Raw:
     system, path = _locate(source.path, root)
     shown = shown_path(source.path)
     origin: dict[str, object] = {"kind": "file", "path": shown}
+    if source.files is not None:
+        raw = read_tree(_tree(system, path, shown), source)
+        return replace(raw, provenance={**origin, **raw.provenance})
     files = _files(system, path, shown)
+    opened = _lazily(source, root, is_folder=files is not None)
     if files is None:
         raw = parse(_fetch(system, path, shown), source, where=shown)
-        return replace(raw, provenance={**origin, **raw.provenance})
+        return replace(raw, provenance={**origin, **raw.provenance}, opened=opened)
     parts = {name: parse(_fetch(system, file, name), source, where=name) for name, file in files.items()}
     table = _stacked(parts)
-    quarantined = [_placed(part.quarantine, name) for name, part in parts.items()]
     about = [{"name": name, **part.provenance} for name, part in parts.items()]
-    counts = {"rows": len(table), "columns": len(table.columns) - 1, "files": about}
-    return Raw(table=table, provenance={**origin, **counts}, quarantine=pd.concat(quarantined, ignore_index=True))
+    return Raw(
+        table=table,
+        provenance={**origin, "rows": len(table), "columns": len(table.columns) - 1, "files": about},
+        quarantine=pd.concat([_placed(part.quarantine, name) for name, part in parts.items()], ignore_index=True),
+        opened=opened,
+    )
 
 
 def fingerprint_file(source: FileSource, *, root: Path) -> dict[str, object]:
     """Size and SHA-256 of a local file; of a remote one what its server tells: size, ETag, time of change.
 
-    A remote file of which only the size is known is fetched and hashed. A folder has one entry a file.
+    A remote file of which only the size is known is fetched and hashed. A folder of tables has one entry a file, one
+    of other files the hash of their names, sizes and times of change.
     """
     system, path = _locate(source.path, root)
     shown = shown_path(source.path)
+    if source.files is not None:
+        return _tree_stamp(system, path, shown)
     files = _files(system, path, shown)
-    if files is None:
-        return _stamp(system, path, shown)
-    return {name: _stamp(system, file, name) for name, file in files.items()}
+    found: dict[str, object] = {name: _stamp(system, file, name) for name, file in (files or {}).items()}
+    found = found or _stamp(system, path, shown)
+    if source.folder is None:
+        return found
+    named = _folder(source, is_folder=files is not None)
+    return {**found, "folder": _tree_stamp(*_locate(named, root), shown_path(named))}
 
 
 def shown_path(path: str) -> str:
@@ -111,6 +129,50 @@ def _files(system: Any, path: str, shown: str) -> dict[str, str] | None:
     if not tables:
         raise MedloopError("the folder holds no table", where=shown, mend=f"tables end in {listed(ENDINGS)}")
     return tables
+
+
+def _folder(source: FileSource, *, is_folder: bool) -> str:
+    """The address of the place where the paths in cells count from."""
+    beside = source.path if is_folder else source.path.rpartition("/")[0]
+    if source.folder is None or "://" in source.folder:
+        return source.folder or beside
+    scheme, slashes, rest = beside.rpartition("://")
+    return scheme + slashes + posixpath.normpath(posixpath.join(rest, source.folder))
+
+
+def _lazily(source: FileSource, root: Path, *, is_folder: bool) -> Opened:
+    """What reads the files that cells name; it looks for their folder when the first is asked for."""
+
+    @cache
+    def opened_from() -> Opened:
+        address = _folder(source, is_folder=is_folder)
+        return opener(_tree(*_locate(address, root), shown_path(address) or "the folder of the table"))
+
+    return lambda path: opened_from()(path)
+
+
+def _tree(system: Any, path: str, shown: str) -> Tree:
+    """The files of a folder or an archive."""
+    if _is_web(system) and not path.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz")):
+        return folder_tree(system, path, where=shown)
+    if not _is_web(system) and _asked(system.isdir, path, shown=shown):
+        return folder_tree(system, path, where=shown)
+    tree = archive_tree(_asked(system.open, path, shown=shown, mode="rb"), where=shown)
+    if tree is None:
+        raise MedloopError(
+            "a folder or an archive (.zip, .tar, .tgz) was expected; this is another kind of file",
+            where=shown,
+            mend="correct `path` (or `folder`) under source; `files` is not for tables",
+        )
+    return tree
+
+
+def _tree_stamp(system: Any, path: str, shown: str) -> dict[str, object]:
+    if not _is_web(system) and _asked(system.isdir, path, shown=shown):
+        return stamp(system, path, where=shown)
+    if "file" in system.protocol and Path(path).is_file():
+        return {"size": Path(path).stat().st_size, "mtime_ns": Path(path).stat().st_mtime_ns}
+    return _stamp(system, path, shown)
 
 
 def _is_web(system: Any) -> bool:

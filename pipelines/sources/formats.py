@@ -4,9 +4,11 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 from contracts.errors import MedloopError
+from pipelines.sources.arrays import read_npz
 from pipelines.sources.decimals import settle_decimal
 from pipelines.sources.delimited import read_delimited
 from pipelines.sources.raw import Layout, Raw
@@ -18,8 +20,10 @@ SQLITE = b"SQLite format 3\0"
 ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".xlsx")
 # A file that unpacks to more than this, and to more than this many times itself, is a bomb.
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
+PICKLE, COMPRESSED_PICKLE = "a pickle (joblib, .pkl, .pt), which can run code", "a compressed pickle (joblib)"
+MAYBE_PICKLED = (PICKLE, COMPRESSED_PICKLE, "a NumPy array", "an xz archive")
 REFUSED = {
-    **{bytes([0x80, protocol]): "a pickle (joblib, .pkl, .pt), which can run code" for protocol in range(2, 6)},
+    **{bytes([0x80, protocol]): PICKLE for protocol in range(2, 6)},
     b"\x93NUMPY": "a NumPy array",
     b"\x89HDF": "an HDF5 file",
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
@@ -30,12 +34,17 @@ REFUSED = {
 
 
 def parse(data: bytes, layout: Layout, *, where: str) -> Raw:
-    """The rows of one file: delimited text (also gzipped), parquet or Excel.
+    """The rows of one file: delimited text (also gzipped), parquet, Excel, or arrays (.npz).
 
     Provenance: sha256 and size of the bytes, rows, columns, and what the reader adds. Raises MedloopError for
-    pickles, arrays and archives whatever their name, and for what the readers refuse.
+    pickles, single arrays and archives whatever their name, and for what the readers refuse.
     """
     raw = _read(gunzip(data, where=where) if data.startswith(GZIP) else data, layout, where=where)
+    return completed(raw, data, layout, where=where)
+
+
+def completed(raw: Raw, data: bytes, layout: Layout, *, where: str) -> Raw:
+    """What was read of `data`, with its provenance and its decimals settled."""
     facts = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
@@ -50,14 +59,23 @@ def _read(data: bytes, layout: Layout, *, where: str) -> Raw:
     if data.startswith(b"PAR1"):
         return read_parquet(data, where=where)
     if data.startswith(ZIP):
-        _check_workbook(data, where=where)
+        names = _checked_names(data, where=where)
+        if all(name.endswith(".npy") for name in names):
+            return read_npz(data, where=where)
+        _check_workbook(names, where=where)
         return read_excel(data, layout.sheet, where=where)
     if data.startswith(SQLITE):
         raise _database(where)
-    found = next((kind for magic, kind in REFUSED.items() if data.startswith(magic)), None)
-    if found or _is_zlib(data):
-        raise _refusal(found or "a compressed pickle (joblib)", where)
+    found = refused(data)
+    if found:
+        raise _refusal(found, where)
     return read_delimited(data, layout, where=where)
+
+
+def refused(data: bytes) -> str | None:
+    """What the bytes are, where they are no text but of a kind that is not read, such as a pickle."""
+    found = next((kind for magic, kind in REFUSED.items() if data.startswith(magic)), None)
+    return found or (COMPRESSED_PICKLE if _is_zlib(data) else None)
 
 
 def _database(where: str) -> MedloopError:
@@ -71,10 +89,11 @@ def _database(where: str) -> MedloopError:
 
 
 def _refusal(kind: str, where: str) -> MedloopError:
+    hint = "; a wheel pinned by its hash may hold one: `pickled: true`" if kind in MAYBE_PICKLED else ""
     return MedloopError(
         f"a table is CSV, TSV, parquet or .xlsx; this is {kind}",
         where=where,
-        mend="export the table as CSV or parquet where it was made",
+        mend=f"export the table as CSV or parquet where it was made{hint}",
     )
 
 
@@ -90,7 +109,7 @@ def _is_zlib(data: bytes) -> bool:
 
 def gunzip(data: bytes, *, where: str) -> bytes:
     """The unpacked bytes. Raises MedloopError for a damaged file and for a decompression bomb."""
-    limit = max(BOMB_BYTES, BOMB_RATIO * len(data))
+    limit = inflation_limit(data)
     parts: list[bytes] = []
     size = 0
     while data:
@@ -98,39 +117,55 @@ def gunzip(data: bytes, *, where: str) -> bytes:
         try:
             parts.append(stream.decompress(data, limit - size + 1))
         except zlib.error as error:
-            raise _damaged(where) from error
+            raise damaged(where) from error
         size += len(parts[-1])
         if size > limit:
-            raise _bomb(where)
+            raise bomb(where)
         if not stream.eof:
-            raise _damaged(where)
+            raise damaged(where)
         data = stream.unused_data.lstrip(b"\0")
     return b"".join(parts)
+
+
+def inflation_limit(data: bytes) -> int:
+    """The bytes that compressed ones may unpack to."""
+    return max(BOMB_BYTES, BOMB_RATIO * len(data))
 
 
 def check_size(member: zipfile.ZipInfo, *, where: str) -> None:
     """Raises MedloopError when a member of an archive is a decompression bomb."""
     if member.file_size > max(BOMB_BYTES, BOMB_RATIO * member.compress_size):
-        raise _bomb(where)
+        raise bomb(where)
 
 
-def _damaged(where: str) -> MedloopError:
+def check_total(members: Sequence[zipfile.ZipInfo], *, where: str) -> None:
+    """Raises MedloopError when the members of an archive are a decompression bomb together."""
+    if sum(m.file_size for m in members) > max(BOMB_BYTES, BOMB_RATIO * sum(m.compress_size for m in members)):
+        raise bomb(where)
+
+
+def damaged(where: str) -> MedloopError:
+    """The error for a compressed file or archive that does not unpack."""
     return MedloopError("the compressed file is damaged or cut short", where=where, mend="fetch or write it again")
 
 
-def _bomb(where: str) -> MedloopError:
+def bomb(where: str) -> MedloopError:
+    """The error for what unpacks beyond all measure."""
     return MedloopError("the file unpacks to far more than a table would", where=where, mend="unpack it yourself first")
 
 
-def _check_workbook(data: bytes, *, where: str) -> None:
+def _checked_names(data: bytes, *, where: str) -> list[str]:
     try:
         members = zipfile.ZipFile(io.BytesIO(data)).infolist()
     except zipfile.BadZipFile as error:
-        raise _damaged(where) from error
-    names = [member.filename for member in members]
-    if any(name.endswith((".pkl", ".pickle", ".npy")) for name in names):
-        raise _refusal("a model or array archive (.pt, .npz), which can run code", where)
-    if "xl/workbook.xml" not in names:
-        raise _refusal("a zip archive", where)
+        raise damaged(where) from error
     for member in members:
         check_size(member, where=where)
+    return [member.filename for member in members]
+
+
+def _check_workbook(names: list[str], *, where: str) -> None:
+    if any(name.endswith((".pkl", ".pickle", ".npy")) for name in names):
+        raise _refusal("a model or array archive (.pt), which can run code", where)
+    if "xl/workbook.xml" not in names:
+        raise _refusal("a zip archive", where)

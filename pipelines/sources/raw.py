@@ -9,14 +9,17 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, field_validator, model_validator
 
 from contracts.errors import MedloopError, listed
 from contracts.payloads import Payloads
 from contracts.study import Frozen
+from pipelines.sources.fields import check_fields
+from pipelines.sources.pattern import placeholders
 
 Opened = Callable[[str], bytes]
 
@@ -32,6 +35,12 @@ class Layout(Frozen):
     UTF-16 by its byte-order mark); `decimal` "," turns 1.234,5 into 1234.5 (None: a point, and an error
     when the cells look otherwise); `sheet` of a workbook that has several; `ragged` lines fail the
     reading or go to quarantine.
+
+    `files` says that the source is a set of files, in a folder or an archive, one row a file whose path matches this
+    pattern: `{patient}/{scan}.jpg` gives the columns patient, scan and file. `fields` are further columns, taken from
+    files of XML by XPath: `{findings: "string(//AbstractText[@Label='FINDINGS'])"}`.
+    `folder` of a table is where the paths in its cells count from, itself counted from beside the table; it may be an
+    archive (None: beside the table).
     """
 
     separator: str | None = None
@@ -39,6 +48,33 @@ class Layout(Frozen):
     decimal: Literal[".", ","] | None = None
     sheet: str | None = None
     ragged: Literal["fail", "quarantine"] = "fail"
+    files: str | None = None
+    fields: dict[str, str] = Field(default={})
+    folder: str | None = None
+
+    @field_validator("files")
+    @classmethod
+    def _pattern(cls, files: str | None) -> str | None:
+        if files is not None:
+            placeholders(files)
+        return files
+
+    @field_validator("fields")
+    @classmethod
+    def _xpaths(cls, fields: dict[str, str]) -> dict[str, str]:
+        check_fields(fields)
+        return fields
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.fields and self.files is None:
+            raise ValueError("`fields` are taken from files: name them by `files`, such as {report}.xml")
+        if self.files is not None and self.folder is not None:
+            raise ValueError("`files` makes the table of a folder, `folder` belongs to a table of paths: one of them")
+        twice = sorted({*self.fields} & {"file", *(placeholders(self.files) if self.files else ())})
+        if twice:
+            raise ValueError(f"fields.{twice[0]}: `files` gives a column of this name already")
+        return self
 
 
 def nothing() -> pd.DataFrame:

@@ -134,10 +134,18 @@ def _statement(source: SqlSource, engine: "Engine", *, where: str) -> str:
     if source.table is not None:
         quoted = engine.dialect.identifier_preparer.quote_identifier
         return f"SELECT * FROM {'.'.join(quoted(part) for part in source.table.split('.'))}"
-    query = str(source.query).strip().rstrip(";")
+    try:
+        return check_select(str(source.query))
+    except ValueError as error:
+        raise MedloopError(str(error), where=where, mend="write a single SELECT (or WITH … SELECT)") from None
+
+
+def check_select(query: str) -> str:
+    """The query without its last semicolon. Raises ValueError for anything but one SELECT."""
+    query = query.strip().rstrip(";")
     bare = NOISE.sub(" ", query)
     if ";" in bare or not re.match(r"\s*(select|with)\b", bare, re.IGNORECASE):
-        raise MedloopError("a query is one SELECT", where=where, mend="write a single SELECT (or WITH … SELECT)")
+        raise ValueError("a query is one SELECT")
     return query
 
 

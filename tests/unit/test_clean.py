@@ -5,6 +5,7 @@ import pytest
 from contracts.errors import MedloopError
 from contracts.study import Column, Condition, Study, Target
 from pipelines.clean import Cleaned, CleanParams, clean, clean_rows
+from pipelines.rows import Change, in_cohort, with_ids
 
 STUDY = Study(
     name="s",
@@ -61,7 +62,7 @@ def test_without_an_id_the_row_number_is_one() -> None:
     study = STUDY.model_copy(update={"id": None})
     cleaned = clean(GOOD, study, CleanParams(), set_aside=pd.DataFrame({"@row": [2], "reason": ["bad"]}))
     assert cleaned.samples["@id"].tolist() == ["2", "3", "4"]
-    assert ("set aside by validation", None, 1, 0) in ledger(cleaned)
+    assert ("set aside before", None, 1, 0) in ledger(cleaned)
     assert cleaned.quarantine.values.tolist() == [[2, "bad"]]
 
 
@@ -109,6 +110,31 @@ def test_missing_labels_are_excluded_and_counted_or_fail() -> None:
     assert ("without a label", None, 1, 0) in ledger(clean(table, STUDY, CleanParams()))
     with pytest.raises(MedloopError, match=r"no label.*\n.*rows 2"):
         clean(table, STUDY, CleanParams(missing_label="fail"))
+
+
+def test_the_cohort_keeps_the_same_few_of_a_level_whatever_the_order() -> None:
+    table = pd.DataFrame(
+        {
+            "@row": range(40),
+            "id": [f"r{n}" for n in range(40)],
+            "age": ["30"] * 40,
+            "sex": ["f", "m"] * 20,
+            "sick": ["yes", "no"] * 20,
+        }
+    ).astype({"age": "str", "sex": "str", "sick": "str", "id": "str"})
+    study = STUDY.model_copy(update={"cohort": {"sex": Condition(most={"f": 5})}})
+    ledger: list[Change] = []
+
+    def kept(rows: pd.DataFrame) -> set[str]:
+        named = with_ids(rows, {"@id": "id"})
+        return set(in_cohort(named, study, missing=(), decimal=".", ledger=ledger)["@id"])
+
+    assert kept(table) == kept(table[::-1])
+    assert len(kept(table)) == 25
+    assert [(c.rows, c.detail) for c in ledger[:1]] == [(15, "by sex")]
+    typo = study.model_copy(update={"cohort": {"sex": Condition(most={"F": 5})}})
+    with pytest.raises(MedloopError, match="no row has: F"):
+        in_cohort(with_ids(table, {"@id": "id"}), typo, missing=(), decimal=".", ledger=[])
 
 
 def test_an_undeclared_class_suggests_a_cohort() -> None:

@@ -34,7 +34,13 @@ SOURCE = ["id", "sick", "âge", "site", "name"]
 def test_declared_columns_travel_on_and_dropped_ones_do_not() -> None:
     ingested = run(SOURCE)
     assert list(ingested.table) == ["@row", "id", "sick", "âge", "site"]
-    assert ingested.provenance == {"kind": "file", "dropped": ["name"], "undeclared": [], "protected": {}}
+    assert ingested.provenance == {
+        "kind": "file",
+        "dropped": ["name"],
+        "undeclared": [],
+        "protected": {},
+        "decoded": {},
+    }
 
 
 def test_a_dropped_column_that_is_absent_is_no_fault() -> None:

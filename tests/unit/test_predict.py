@@ -1,5 +1,6 @@
 """Scoring new rows: every line comes out, in the source's order, read as the training rows were."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,17 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.errors import MedloopError
 from contracts.examples import Examples
 from contracts.study import Column, Protection, Study, Target
 from contracts.tables import Schema
-from flows.bundle import _layout
+from flows.bundle import _layout, _placeless
+from flows.new_rows import bracketed, read_new, without_label
 from flows.predict import _write, score
 from flows.store import read_model, read_table, write_json
 from pipelines.clean import CleanParams, clean
 from pipelines.impute import ImputeParams, apply_impute, fit_impute
 from pipelines.normalize import NormalizeParams, fit_normalize
 from pipelines.protect import protect
-from pipelines.sources import FileSource, SqlSource, read
+from pipelines.sources import FileSource, Layout, QuerySource, Raw, SqlSource, read
 
 STUDY = Study(
     name="toy",
@@ -54,7 +57,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def scored(bundle: Path, data: Path) -> pd.DataFrame:
     raw = read(FileSource(path=str(data), ragged="quarantine"), root=data, cache=data)
-    return score(bundle, raw.table, raw.quarantine)
+    return score(bundle, raw)
 
 
 def test_every_line_comes_out_in_the_order_of_the_source(bundle: Path, tmp_path: Path) -> None:
@@ -105,14 +108,104 @@ def test_new_rows_are_protected_as_the_training_rows_were(bundle: Path, tmp_path
     write_json(bundle / "declaration.json", STUDY.model_copy(update={"protect": protected}))
     (tmp_path / "new.csv").write_text("id,né,dose,phone\n7,1,97,555-234-4567\n8,1,9O,555-234-4568\n")
     raw = read(FileSource(path=str(tmp_path / "new.csv")), root=tmp_path, cache=tmp_path)
-    scores = score(bundle, raw.table, raw.quarantine, b"k" * 32)
+    scores = score(bundle, raw, b"k" * 32)
     hidden, _ = protect(raw.table, Study.model_validate({**STUDY.model_dump(), "protect": protected}), b"k" * 32)
     assert scores["id"].tolist() == hidden["id"].tolist() != ["7", "8"]
     assert scores["predicted"].notna().tolist() == [True, False]
     assert "dose: not readable" in scores["reason"][1]
 
 
-def test_a_bundle_keeps_how_its_source_lay() -> None:
-    source = FileSource(path="t.txt", separator="|", encoding="gbk", decimal=",", sheet="s", ragged="quarantine")
-    assert _layout(source) == {"separator": "|", "encoding": "gbk", "decimal": ",", "sheet": "s"}
+def test_a_bundle_keeps_how_its_source_lay_and_no_place() -> None:
+    source = FileSource(path="/home/x/t.txt", separator="|", encoding="gbk", decimal=",", ragged="quarantine")
+    nothing = {"sheet": None, "files": None, "fields": {}, "folder": None}
+    assert _layout(source) == {"separator": "|", "encoding": "gbk", "decimal": ",", **nothing}
+    assert _layout(source.model_copy(update={"folder": "scans"}))["folder"] == "scans"
+    for place in ("/home/x/scans", "s3://ward/scans"):
+        assert _layout(source.model_copy(update={"folder": place}))["folder"] is None
     assert _layout(SqlSource(url="sqlite:///t.db", table="t")) == {}
+
+
+JOINED = QuerySource.model_validate(
+    {
+        "tables": {
+            "people": {"kind": "file", "path": "/home/x/people.csv", "separator": ";"},
+            "doses": {"kind": "sql", "url": "postgresql://db.example.org/ward", "table": "doses"},
+            "beats": {"kind": "file", "path": "data/beats.csv"},
+        },
+        "query": """
+            SELECT id, "né", dose, CASE WHEN days IS NOT NULL THEN days < 90 END AS sick -- the doctor's "yes"
+            FROM people JOIN doses USING (id)""",
+        "sequences": {"beat": {"query": "SELECT * FROM beats", "id": "id", "key": "id", "time": "t", "values": ["v"]}},
+    }
+)
+PEOPLE = "id;né;days\na;1;\nb;2;\n"
+
+
+def joined(bundle: Path, folder: Path, people: str = PEOPLE) -> Raw:
+    """New rows of a study that joins three tables, read from a folder in which they go by name."""
+    write_json(bundle / "query.json", _placeless(JOINED))
+    folder.mkdir(exist_ok=True)
+    (folder / "people.csv").write_text(people)
+    pd.DataFrame({"id": ["a", "b"], "dose": ["2", "3"]}).to_parquet(folder / "doses.parquet")
+    (folder / "beats.tsv").write_text("id\tt\tv\na\t0\t5\na\t1\t6\n")
+    return read_new(bundle, folder.name, folder.parent).raw
+
+
+def test_new_rows_of_joined_tables_come_as_a_folder_of_them(bundle: Path, tmp_path: Path) -> None:
+    raw = joined(bundle, tmp_path / "new")
+    assert raw.payloads["beat"][0].ravel().tolist() == [5, 6]
+    assert raw.table["beat"].tolist() == ["0", ""]
+    scores = score(bundle, raw)
+    assert scores["id"].tolist() == ["a", "b"]
+    assert scores["predicted"].notna().all()
+    assert not {"home", "db.example.org", "data/beats"} & set(
+        re.findall(r"[\w./]+", _placeless(JOINED).model_dump_json())
+    )
+
+
+def test_a_table_or_a_column_that_new_rows_lack_is_told(bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    for people, problem, mend in [
+        ("id;né\na;1\n", "needs the column days", "leave its cells blank"),
+        ("id;days\na;1\n", "needs the column né", "add it"),  # not the word "né" for each
+        ("id;né;days\nz;1;\n", "leaves out every new row", "AS sick"),
+    ]:
+        with pytest.raises(MedloopError, match=problem) as told:
+            joined(bundle, folder, people)
+        assert mend in told.value.mend
+        assert "new" in told.value.where and "/" not in told.value.where
+    (folder / "doses.parquet").unlink()
+    with pytest.raises(MedloopError, match="none is doses") as told:
+        read_new(bundle, "new", tmp_path)
+    assert "beats, doses, people" in told.value.mend
+
+
+def test_quoted_names_are_bracketed_and_texts_and_comments_stay() -> None:
+    assert bracketed("""SELECT "a b", 'it''s "x"' /* "c" */ -- it's "d"\n, "e]" """) == (
+        """SELECT [a b], 'it''s "x"' /* "c" */ -- it's "d"\n, "e]" """
+    )
+
+
+@pytest.mark.parametrize("folder", ["yes/", ""])
+def test_new_files_lie_as_in_training_or_without_the_folder_of_the_label(
+    bundle: Path, tmp_path: Path, folder: str
+) -> None:
+    write_json(bundle / "layout.json", Layout(files="{sick}/{id}.txt"))
+    (tmp_path / "new" / folder).mkdir(parents=True)
+    for name in ("a.txt", "b.txt", "about.pdf"):
+        (tmp_path / "new" / folder / name).write_text("a report")
+    new = read_new(bundle, "new", tmp_path)
+    assert new.raw.table["id"].tolist() == ["a", "b"]
+    assert new.raw.table["sick"].tolist() == [folder.rstrip("/")] * 2
+    assert new.raw.opened and new.raw.opened(new.raw.table["file"][0]) == b"a report"
+    assert new.others == 1
+    write_json(bundle / "layout.json", Layout(files="{sick}/{id}.jpg"))
+    with pytest.raises(MedloopError, match="no file matches") as told:
+        read_new(bundle, "new", tmp_path)
+    assert "{id}.jpg" in told.value.mend
+
+
+def test_only_a_folder_that_is_the_label_alone_may_be_left_out() -> None:
+    assert without_label("{sick}/{patient}/{scan}.jpg", "sick") == "{patient}/{scan}.jpg"
+    assert without_label("all/{patient}_{sick}/{scan}.jpg", "sick") == "all/{patient}_{sick}/{scan}.jpg"
+    assert without_label("{scan}_{sick}.jpg", "sick") == "{scan}_{sick}.jpg"

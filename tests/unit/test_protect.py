@@ -86,6 +86,19 @@ def test_coarser_dates_codes_and_numbers() -> None:
     ]
 
 
+def test_a_text_is_redacted_and_a_column_that_is_none_is_refused() -> None:
+    cells = {"mrn": ["Seen by Dr. Smith on 03/04/2020, ada@mail.org.", "no change", ""]}
+    assert treated(cells, {"mrn": "redact"})["mrn"].tolist() == [
+        "Seen by Dr. [name] on [date], [e-mail].",
+        "no change",
+        "",
+    ]
+    _, told = protect(pd.DataFrame({"@row": range(3), **cells}), study({"mrn": {"redact": True}}), KEY)
+    assert told == {"mrn": Treated(how="redact", cells=1)}
+    with pytest.raises(MedloopError, match="declared numeric"):
+        treated({"age": ["97"]}, {"age": "redact"})
+
+
 def test_the_counts_hold_no_value() -> None:
     table = pd.DataFrame({"@row": [1, 2], "age": ["97", "9o"], "mrn": ["4711", ""], "zip": ["1", "2"]})
     _, told = protect(table, study({"age": {"cap": 89}, "mrn": "drop", "zip": {"keep": "one ward"}}), KEY)
@@ -124,6 +137,15 @@ def test_what_cannot_be_meant_is_refused(treatments: dict[str, object], words: s
 
 
 def test_a_treatment_is_read_back_as_it_was() -> None:
-    for written in ("drop", "hash", "shift_dates", {"generalise": "year"}, {"generalise": 3}, {"cap": 89}, {"bin": 5}):
+    for written in (
+        "drop",
+        "hash",
+        "shift_dates",
+        "redact",
+        {"generalise": "year"},
+        {"generalise": 3},
+        {"cap": 89},
+        {"bin": 5},
+    ):
         read = Protection.model_validate(written)
         assert Protection.model_validate_json(read.model_dump_json()) == read
