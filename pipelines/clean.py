@@ -113,26 +113,9 @@ def clean(
             none of the classes; a cell is unreadable, infinite or from the future (unless settings say otherwise);
             no row or no feature is left. Rows are named by `@row`, values never.
     """
-    roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
-    check_columns(raw, [*study.features(), *roles])
     ledger: list[Change] = []
     aside = pd.DataFrame({"@row": [], "reason": []}, dtype="str") if set_aside is None else set_aside
-    rows = with_ids(raw, {"@id": study.id, "@group": study.group or study.id})
-    refused = rows["@row"].isin(aside["@row"].astype("str")).to_numpy()
-    rows = drop(rows, refused, "set aside before", ledger, "by ingest or validation")
-    refuse_blank(rows, {"@id": study.id, "@group": study.group})
-    rows = in_cohort(
-        rows, study, missing=params.missing, decimal=params.decimal, spelling=params.spelling, ledger=ledger
-    )
-    rows = distinct(rows, study, duplicates=params.duplicates, ledger=ledger)
-    rows = labelled(
-        rows,
-        study,
-        missing=params.missing,
-        spelling=params.spelling,
-        missing_label=params.missing_label,
-        ledger=ledger,
-    )
+    rows = _chosen(raw, study, params, aside["@row"].astype("str"), ledger)
     table, faults, changed = _read(rows, study, study.features(), params, ledger, payloads)
     refuse_fatal(faults, rows)
     table, quarantined = part_with(table, faults[faults["verdict"] == "quarantine"])
@@ -150,6 +133,30 @@ def clean(
         ledger=ledger,
         payloads=changed,
         quarantine=pd.concat([part[["@row", "reason"]] for part in (aside, quarantined, sparse)], ignore_index=True),
+    )
+
+
+def _chosen(
+    raw: pd.DataFrame, study: Study, params: CleanParams, aside: "pd.Series[str]", ledger: list[Change]
+) -> pd.DataFrame:
+    """The rows that are samples: not set aside, of the cohort, each once, with a label."""
+    roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
+    check_columns(raw, [*study.features(), *roles])
+    rows = with_ids(raw, {"@id": study.id, "@group": study.group or study.id})
+    refused = rows["@row"].isin(aside).to_numpy()
+    rows = drop(rows, refused, "set aside before", ledger, "by ingest or validation")
+    refuse_blank(rows, {"@id": study.id, "@group": study.group})
+    rows = in_cohort(
+        rows, study, missing=params.missing, decimal=params.decimal, spelling=params.spelling, ledger=ledger
+    )
+    rows = distinct(rows, study, duplicates=params.duplicates, ledger=ledger)
+    return labelled(
+        rows,
+        study,
+        missing=params.missing,
+        spelling=params.spelling,
+        missing_label=params.missing_label,
+        ledger=ledger,
     )
 
 
@@ -223,7 +230,7 @@ def _read(
             future = (values[name] > values["@time"]).to_numpy(dtype=bool)
             faults += faults_in(name, future=future)
             values[name] = values[name].mask(future)
-    done = clean_payloads(pd.DataFrame(values), features, payloads, texts=params.texts, sequences=params.sequences)
+    done = clean_payloads(pd.DataFrame(values, copy=False), features, payloads, texts=params.texts, sequences=params.sequences)
     ledger += done.ledger
     found = pd.concat([*faults, *done.faults], ignore_index=True)
     verdicts = {
