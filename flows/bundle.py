@@ -2,15 +2,20 @@
 
 import hashlib
 import shutil
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 
 from contracts.errors import MedloopError
-from contracts.study import Study
+from contracts.payloads import Payloads
+from contracts.study import Column, Study
 from contracts.tables import Schema
 from flows.stages import Context
 from flows.store import read_json, read_model, write_json
 from pipelines.clean import CleanParams
-from pipelines.sources import Layout, Source
+from pipelines.image.picture import CHANNELS
+from pipelines.sources import FileSource, Layout, QuerySource, Source
+
+Form = dict[str, object]
 
 # What MLflow reads of a model, and nothing else does; the manifest seals all other files.
 MANIFEST, DESCRIPTION = "manifest.json", "MLmodel"
@@ -26,8 +31,13 @@ def pack(context: Context, folder: Path) -> Path:
     """Copies the fitted steps and weights of one model into `folder`."""
     folder.mkdir(parents=True)
     write_json(folder / "clean.json", context.settings.clean)
-    write_json(folder / "layout.json", _layout(context.settings.source))
-    write_json(folder / "pseudonyms.json", {"key": read_json(context.folder("ingest") / "provenance.json")["key"]})
+    source = context.settings.source
+    write_json(folder / "layout.json", _layout(source))
+    if isinstance(source, QuerySource):
+        write_json(folder / "query.json", _placeless(source))
+    provenance = read_json(context.folder("ingest") / "provenance.json")
+    write_json(folder / "pseudonyms.json", {"key": provenance["key"]})
+    write_json(folder / "forms.json", forms(context.payloads(), provenance["decoded"]))
     for stage, name in FITTED.items():
         shutil.copyfile(context.folder(stage) / name, folder / name)
     shutil.copytree(context.model_folder("train") / "model", folder / "weights")
@@ -36,9 +46,44 @@ def pack(context: Context, folder: Path) -> Path:
 
 
 def _layout(source: Source) -> dict[str, object]:
-    """How the values lay in the source's files; a database has no layout. New rows are never lost for being ragged."""
-    kept = set(Layout.model_fields) - {"ragged"}
-    return source.model_dump(include=kept) if isinstance(source, Layout) else {}
+    """How the values lay in the source's files; a database has no layout. New rows are never lost for being ragged.
+
+    No place of this machine or of a server is kept: there, paths in cells count from beside the new table.
+    """
+    if not isinstance(source, Layout):
+        return {}
+    kept = source.model_dump(include=set(Layout.model_fields) - {"ragged"})
+    elsewhere = source.folder is not None and ("://" in source.folder or PurePath(source.folder).is_absolute())
+    return {**kept, "folder": None} if elsewhere else kept
+
+
+def _placeless(query: QuerySource) -> QuerySource:
+    """The query over tables that are files known by the tables' names alone."""
+    named = {name: FileSource.model_validate({"path": name, **_layout(of)}) for name, of in query.tables.items()}
+    return query.model_copy(update={"tables": named})
+
+
+def forms(payloads: Mapping[str, Payloads], decoded: Mapping[str, Mapping[str, object]]) -> dict[str, Form]:
+    """By image and sequence column the form that the training files had, as a study declares it.
+
+    What a study leaves open, new files would settle among themselves, and be read as something else.
+    """
+    found: dict[str, Form] = {}
+    for name, of in payloads.items():
+        if of.offsets is None:
+            _, channels, height, width = of.values.shape
+            colour = "rgb" if channels == len(CHANNELS["rgb"]) else "grey"
+            found[name] = {"size": [height, width], "colour": colour, "depth": 8 * of.values.dtype.itemsize}
+        else:
+            found[name] = {"channels": list(of.channels), "rate": decoded.get(name, {}).get("rate")}
+    return found
+
+
+def as_trained(columns: Mapping[str, Column], folder: Path) -> dict[str, Column]:
+    """The columns with what their study left open as it was in training."""
+    known: dict[str, Form] = read_json(folder / "forms.json") if (folder / "forms.json").is_file() else {}
+    told = {name: column.model_dump(exclude_defaults=True) for name, column in columns.items()}
+    return {name: Column.model_validate({**known.get(name, {}), **column}) for name, column in told.items()}
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -83,7 +83,10 @@ def down() -> None:
 
 @app.command()
 def init(
-    data: Annotated[str, typer.Argument(help="A CSV, TSV, parquet or Excel file, a folder of them, or a URL.")],
+    data: Annotated[
+        str,
+        typer.Argument(help="A table, a URL, or a folder or archive of tables, pictures, recordings or texts."),
+    ],
     target: Annotated[str, typer.Option(help="The column to predict.")],
     group: Annotated[str | None, typer.Option(help="The column that names the patient.")] = None,
     time: Annotated[str | None, typer.Option(help="The column that says when.")] = None,
@@ -104,7 +107,7 @@ def init(
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A study (its champion), STUDY@ALIAS, a run key/MODEL, or a run id.")],
-    data: Annotated[str, typer.Argument(help="New rows, in any format that a study can read.")],
+    data: Annotated[str, typer.Argument(help="New rows; for a study that joins tables, a folder of these.")],
     out: Annotated[Path, typer.Option(help="Where to write: .csv or .parquet.")] = Path("predictions.csv"),
 ) -> None:
     """Score new rows with exactly the fitted steps and weights of a run."""

@@ -12,7 +12,14 @@ from flows.settings import parse_config
 from flows.store import write_text
 from flows.studies import study_file
 from pipelines.draft import draft, render
-from pipelines.sources import FileSource, read
+from pipelines.guess_files import guess_payloads, kind_of, leaf_first, pattern_of
+from pipelines.sources import FileSource, Raw, read
+from pipelines.sources.archive import Tree, archive_tree
+from pipelines.sources.tree import folder_tree
+
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
+HIDDEN = re.compile(r"(?:^|/)(?:[.~]|__MACOSX/)")
 
 
 def draft_file(
@@ -33,11 +40,46 @@ def draft_file(
     path = study_file(root, called)
     if path.exists():
         raise MedloopError(f"there is a study {called} already", where=str(path), mend="give another --name")
-    source = parse_config(FileSource, {"path": _from_root(root, data), **layout}, "the options of init")
-    drafted = draft(read(source, root=root, cache=sources(root)).table, target=target, group=group, time=time)
-    write_text(path, render(drafted, called, {"kind": "file", "path": source.path, **layout}))
+    place = _from_root(root, data)
+    files = _files(root / place)
+    pattern, folders = pattern_of(files, target, group) if files else ("", {})
+    told = {"path": place, **layout, **({"files": pattern} if pattern else {})}
+    source = parse_config(FileSource, told, "the options of init")
+    raw = read(source, root=root, cache=sources(root))
+    table = leaf_first(raw.table, pattern) if pattern else raw.table
+    drafted = draft(table, target=target, group=group, time=time, known={**folders, **guess_payloads(raw)})
+    write_text(path, render(drafted, called, {"kind": "file", **told}))
     settings.load(root, called)
-    return path, drafted.checks
+    return path, [*drafted.checks, *(_file_checks(raw, pattern, group) if pattern else [])]
+
+
+def _files(path: Path) -> list[str]:
+    """The files in an archive, or below a folder that holds pictures, recordings or reports; none of tables."""
+    is_archive = path.is_file() and path.name.lower().endswith(ARCHIVES)
+    if not is_archive and not path.is_dir():
+        return []
+    files = [file for file in _tree(path).sizes() if not HIDDEN.search(file)]
+    nested = [file for file in files if "/" in file]
+    tables = [file for file in files if "/" not in file and file.lower().endswith(TABLES)]
+    return sorted(files) if is_archive or (not tables and kind_of(nested)) else []
+
+
+def _tree(path: Path) -> Tree:
+    from fsspec.implementations.local import LocalFileSystem
+
+    tree = folder_tree(LocalFileSystem(), str(path), where=path.name) if path.is_dir() else None
+    tree = tree or archive_tree(path.open("rb"), where=path.name)
+    if tree is None:
+        raise MedloopError("no archive, whatever its name says", where=path.name, mend="make it again with zip or tar")
+    return tree
+
+
+def _file_checks(raw: Raw, pattern: str, group: str | None) -> list[str]:
+    """What to check of a study of files, beside what its columns ask."""
+    others = int(str(raw.provenance["unmatched"]))
+    left = [f"files: {others:,} lie elsewhere than `files: {pattern}` says, and are left out"] if others else []
+    patient = "files of one patient: if some have several, say which part of a path is the patient's and name it"
+    return [*left, *([] if group else [f"{patient} under group: files: {{label}}/{{patient}}_{{picture}}.jpg"])]
 
 
 def _name_from(data: str) -> str:

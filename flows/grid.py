@@ -14,7 +14,7 @@ Combination = dict[str, str]
 def combinations(over: Sequence[str]) -> list[Combination]:
     """Every combination, each as values by setting.
 
-    over: a section, for all the methods of its first choice (`impute` is `impute.numeric`), several with commas
+    over: a section, for all the methods of its widest choice (`impute` is `impute.numeric`), several with commas
         between, or a setting with its values: `balance.method=none,smote`
 
     Raises MedloopError for an unknown section or setting, or one that is no choice and has no values named.
@@ -37,7 +37,7 @@ def _methods(key: str) -> tuple[str, tuple[str, ...]]:
             where="--over",
             mend=f"one of {', '.join(known)}, or name the values: --over {section}.KEY=A,B",
         )
-    chosen = name or next(iter(choices))
+    chosen = name or max(choices, key=lambda choice: len(choices[choice]))
     return f"{section}.{chosen}", choices[chosen]
 
 

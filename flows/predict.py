@@ -1,21 +1,30 @@
 """Scores new rows with exactly the fitted steps and weights of a recorded run."""
 
 import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from contracts.errors import MedloopError
+from contracts.errors import MedloopError, listed
+from contracts.payloads import Payloads
+from contracts.study import Study
+from contracts.tables import Schema
 from flows import bundle, tracking
 from flows.arrays import examples
-from flows.home import sources
+from flows.new_rows import read_new
 from flows.pseudonyms import same_key
 from flows.store import read_json, read_model, replacing, write_table
 from pipelines.clean import clean_rows
+from pipelines.decode import DecodedColumns, decode
+from pipelines.image.features import image_feature_names
 from pipelines.impute import Imputer, apply_impute
-from pipelines.ingest import spelled
+from pipelines.ingest import payload_columns, spelled
 from pipelines.normalize import Normalizer, apply_normalize
 from pipelines.protect import needs_key, protect
-from pipelines.sources import FileSource, Layout, read
+from pipelines.rows import check_columns
+from pipelines.signal.features import signal_feature_names
+from pipelines.sources import Raw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +32,16 @@ if TYPE_CHECKING:
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def predict(root: Path, reference: str, data: str, out: Path) -> tuple[int, int]:
-    """Scores the rows of `data` into `out` (.csv or .parquet): how many were scored, how many could not be.
+class Outcome(NamedTuple):
+    """How many rows were scored and could not be, and how many files of DATA are no rows: others lie among them."""
+
+    scored: int
+    failed: int
+    others: int
+
+
+def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
+    """Scores the rows of `data` into `out` (.csv or .parquet).
 
     Raises MedloopError when the model or the data cannot be read, or `out` is of another kind.
     """
@@ -33,13 +50,11 @@ def predict(root: Path, reference: str, data: str, out: Path) -> tuple[int, int]
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
         folder = tracking.fetch_model(root, reference, Path(scratch))
         bundle.verify(folder)
-        layout = read_model(folder / "layout.json", Layout).model_dump(exclude={"ragged"})
-        source = FileSource(path=data, ragged="quarantine", **layout)
-        raw = read(source, root=Path.cwd(), cache=sources(root))
-        scores = score(folder, raw.table, raw.quarantine, _key(root, folder))
+        new = read_new(folder, data, Path.cwd())
+        scores = score(folder, new.raw, _key(root, folder))
     _write(scores, out)
     failed = int(scores["predicted"].isna().sum())
-    return len(scores) - failed, failed
+    return Outcome(len(scores) - failed, failed, new.others)
 
 
 def _key(root: Path, folder: Path) -> bytes:
@@ -48,13 +63,12 @@ def _key(root: Path, folder: Path) -> bytes:
     return same_key(root, read_json(folder / "pseudonyms.json")["key"]) if needs_key(study) else b""
 
 
-def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame", key: bytes = b"") -> "pd.DataFrame":
+def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     """One line a row of the source, in its order: row, id, predicted, a probability a class, reason.
 
     The reason says why a row was not scored, or which columns of a scored one were not taken as they are written; no
     value. A line that could not be read has a row and a reason only.
     What identifies people is treated as it was in training, with the same `key`.
-    `unread` holds the lines that could not even be read as rows (`@row`, `reason`).
     """
     import pandas as pd
 
@@ -62,13 +76,17 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame", key: bytes
     from models.threshold import decide
 
     study, params, schema = bundle.declaration(folder)
-    treated, _ = protect(spelled(rows, study), study, key)
-    scorable = clean_rows(treated, study, schema, params)
-    parts = [scorable.unscorable, unread.astype({"@row": "str"})]
+    decoded = _decoded(raw, study, schema, folder)
+    treated, _ = protect(decoded.table, study, key)
+    scorable = clean_rows(treated.drop(index=list(decoded.faults)), study, schema, params, payloads=decoded.payloads)
+    undecoded = treated.loc[list(decoded.faults), ["@row"]].assign(reason=list(decoded.faults.values()))
+    parts = [part.astype({"@row": "str"}) for part in (scorable.unscorable, undecoded, raw.quarantine)]
     if len(scorable.samples):
         imputer = read_model(folder / "imputer.json", Imputer)
         normalizer = read_model(folder / "normalizer.json", Normalizer)
-        features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples))
+        payloads = {**decoded.payloads, **scorable.payloads}
+        _check_figures(normalizer, schema, payloads)
+        features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples), payloads)
         trained = load(folder / "weights")
         probability = trained.predict_proba(examples(features))
         called = decide(probability, trained.threshold, trained.inputs.positive)
@@ -79,6 +97,43 @@ def score(folder: Path, rows: "pd.DataFrame", unread: "pd.DataFrame", key: bytes
     columns = ["row", "id", "predicted", *(f"probability={c}" for c in schema.classes), "reason"]
     scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)
     return scores.fillna({"id": ""}).astype({"row": "str", "id": "str", "predicted": "str", "reason": "str"})
+
+
+def _decoded(raw: Raw, study: Study, schema: Schema, folder: Path) -> DecodedColumns:
+    """New rows with their files decoded, to the form of the training ones; an unreadable one leaves out its row."""
+    import numpy as np
+
+    table = spelled(raw.table, study).reset_index(drop=True)
+    held = {name: column for name, column in payload_columns(study).items() if name in schema.features}
+    held = bundle.as_trained(held, folder)
+    check_columns(table, held)
+    return decode(
+        replace(raw, table=table),
+        held,
+        max_unreadable=1.0,
+        allocate_for=lambda name: np.zeros,
+        tell=lambda said: None,
+    )
+
+
+def _check_figures(normalizer: Normalizer, schema: Schema, payloads: Mapping[str, Payloads]) -> None:
+    """Raises MedloopError where pictures or sequences are of another form, so that figures would change places."""
+    encoding = normalizer.payloads
+    if encoding is None:
+        return
+    for name, of in encoding.figures.items():
+        is_image = schema.features[name].type == "image"
+        made = (
+            image_feature_names(payloads[name], cells=encoding.cells)
+            if is_image
+            else signal_feature_names(payloads[name])
+        )
+        if tuple(made) != of.names:
+            raise MedloopError(
+                f"the new payloads of {name} are not as those that the model was trained on",
+                where=f"column {name}, whose training rows give {listed(of.names, 6)}",
+                mend="give the same channels, and moments (a column `time`) where there were some, and none else",
+            )
 
 
 def _place(row: str) -> tuple[str, int]:

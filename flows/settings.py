@@ -138,8 +138,10 @@ def _explained(error: ValidationError, path: Path, own: Mapping[str, Any], param
     """The first fault of a file: which key, what was expected, what came."""
     first = error.errors()[0]
     keys = [str(part) for part in first["loc"] if part != "study"]
+    if keys[:1] == ["source"] and len(keys) > 1:
+        del keys[1]  # the kind of source, which pydantic names between
     section = own.get(keys[0]) if keys else None
-    in_own = not isinstance(section, dict) or len(keys) < 2 or keys[1] in section
+    in_own = not isinstance(section, dict) or keys[0] not in SECTIONS or len(keys) < 2 or keys[1] in section
     where = f"{path if in_own else params}, {'.'.join(keys) or 'the study'}"
     return MedloopError(
         _told(first, keys),

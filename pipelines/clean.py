@@ -230,7 +230,9 @@ def _read(
             future = (values[name] > values["@time"]).to_numpy(dtype=bool)
             faults += faults_in(name, future=future)
             values[name] = values[name].mask(future)
-    done = clean_payloads(pd.DataFrame(values, copy=False), features, payloads, texts=params.texts, sequences=params.sequences)
+    done = clean_payloads(
+        pd.DataFrame(values, copy=False), features, payloads, texts=params.texts, sequences=params.sequences
+    )
     ledger += done.ledger
     found = pd.concat([*faults, *done.faults], ignore_index=True)
     verdicts = {

@@ -43,7 +43,7 @@ def clean_payloads(
     Raises MedloopError when `sequences` names no column of that type.
     """
     _refuse_unknown(sequences, features)
-    done = CleanedPayloads(table=table.copy())
+    done = CleanedPayloads(table=table.copy(deep=False))
     for name, column in features.items():
         if column.type == "text":
             done.table[name], counted = clean_texts(table[name], texts)

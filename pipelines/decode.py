@@ -160,5 +160,6 @@ def _refuse_many(name: str, files: Sequence[str], faults: dict[int, str], most: 
     raise MedloopError(
         f"{len(faults):,} of {len(files):,} files cannot be read, more than ingest.max_unreadable ({most:.0%})",
         where=f"column {name}: {listed(told)}",
-        mend="mend or remove these files, or raise ingest.max_unreadable: they are then set aside",
+        mend=f"mend or remove these files, correct what the study says of {name}, or raise ingest.max_unreadable: "
+        "their rows are then set aside",
     )

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -58,9 +59,11 @@ def draft(
     target: str,
     group: str | None = None,
     time: str | None = None,
+    known: Mapping[str, Guess] = MappingProxyType({}),
 ) -> Draft:
     """Proposes a declaration for a raw table (see `contracts.tables`).
 
+    `known` are the columns that are not to be guessed by their cells, such as those that name files.
     Columns that may identify a person, hold free text or give the label away (see `leaks`) go under `drop`, where a
     person decides.
 
@@ -71,17 +74,18 @@ def draft(
         if role is not None and role not in names:
             raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
     label, codes, label_check = _target(target, table[target])
-    sample_id = _sample_id(table, [name for name in names if name not in (target, time)])
+    known = {name: guess for name, guess in known.items() if name not in (target, group, time)}
+    sample_id = _sample_id(table, [name for name in names if name not in (target, time, *known)])
     rest = [name for name in names if name not in (target, sample_id, group)]
-    guesses = {name: guess_column(name, table[name], is_time=name == time) for name in rest}
+    guesses = {name: known.get(name) or guess_column(name, table[name], is_time=name == time) for name in rest}
     if codes:
         guesses[target] = Guess(column=Column(type="categorical", levels=label.classes, missing=codes))
-    columns = {name: guess.column for name, guess in guesses.items() if guess.column and name != time}
+    columns = {name: guess.column for name, guess in guesses.items() if guess.column and name not in (time, *known)}
     guesses |= _leaks(table, label, group, columns)
     roles = [label_check, _id_check(sample_id), _group_check(table, group)]
     kept = {name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop}
     study = Study(name="draft", title="draft", id=sample_id, group=group, time=time, target=label, columns=kept)
-    found = suspicions(table[[name for name in names if name in {*kept, sample_id, group}]], study)
+    found = suspicions(table[[name for name in names if name in {*kept, sample_id, group} - set(known)]], study)
     protection = [f"{PROTECTED}: {listed([suspicion.told() for suspicion in found])}"] if found else []
     return Draft(
         id=sample_id,
@@ -217,6 +221,12 @@ def _fields(column: Column) -> list[str]:
     if column.range:
         fields.append(f"range: [{', '.join(f'{bound:.12g}' for bound in column.range if bound is not None)}]")
     fields += [f"levels: {_sequence(column.levels)}"] if column.levels else []
+    fields += [f"size: {list(column.size)}"] if column.size else []
+    told = {"colour": column.colour, "depth": column.depth, "monochrome1": column.monochrome1}
+    fields += [f"{key}: {value}" for key, value in told.items() if value is not None]
+    fields += [f"rate: {column.rate:g}"] if column.rate else []
+    fields += [f"channels: {_sequence(column.channels)}"] if column.channels else []
+    fields += ["files: true"] if column.files else []
     fields += [f"missing: {_sequence(column.missing)}"] if column.missing else []
     return fields + ([f"format: {json.dumps(column.format, ensure_ascii=False)}"] if column.format else [])
 

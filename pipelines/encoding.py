@@ -112,8 +112,9 @@ def _levels(values: "pd.Series[Any]", patients: "pd.Series[Any]", min_count: int
 
 def _codes(encoding: Encoding, values: "pd.Series[Any]") -> Codes:
     """(N,) the place of each cell's level; the number of levels for the bucket."""
-    codes = pd.Index(encoding.levels).get_indexer(pd.Index(values))
-    return np.where(codes < 0, len(encoding.levels), codes)
+    cells, distinct = pd.factorize(values, use_na_sentinel=False)
+    codes = pd.Index(encoding.levels).get_indexer(pd.Index(distinct))
+    return np.where(codes < 0, len(encoding.levels), codes)[cells]
 
 
 def _shares(codes: Codes, labels: Numbers, patients: Numbers, bucket: int, target: TargetShares) -> Shares:

@@ -52,6 +52,8 @@ def refuse_fatal(faults: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 def part_with(table: pd.DataFrame, faults: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows without these faults, and the others as `@row`, `@id` and `reason`."""
+    if faults.empty:
+        return table, table.loc[:, ["@row", "@id"]].iloc[:0].assign(reason=pd.Series(dtype="str"))
     reasons = reasons_by_row(faults)
     aside = table.loc[reasons.index, ["@row", "@id"]].assign(reason=reasons).reset_index(drop=True)
     return table.drop(index=reasons.index), aside

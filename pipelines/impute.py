@@ -131,7 +131,8 @@ def fit_impute(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> Imp
     that needs a time or another numeric column where there is none.
     """
     _check_overrides(schema, params)
-    train = train.sort_values("@id", ignore_index=True)  # sums depend on the order, in their last digits
+    if _ordered(schema, params):
+        train = train.sort_values("@id", ignore_index=True)  # sums depend on the order, in their last digits
     outliers = _outliers(train, schema, params)
     if outliers:
         train = mark_outliers(outliers, train)
@@ -180,7 +181,14 @@ def apply_impute(imputer: Imputer, samples: pd.DataFrame) -> pd.DataFrame:
         columns[name] = columns[name].fillna(value)
     for name, source in imputer.indicators.items():
         columns[name] = samples[source].isna().astype(np.float64)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _ordered(schema: Schema, params: ImputeParams) -> bool:
+    """Whether what is learnt depends on the order of rows; sorting millions of ids takes longer than all medians."""
+    methods = {_method(name, column, params) for name, column in schema.features.items()}
+    in_any_order = {"", "drop", "median", "constant", "missing_level", *get_args(Within)}
+    return params.outliers != "none" or not methods <= in_any_order
 
 
 def _check_overrides(schema: Schema, params: ImputeParams) -> None:

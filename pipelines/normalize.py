@@ -152,7 +152,8 @@ def apply_normalize(
     said of other rows; and when a column is scaled within the patient and the samples do not name the patients.
     """
     _refuse_strangers(normalizer, samples, training)
-    fold = patient_folds(samples["@group"]) if training else None
+    crossed = training and any(encoding.target for encoding in normalizer.encodings.values())
+    fold = patient_folds(samples["@group"]) if crossed else None
     matrix = np.zeros((len(samples), len(normalizer.names)), dtype=np.float32, order="F")
     place = 0
     for name, column in normalizer.before.tabular.items():

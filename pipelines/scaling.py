@@ -66,11 +66,11 @@ def fit_scaling(values: Array, method: Scaling, *, clip: float, name: str) -> Sc
         return Log(after=_standard(_log(values), clip))
     if method == "power":
         return _power(values, clip)
+    if method in ("standard", "patient"):
+        return _standard(values, clip)
     low, first, median, third, high = np.quantile(values, (0.005, 0.25, 0.5, 0.75, 0.995))
-    mean, deviation = _moments(values)
+    _, deviation = _moments(values)
     center, scale = {
-        "standard": (mean, deviation),
-        "patient": (mean, deviation),
         "robust": (median, third - first or deviation),
         "minmax": (low, high - low or deviation),
         "maxabs": (0, np.quantile(np.abs(values), 0.995) or deviation),

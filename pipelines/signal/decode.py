@@ -110,7 +110,7 @@ def _read_all(names: Sequence[str], opened: Opened, column: Column, tell: Callab
 
 def _examples(kinds: Mapping[int, str], names: Sequence[str]) -> str:
     """Each kind, in how many files it is, and the first of them."""
-    first = {kind: names[at] for at, kind in reversed(kinds.items())}
+    first = {kind: names[at] for at, kind in reversed(list(kinds.items()))}
     counts = sorted(Counter(kinds.values()).items(), key=lambda kind: (-kind[1], kind[0]))
     return listed([f"{kind} in {count:,} (as {first[kind]})" for kind, count in counts], 4)
 

@@ -64,6 +64,8 @@ def read_recording(name: str, opened: Opened, missing: tuple[str, ...]) -> Recor
 
 def _read(name: str, opened: Opened, missing: tuple[str, ...]) -> Recording:
     path = PurePosixPath(name)
+    if not path.name:
+        raise UnreadableError("that is a folder, not a file")
     if path.suffix.lower() in ("", ".dat", ".hea"):
         return _wfdb(path if path.suffix.lower() == ".hea" else path.with_suffix(".hea"), opened)
     data = opened(name)

@@ -16,6 +16,7 @@ from contracts.errors import MedloopError
 from contracts.names import nearest
 from pipelines.sources.formats import GZIP, ZIP, check_size, check_total, damaged, gunzip
 
+BLOCK = 512  # bytes, of a tar
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -112,6 +113,10 @@ def _tar_tree(file: BinaryIO, *, where: str) -> Tree:
             raise _refused(f"a link or device: {member.name}", where)
         if member.isreg() and member.offset_data + member.size > end:
             raise damaged(where)
+    # tarfile takes a header that it cannot read, and the end of a file cut between two members, for the end.
+    file.seek(max((m.offset_data + _padded(m.size if m.isreg() else 0) for m in members), default=0))
+    if file.read(BLOCK) != bytes(BLOCK):
+        raise damaged(where)
     places = {_clean(m.name): (m.offset_data, m.size) for m in members if m.isreg()}
     lock = Lock()
 
@@ -123,6 +128,10 @@ def _tar_tree(file: BinaryIO, *, where: str) -> Tree:
             return file.read(places[path][1])
 
     return Tree(sizes=lambda: {path: size for path, (_, size) in places.items()}, read=read, where=where)
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK
 
 
 def _clean(name: str) -> str:

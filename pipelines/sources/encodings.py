@@ -22,6 +22,8 @@ def to_utf8(data: bytes, declared: str | None, *, where: str) -> tuple[bytes, st
     body = data[len(mark) :]
     if not encoding.startswith(WIDE) and b"\0" in body:
         raise _nul(body, where=where)
+    if encoding == "utf-8" and body.isascii():
+        return body, encoding
     try:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:

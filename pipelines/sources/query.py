@@ -30,6 +30,7 @@ Value = str | int | float | None  # of a cell in SQLite
 
 LIMIT_SECONDS = 300
 LIMIT_BYTES = 1 << 28  # of one value that a query makes up
+QUOTED = re.compile(r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?P<name>[^"\]]+)\"""", re.DOTALL)
 INTEGER = re.compile(r"0|-?[1-9]\d{0,17}")
 REAL = re.compile(r"-?\d+\.\d+(?:e[-+]\d+)?|-?\d+e[-+]\d+")
 CHANGING = ("random", "randomblob", "load_extension", "current_date", "current_time", "current_timestamp", "readfile")
@@ -148,6 +149,11 @@ def _long(connection: sqlite3.Connection, main: pd.DataFrame, name: str, asked: 
     return sequences_of(rows, main[asked.key], asked, where=where)
 
 
+def _bracketed(query: str) -> str:
+    """The query with "name" as [name]: SQLite takes a "name" that is no column for a text, and says nothing."""
+    return QUOTED.sub(lambda found: f"[{found['name']}]" if found["name"] else found[0], query)
+
+
 def _placed(quarantine: pd.DataFrame, name: str) -> pd.DataFrame:
     return quarantine.assign(**{"@row": (f"{name}:" + quarantine["@row"].astype("str")).astype("str")})
 
@@ -230,7 +236,7 @@ def _selected(connection: sqlite3.Connection, query: str, where: str) -> pd.Data
     """What a query gives, within the time; every cell as SQLite holds it."""
     connection.set_progress_handler(_stop_after(LIMIT_SECONDS), 100_000)
     try:
-        cursor = connection.execute(query)
+        cursor = connection.execute(_bracketed(query))
         names = [name for name, *_ in cursor.description]
         rows = cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning) as error:

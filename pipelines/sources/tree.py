@@ -75,7 +75,7 @@ def folder_tree(system: Any, folder: str, *, where: str) -> Tree:
         _check_link(system, base, path, where)
         try:
             data = system.cat_file(f"{base}/{path}")
-        except (FileNotFoundError, IsADirectoryError) as error:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise absent(path, _beside(system, base), where) from error
         except Exception as error:  # every file system has errors of its own
             raise _unread(f"the file {path}", error, where) from error

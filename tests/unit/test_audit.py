@@ -26,7 +26,7 @@ def run() -> dict[str, Any]:
     for name in SCHEMA.features:
         samples[name] = rng.normal(size=200)
     split = pd.DataFrame({"@id": ids, "@part": ["train"] * 120 + ["validation"] * 40 + ["test"] * 40})
-    seen = rows_seen(ids[:120])
+    seen = rows_seen(samples["@id"].iloc[:120])
     balanced = samples.iloc[:120].assign(**{"@origin": ids[:120]})
     made = balanced.iloc[:5].assign(**{"@id": [f"synthetic-{i}" for i in range(5)]})
     return {

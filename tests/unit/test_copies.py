@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipelines.copies import too_rare_for_chance
+from pipelines.copies import codes, repeated, too_rare_for_chance
 
 
 def alike(rows: pd.DataFrame) -> np.ndarray:
@@ -32,3 +34,17 @@ def test_settings_of_one_device_go_together_and_prove_nothing() -> None:
     table["note"] = rng.integers(0, 10**6, 2000)
     table.iloc[5] = table.iloc[900]
     assert np.flatnonzero(too_rare_for_chance(table, alike(table))).tolist() == [5, 900]
+
+
+@given(st.lists(st.tuples(*[st.sampled_from(["", "a", "b", "é"])] * 3), min_size=1, max_size=40))
+def test_rows_are_repeated_where_every_cell_is(cells: list[tuple[str, ...]]) -> None:
+    table = pd.DataFrame(cells, dtype="str")
+    coded = pd.DataFrame({name: codes(table[name]) for name in table})
+    assert repeated(coded).tolist() == table.duplicated().tolist()
+
+
+def test_rows_that_differ_in_a_cell_like_no_copy_explain_one() -> None:
+    table = pd.DataFrame(dict.fromkeys(range(13), np.repeat(np.arange(10), 100)))
+    table[13] = np.maximum(np.arange(1000), 1)  # the first two rows are equal, as many could have been
+    assert np.flatnonzero(repeated(table)).tolist() == [1]
+    assert not too_rare_for_chance(table, repeated(table)).any()

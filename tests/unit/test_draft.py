@@ -1,15 +1,20 @@
 """What `medloop init` proposes: types, ranges, codes, identifiers and leaks, each marked for a person."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
 from contracts.errors import MedloopError
 from contracts.study import Column, Study
 from pipelines.draft import SECTIONS, Draft, draft, render
 from pipelines.guard import suspicions
-from pipelines.guess import guess_column
+from pipelines.guess import Guess, guess_column
+from pipelines.guess_files import guess_files, guess_payloads, kind_of, pattern_of
+from pipelines.sources.raw import Raw
 
 ROWS = 200
 
@@ -201,3 +206,80 @@ def test_dates_and_high_ages_are_treated_under_protect_so_that_the_draft_runs() 
     assert {name: treated.how for name, treated in study.protect.items()} == {"visit": "shift_dates", "age": "cap"}
     assert suspicions(table(visit=days, age=numbers(60, 99)), study) == []
     assert any(check.startswith("treated under protect") and "visit" in check for check in proposed.checks)
+
+
+def png(height: int, width: int, tint: int) -> bytes:
+    grey = np.random.default_rng(0).integers(0, 200, (height, width, 1), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate([grey, grey, grey + tint], axis=2)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_the_label_is_the_folder_of_fewest_names_and_the_patient_that_of_most() -> None:
+    paths = [f"set/{site}/{label}/p{n}/{n}.JPG" for n in range(30) for site in "abc" for label in ("no", "yes")]
+    pattern, others = pattern_of([*paths, "set/about.txt"], "ill", "patient")
+    assert pattern == "set/{folder2}/{ill}/{patient}/{picture}.JPG"
+    assert list(others) == ["folder2"] and "3 folders" in others["folder2"].drop
+    assert pattern_of(paths, "picture", None)[0] == "set/{folder2}/{picture}/{folder4}/{name}.JPG"
+    with pytest.raises(MedloopError, match="no level of folders"):
+        pattern_of([f"all/{n}.png" for n in range(9)], "ill", None)
+    with pytest.raises(MedloopError, match="no picture"):
+        pattern_of(["a/b.zip"], "ill", None)
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["a/1.png", "2.DCM", "x"], "image"),
+        (["100.hea", "100.dat", "101.hea"], "sequence"),
+        (["1.txt", "2.xml"], "text"),
+        (["12.5", "7.png", "Dr. Smith"], None),
+        ([], None),
+    ],
+)
+def test_files_are_known_by_their_ending(files: list[str], kind: str | None) -> None:
+    assert kind_of(files) == kind
+
+
+def test_pictures_are_proposed_in_the_form_that_most_have() -> None:
+    stored = {"a": png(240, 200, 0), "b": png(240, 200, 0), "c": png(70, 50, 40), "d": b"nothing"}
+    guess = guess_files([f"{name}.png" for name in stored], lambda file: stored[file[0]])
+    assert guess.column == Column(type="image", size=(224, 224), colour="grey", depth=8)
+    assert guess.note == "of 3 looked at, 2 have 240 by 200 pixels, 1 are coloured"
+    assert not guess_files(["d.png"], lambda file: stored[file[0]]).column
+    tinted = guess_files(["c.png"], lambda file: stored[file[0]]).column
+    assert tinted == Column(type="image", size=(64, 64), colour="rgb", depth=8)
+
+
+def test_recordings_are_proposed_with_the_channels_that_all_have() -> None:
+    stored = {"1.csv": b"x,y\n1,2\n3,4\n", "2.csv": b"y,x,z\n1,2,3\n"}
+    guess = guess_files(list(stored), lambda file: stored[file])
+    assert guess.column == Column(type="sequence", channels=("x", "y"))
+    assert "no file tells its rate" in guess.note
+
+
+def test_a_column_of_names_of_files_is_told_by_the_files_that_are_there() -> None:
+    def opened(file: str) -> bytes:
+        if file != "1.png":
+            raise MedloopError("absent")
+        return png(40, 40, 0)
+
+    cells = {
+        name: series(texts) for name, texts in {"scan": ["1.png", ""], "old": ["9.jpg"] * 2, "n": ["12", "7"]}.items()
+    }
+    found = guess_payloads(Raw(table=pd.DataFrame({"@row": [1, 2], **cells}), opened=opened))
+    assert list(found) == ["scan", "old"]
+    assert found["scan"].column == Column(type="image", size=(32, 32), colour="grey", depth=8)
+    assert "folder" in found["old"].drop
+
+
+def test_a_draft_of_payload_columns_is_a_study_again() -> None:
+    known = {
+        "scan": Guess(column=Column(type="image", size=(64, 32), colour="rgb", depth=16, monochrome1="invert")),
+        "ecg": Guess(column=Column(type="sequence", rate=500, channels=("I", "a VR"))),
+        "file": Guess(column=Column(type="text", files=True)),
+    }
+    names = {name: [f"{name}/{n}" for n in range(ROWS)] for name in known}
+    study = as_study(draft(table(**names), target="sick", known=known))
+    assert {name: study.columns[name] for name in known} == {name: guess.column for name, guess in known.items()}
+    assert study.id == "record"

@@ -10,8 +10,9 @@ def test_named_values_are_combined() -> None:
     assert found[0] == {"impute.numeric": "median", "balance.method": "none"}
 
 
-def test_a_section_stands_for_all_the_methods_of_its_first_choice() -> None:
+def test_a_section_stands_for_all_the_methods_of_its_widest_choice() -> None:
     methods = {c["normalize.numeric"] for c in combinations(["normalize"])}
+    assert set(combinations(["impute,balance"])[0]) == {"impute.numeric", "balance.method"}
     assert {"standard", "robust", "minmax", "quantile", "none"} <= methods
     assert len(combinations(["normalize,impute"])) == len(methods) * len(combinations(["impute"]))
 

@@ -10,9 +10,10 @@ import pytest
 
 from contracts.errors import MedloopError
 from contracts.examples import Examples
+from contracts.payloads import Payloads, ragged
 from contracts.study import Column, Protection, Study, Target
 from contracts.tables import Schema
-from flows.bundle import _layout, _placeless
+from flows.bundle import _layout, _placeless, as_trained, forms
 from flows.new_rows import bracketed, read_new, without_label
 from flows.predict import _write, score
 from flows.store import read_model, read_table, write_json
@@ -117,7 +118,7 @@ def test_new_rows_are_protected_as_the_training_rows_were(bundle: Path, tmp_path
 
 def test_a_bundle_keeps_how_its_source_lay_and_no_place() -> None:
     source = FileSource(path="/home/x/t.txt", separator="|", encoding="gbk", decimal=",", ragged="quarantine")
-    nothing = {"sheet": None, "files": None, "fields": {}, "folder": None}
+    nothing: dict[str, object] = {"sheet": None, "files": None, "fields": {}, "folder": None}
     assert _layout(source) == {"separator": "|", "encoding": "gbk", "decimal": ",", **nothing}
     assert _layout(source.model_copy(update={"folder": "scans"}))["folder"] == "scans"
     for place in ("/home/x/scans", "s3://ward/scans"):
@@ -178,6 +179,33 @@ def test_a_table_or_a_column_that_new_rows_lack_is_told(bundle: Path, tmp_path: 
     with pytest.raises(MedloopError, match="none is doses") as told:
         read_new(bundle, "new", tmp_path)
     assert "beats, doses, people" in told.value.mend
+
+
+def test_new_files_are_brought_to_the_form_of_the_training_files(bundle: Path, tmp_path: Path) -> None:
+    steps = ragged([np.zeros((3, 2), np.float32)], channels=("ax", "ay"), like=np.zeros((0, 2), np.float32))
+    pictures = Payloads(values=np.zeros((2, 3, 8, 6), np.uint16))
+    write_json(bundle / "forms.json", forms({"walk": steps, "scan": pictures}, {"walk": {"rate": 20.0}}))
+    held = {"walk": Column(type="sequence", missing=("-9",)), "scan": Column(type="image", colour="grey")}
+    assert as_trained({**held, "x": Column(type="text")}, bundle) == {
+        "walk": Column(type="sequence", missing=("-9",), channels=("ax", "ay"), rate=20),
+        "scan": Column(type="image", size=(8, 6), colour="grey", depth=16),
+        "x": Column(type="text"),
+    }
+
+
+def test_a_channel_that_no_new_row_has_is_a_gap_and_keeps_its_place(bundle: Path, tmp_path: Path) -> None:
+    long = {"query": "SELECT * FROM labs", "id": "id", "key": "id", "time": "t", "channel": "test", "value": "value"}
+    tables = {"labs": {"kind": "file", "path": "labs"}}
+    query = QuerySource.model_validate(
+        {"tables": tables, "query": "SELECT DISTINCT id FROM labs", "sequences": {"lab": long}}
+    )
+    write_json(bundle / "query.json", query)
+    write_json(bundle / "forms.json", {"lab": {"channels": ["alt", "crp"], "rate": None}})
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "labs.csv").write_text("id,t,test,value\na,0,crp,7\na,0,new,1\n")
+    payloads = read_new(bundle, "new", tmp_path).raw.payloads["lab"]
+    assert payloads.channels == ("alt", "crp")
+    assert np.isnan(payloads[0][0, 0]) and payloads[0][0, 1] == 7
 
 
 def test_quoted_names_are_bracketed_and_texts_and_comments_stay() -> None:

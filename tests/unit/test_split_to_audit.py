@@ -16,7 +16,7 @@ from contracts.study import Column
 from contracts.tables import Schema
 from flows.settings import load
 from flows.stages import Context
-from flows.store import write_json, write_table
+from flows.store import write_json, write_payloads, write_table
 from pipelines.split import SplitParams
 from tests.workspace import REPOSITORY, Workspace
 
@@ -52,6 +52,8 @@ def context(tmp_path: Path) -> Context:
     made = Context(root=tmp_path, settings=load(tmp_path, "tiny"))
     write_table(made.folder("clean") / "samples.parquet", table)
     write_json(made.folder("clean") / "schema.json", SCHEMA)
+    for stage in ("ingest", "clean"):
+        write_payloads(made.folder(stage) / "payloads", {})
     return made
 
 

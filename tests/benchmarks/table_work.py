@@ -1,0 +1,213 @@
+"""The same table work by medloop, by polars and by pandas with scikit-learn, each in a process of its own.
+
+Usage: table_work.py medloop|polars|pandas CSV FOLDER. Reads text, takes the declared types and missing codes, sets
+implausible values missing, drops copies of rows, splits by patient, fills with the training median and an indicator,
+scales by the training mean and deviation, encodes the categories, and writes parquet. Prints seconds by part and the
+peak of resident memory as JSON.
+
+Only medloop keeps what lies between (the raw text, the typed samples, the parts, the filled samples) and looks for
+columns that identify people; the others do what a careful person would write, in as few passes as they allow.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+LABEL, PATIENT = "status", "id"
+RANGES = {
+    "age": (18, 110),
+    "weight": (25, 300),
+    "height": (120, 220),
+    "bmi": (10, 90),
+    "days": (-20000, 20000),
+    "value": (0, 2000),
+}
+LEVELS = ("test", "male")
+CODES = ["", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "?"]
+CLIP = 10.0
+PARTS = ("test", "validation", "train")
+EDGES = (0.2, 0.35)
+
+_parts: dict[str, float] = {}
+_last = time.perf_counter()
+_imported: list[float] = []
+
+
+def part(name: str) -> None:
+    """Ends the part of this name."""
+    global _last
+    now = time.perf_counter()
+    _parts[name] = round(now - _last, 3)
+    _last = now
+    if name == "imports":
+        _imported.append(time.process_time())
+
+
+def _cpu() -> float:
+    """Seconds of the processors' time since the imports."""
+    return time.process_time() - _imported[0]
+
+
+def peak() -> int:
+    """The greatest resident memory of this process so far, in MiB; unlike `ru_maxrss`, nothing of its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
+
+
+def by_medloop(source: Path, folder: Path) -> None:
+    """The functions of `pipelines` in the order in which the stages call them, with what the stages write."""
+    import pipelines.clean
+    import pipelines.impute
+    import pipelines.ingest
+    import pipelines.normalize
+    import pipelines.split
+    from contracts.study import Study
+    from contracts.tables import PARTS, of_part
+    from flows.store import read_table, write_table
+    from pipelines.sources.file import FileSource, read_file
+
+    part("imports")
+    numeric = {name: {"type": "numeric", "range": list(ends)} for name, ends in RANGES.items()}
+    study = Study.model_validate(
+        {
+            "name": "scale",
+            "title": "Liver",
+            "group": PATIENT,
+            "protect": {"age": {"keep": "the others cap no age either"}},
+            "target": {"column": LABEL, "classes": ["0", "1"], "positive": "1"},
+            "columns": {**numeric, **{name: {"type": "categorical"} for name in LEVELS}},
+        }
+    )
+    raw = read_file(FileSource(path=str(source)), root=folder)
+    part("read")
+    ingested = pipelines.ingest.ingest(raw, pipelines.ingest.IngestParams(), study)
+    part("ingest")
+    write_table(folder / "table.parquet", ingested.table)
+    part("write text")
+    del raw, ingested
+    cleaned = pipelines.clean.clean(read_table(folder / "table.parquet"), study, pipelines.clean.CleanParams())
+    write_table(folder / "samples.parquet", cleaned.samples)
+    schema = cleaned.schema
+    del cleaned
+    part("clean")
+    samples = read_table(folder / "samples.parquet")
+    params = pipelines.split.SplitParams(method="patient")
+    write_table(folder / "split.parquet", pipelines.split.split(samples, schema, params))
+    part("split")
+    samples, parts = read_table(folder / "samples.parquet"), read_table(folder / "split.parquet")
+    imputer = pipelines.impute.fit_impute(of_part(samples, parts, "train"), schema, pipelines.impute.ImputeParams())
+    write_table(folder / "filled.parquet", pipelines.impute.apply_impute(imputer, samples))
+    del samples, parts
+    part("impute")
+    samples, parts = read_table(folder / "filled.parquet"), read_table(folder / "split.parquet")
+    train = of_part(samples, parts, "train")
+    normalizer = pipelines.normalize.fit_normalize(train, imputer.after, pipelines.normalize.NormalizeParams())
+    del train
+    for name in PARTS:
+        rows = of_part(samples, parts, name)
+        features = pipelines.normalize.apply_normalize(normalizer, rows, training=name == "train")
+        write_table(folder / f"{name}.parquet", features)
+    part("normalize")
+
+
+def by_polars(source: Path, folder: Path) -> None:
+    """Polars alone, its threads as it likes."""
+    import polars as pl
+
+    part("imports")
+    text = [PATIENT, LABEL, *LEVELS]
+    types = {name: pl.String if name in text else pl.Float64 for name in [*text, *RANGES]}
+    header = pl.read_csv(source, n_rows=0).columns
+    table = pl.read_csv(source, schema={name: types[name] for name in header}, null_values=CODES)
+    part("read")
+    plausible = [
+        pl.when(pl.col(name).is_between(*ends)).then(pl.col(name)).alias(name) for name, ends in RANGES.items()
+    ]
+    share = pl.col(PATIENT).hash(0) % 1000 / 1000
+    placed = pl.when(share < EDGES[0]).then(pl.lit("test")).when(share < EDGES[1]).then(pl.lit("validation"))
+    table = (
+        table.unique(maintain_order=True)
+        .filter(pl.col(LABEL).is_not_null())
+        .with_columns(*plausible, *[pl.col(name).fill_null("missing") for name in LEVELS])
+        .with_columns(placed.otherwise(pl.lit("train")).alias("part"))
+    )
+    part("clean")
+    train = table.filter(pl.col("part") == "train")
+    medians = {name: train[name].median() for name in RANGES}
+    gappy = [name for name in RANGES if train[name].null_count()]
+    table = table.with_columns(
+        *[pl.col(name).is_null().cast(pl.Float32).alias(f"{name} is missing") for name in gappy],
+        *[pl.col(name).fill_null(medians[name]) for name in RANGES],
+    )
+    part("impute")
+    train = table.filter(pl.col("part") == "train")
+    often = {}
+    for name in LEVELS:
+        counts = train.group_by(name).agg(pl.col(PATIENT).n_unique())
+        often[name] = counts.filter(pl.col(PATIENT) >= 10)[name].sort().to_list()
+    table = table.with_columns(
+        *[
+            ((pl.col(name) - train[name].mean()) / train[name].std(ddof=0)).clip(-CLIP, CLIP).cast(pl.Float32)
+            for name in RANGES
+        ],
+        *[
+            (pl.col(name) == level).cast(pl.Float32).alias(f"{name}={level}")
+            for name, levels in often.items()
+            for level in levels
+        ],
+        *[(~pl.col(name).is_in(levels)).cast(pl.Float32).alias(f"{name}=other") for name, levels in often.items()],
+    ).drop(LEVELS)
+    for (placed_in,), rows in table.partition_by("part", as_dict=True, include_key=False).items():
+        rows.write_parquet(folder / f"{placed_in}.parquet", compression="zstd")
+    part("normalize")
+
+
+def by_pandas(source: Path, folder: Path) -> None:
+    """pandas with scikit-learn's transformers."""
+    import numpy as np
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    part("imports")
+    types = dict.fromkeys(RANGES, "float64") | dict.fromkeys((PATIENT, LABEL, *LEVELS), "str")
+    table = pd.read_csv(source, dtype=types, na_values=CODES, keep_default_na=False)
+    part("read")
+    table = table.drop_duplicates().dropna(subset=[LABEL])
+    for name, ends in RANGES.items():
+        table[name] = table[name].where(table[name].between(*ends))
+    share = pd.util.hash_pandas_object(table[PATIENT], index=False).to_numpy() % 1000 / 1000
+    placed = np.select([share < EDGES[0], share < EDGES[1]], PARTS[:2], PARTS[2])
+    part("clean")
+    names, levels = list(RANGES), list(LEVELS)
+    work = make_column_transformer(
+        (make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler()), names),
+        (
+            make_pipeline(
+                SimpleImputer(strategy="constant", fill_value="missing"),
+                OneHotEncoder(min_frequency=10, handle_unknown="infrequent_if_exist", sparse_output=False, dtype="f4"),
+            ),
+            levels,
+        ),
+    )
+    table[levels] = table[levels].astype("object")
+    work.fit(table[placed == "train"])
+    part("impute and scale: fit")
+    for name in PARTS:
+        rows = table[placed == name]
+        features = work.transform(rows).astype("float32").clip(-CLIP, CLIP)
+        frame = pd.DataFrame(features, columns=work.get_feature_names_out(), index=rows.index)
+        pd.concat([rows[[PATIENT, LABEL]], frame], axis=1).to_parquet(
+            folder / f"{name}.parquet", index=False, compression="zstd"
+        )
+    part("normalize")
+
+
+if __name__ == "__main__":
+    how, csv, out = sys.argv[1:]
+    {"medloop": by_medloop, "polars": by_polars, "pandas": by_pandas}[how](Path(csv), Path(out))
+    work = sum(seconds for name, seconds in _parts.items() if name != "imports")
+    print(json.dumps({"work": round(work, 2), "cpu": round(_cpu(), 2), "peak": peak(), "parts": _parts}))

@@ -1,0 +1,47 @@
+"""From a folder of pictures to a trained model and scored new pictures, by the commands that a user types."""
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from tests import mixed
+from tests.func.conftest import Outcome
+from tests.workspace import Workspace
+
+
+@pytest.fixture
+def pictures(workspace: Workspace) -> Workspace:
+    """A workspace with the made-up study's pictures, in a folder a class."""
+    mixed.write(workspace)
+    visits = pd.read_csv(workspace.root / "mixed" / "visits.csv", dtype="str").dropna()
+    for ill, number, scan in zip(visits["ill"], visits["record"], visits["scan"], strict=True):
+        place = workspace.root / "scans" / ill / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (workspace.root / "mixed" / scan).rename(place)
+    (workspace.root / "scans" / "about.txt").write_text("pictures")
+    return workspace
+
+
+def test_a_folder_of_pictures_is_drafted_run_and_asked(pictures: Workspace, medloop) -> None:
+    drafted: Outcome = medloop(pictures, "init", "scans", "--target", "ill")
+    assert drafted.code == 0, drafted.printed
+    assert "1 lie elsewhere than `files: {ill}/{picture}.png` says" in drafted.text
+    file = pictures.root / "studies" / "scans.yaml"
+    study = YAML(typ="safe").load(file.read_text())
+    assert study["columns"] == {"file": {"type": "image", "size": [32, 32], "colour": "grey", "depth": 8}}
+    assert study["id"] == "picture"
+    file.write_text(file.read_text().replace("  mlp: {}\n", "").replace("  boosting: {}\n", ""))
+    assert pictures.medloop("run", "scans").returncode == 0
+    new = pictures.root / "new"
+    new.mkdir()
+    for place in sorted((pictures.root / "scans").rglob("*.png"))[:5]:
+        (new / place.name).write_bytes(place.read_bytes())
+    (new / "torn.png").write_bytes(place.read_bytes()[:200])
+    (new / "about.txt").write_text("pictures")
+    asked: Outcome = medloop(pictures, "predict", "scans", "new", "--out", "scores.csv")
+    assert asked.code == 0, asked.printed
+    assert "1 files of new were left out" in asked.text
+    assert "5 rows scored, 1 could not be" in asked.text
+    scores = pd.read_csv(pictures.root / "scores.csv", dtype="str", keep_default_na=False)
+    assert (scores["predicted"] != "").tolist() == [True] * 5 + [False]
+    assert "torn.png" in scores["reason"][5]
