@@ -16,7 +16,7 @@ test: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The property tests on examples that were never tried; `make test` repeats the same ones.
 explore: .venv/ready

@@ -235,13 +235,8 @@ def _read(
     )
     ledger += done.ledger
     found = pd.concat([*faults, *done.faults], ignore_index=True)
-    verdicts = {
-        "unreadable": params.unreadable,
-        "infinite": params.infinite,
-        "future": params.future,
-        "outside": "missing",
-        "clipped": "clipped",
-    }
+    asked = {"unreadable": params.unreadable, "infinite": params.infinite, "future": params.future}
+    verdicts = {**asked, "outside": "missing", "clipped": "clipped"}
     return done.table, found.assign(verdict=found["problem"].map(verdicts).fillna("quarantine")), done.payloads
 
 

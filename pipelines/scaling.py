@@ -55,11 +55,11 @@ def fit_scaling(values: Array, method: Scaling, *, clip: float, name: str) -> Sc
     "patient" learns the training mean and deviation, "none" and "unit" nothing. A column of one value is only moved.
     Raises MedloopError on a value that is missing or infinite.
     """
-    values = np.sort(values)
     if not np.isfinite(values).all():
         raise MedloopError(f"column {name}: values missing or too large to scale", mend="impute it, declare its range")
     if method in ("none", "unit"):
         return Scale(center=0, scale=1, clip=_FINITE)
+    values = np.sort(values)
     if method == "quantile":
         return _scores(values)
     if method == "log":

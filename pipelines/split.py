@@ -81,7 +81,8 @@ def split(
     if patients < len(PARTS):
         raise MedloopError(f"{patients} patients cannot fill {len(PARTS)} parts", mend="gather more data")
     set_before = _set_before(samples, schema, params, placed)
-    part = pd.concat([set_before, _drawn(samples[~samples["@group"].isin(set_before.index)], params, set_before)])
+    free = samples if set_before.empty else samples[~samples["@group"].isin(set_before.index)]
+    part = pd.concat([set_before, _drawn(free, params, set_before)])
     parts = pd.DataFrame({"@id": samples["@id"], "@part": samples["@group"].map(part).astype("str")})
     _refuse_one_class(samples["@target"], parts["@part"], schema)
     _refuse_another_test_set(parts, params)

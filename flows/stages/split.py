@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def run(context: Context) -> str:
     """Puts every patient in one part, draws folds where asked, and freezes the test set by its hash."""
     params, folder = context.settings.split, context.folder("split")
-    samples = read_table(context.folder("clean") / "samples.parquet")
+    needed = ["@id", "@group", "@time", "@target", *filter(None, [params.site])]
+    samples = read_table(context.folder("clean") / "samples.parquet", needed)
     schema = read_model(context.folder("clean") / "schema.json", Schema)
     parts = with_folds(split(samples, schema, params, _placed(context)), samples, params)
     counts = parts["@part"].value_counts()

@@ -91,7 +91,7 @@ def by_medloop(source: Path, folder: Path) -> None:
     schema = cleaned.schema
     del cleaned
     part("clean")
-    samples = read_table(folder / "samples.parquet")
+    samples = read_table(folder / "samples.parquet", ["@id", "@group", "@time", "@target"])
     params = pipelines.split.SplitParams(method="patient")
     write_table(folder / "split.parquet", pipelines.split.split(samples, schema, params))
     part("split")

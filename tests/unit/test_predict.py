@@ -14,7 +14,7 @@ from contracts.payloads import Payloads, ragged
 from contracts.study import Column, Protection, Study, Target
 from contracts.tables import Schema
 from flows.bundle import _layout, _placeless, as_trained, forms
-from flows.new_rows import bracketed, read_new, without_label
+from flows.new_rows import read_new, without_label
 from flows.predict import _write, score
 from flows.store import read_model, read_table, write_json
 from pipelines.clean import CleanParams, clean
@@ -206,12 +206,6 @@ def test_a_channel_that_no_new_row_has_is_a_gap_and_keeps_its_place(bundle: Path
     payloads = read_new(bundle, "new", tmp_path).raw.payloads["lab"]
     assert payloads.channels == ("alt", "crp")
     assert np.isnan(payloads[0][0, 0]) and payloads[0][0, 1] == 7
-
-
-def test_quoted_names_are_bracketed_and_texts_and_comments_stay() -> None:
-    assert bracketed("""SELECT "a b", 'it''s "x"' /* "c" */ -- it's "d"\n, "e]" """) == (
-        """SELECT [a b], 'it''s "x"' /* "c" */ -- it's "d"\n, "e]" """
-    )
 
 
 @pytest.mark.parametrize("folder", ["yes/", ""])

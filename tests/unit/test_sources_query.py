@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from contracts.errors import MedloopError
 from pipelines.sources import QuerySource, Raw, fingerprint, query, read
 from pipelines.sources.long import LongNames, sequences_of
-from pipelines.sources.query import read_query
+from pipelines.sources.query import _bracketed, read_query
 
 PATIENTS = "id,age,code,note\n007,61,250.10,a\n8,,1.50,b\n9,100,7,\n"
 LABS = "id,days,test,value\n007,-5,na,140\n007,-10,k,4.5\n007,-5,k,4.0\n007,-5,k,5\n8,-1,na,?\n9,3,na,1\n77,-1,na,1\n"
@@ -182,3 +182,9 @@ def test_a_fingerprint_has_every_table(tmp_path: Path) -> None:
     (tmp_path / "labs.csv").write_text(LABS + "9,1,k,1\n")
     after = fingerprint(source, root=tmp_path)
     assert before["patients"] == after["patients"] and before["labs"] != after["labs"]
+
+
+def test_quoted_names_are_bracketed_and_texts_and_comments_stay() -> None:
+    assert _bracketed("""SELECT "a b", 'it''s "x"' /* "c" */ -- it's "d"\n, "e]" """) == (
+        """SELECT [a b], 'it''s "x"' /* "c" */ -- it's "d"\n, "e]" """
+    )

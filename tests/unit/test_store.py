@@ -1,0 +1,35 @@
+"""Tables as they are written and read again."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.errors import MedloopError
+from flows.store import read_table, write_table
+
+TABLE = pd.DataFrame(
+    {
+        "@id": pd.Series(["1", "", "007"], dtype="str"),
+        "age": [1.5, np.nan, -0.0],
+        "scan": pd.array([0, None, 2], dtype="Int64"),
+        "seen": pd.to_datetime(["2020-01-01", None, "1999-12-31"]),
+        "masked": [True, False, True],
+    }
+)
+
+
+def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", TABLE)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), TABLE)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet", ["@id", "scan"]), TABLE[["@id", "scan"]])
+
+
+@pytest.mark.parametrize("fault", ["absent", "cut"])
+def test_a_table_that_is_absent_or_cut_short_is_told(fault: str, tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", TABLE)
+    path = tmp_path / "t.parquet"
+    path.unlink() if fault == "absent" else path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(MedloopError, match=r"is not there|damaged parquet"):
+        read_table(path)
