@@ -153,7 +153,7 @@ def show_status(studies: Sequence[str]) -> None:
     """`medloop status`: the stale stages with their reasons."""
     root = find_root()
     chosen = list(studies) or study_names(root)
-    _loaded(root, chosen)
+    _loaded(root, chosen, look=True)
     plan = workspace.plan(root, chosen)
     if not any(stage.stale for stage in plan):
         console.console.print(f"[green]✓[/] All {len(plan)} stages are up to date.")

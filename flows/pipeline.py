@@ -1,5 +1,8 @@
 """The Prefect flow: reads the stages from DVC, brings each up to date, records and registers what came out."""
 
+import concurrent.futures
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -15,7 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import get_run_context
 from prefect.exceptions import ObjectNotFound
-from prefect.futures import PrefectFuture, wait
+from prefect.futures import PrefectConcurrentFuture, PrefectFuture, wait
 from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -101,10 +104,19 @@ def _bring_all(key: str) -> bool:
             key=key, name=stage.name, wait_for=before, return_state=False
         )
     _prepare_recording(run, futures)
-    wait(list(futures.values()))
+    _wait(futures.values())
     if any(stage.state in ("ran", "restored") for stage in run.journal.stages):
         workspace.order_lock(run.root)
     return all(future.state.is_completed() for future in futures.values())
+
+
+def _wait(futures: "Iterable[PrefectFuture[State[None]]]") -> None:
+    """Waits for all, so that Ctrl-C ends it: polars, which MLflow imports where it is installed, takes that away."""
+    waiting = [future.wrapped_future for future in futures if isinstance(future, PrefectConcurrentFuture)]
+    while concurrent.futures.wait(waiting, timeout=1).not_done:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    wait(list(futures))
 
 
 @task(name="check the models' settings", task_run_name="check", cache_policy=NO_CACHE, persist_result=False)

@@ -46,7 +46,7 @@ class TrainParams:
     focusing: float = 2.0
     adjustment: float = 1.0
     sampler: Literal["shuffled", "balanced"] = "shuffled"
-    calibration: Literal["none"] | Method = "none"
+    calibration: Literal["none", Method] = "none"
     monitor: Literal["auroc", "average_precision", "loss"] = "auroc"
     patience: int = 15
     min_delta: float = 0.0

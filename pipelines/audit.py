@@ -101,7 +101,7 @@ def certify(
         _canary(samples, set(train["@id"]), schema, stored, refit, params),
         _descent(balanced, set(train["@id"]), set(samples["@id"])),
         _missingness(suspects, params),
-        _single_columns(suspects, params),
+        _single_columns(suspects, schema, params),
     ]
     verdict = max((check.verdict for check in checks), key=_ORDER.index)
     content = Certificate(
@@ -247,9 +247,13 @@ def _missingness(suspects: Sequence[Suspect], params: AuditParams) -> Check:
     return _columns("missingness", "by being filled in or missing", found, params)
 
 
-def _single_columns(suspects: Sequence[Suspect], params: AuditParams) -> Check:
+def _single_columns(suspects: Sequence[Suspect], schema: Schema, params: AuditParams) -> Check:
+    """What pictures, sequences and texts show is not judged: one figure of them may tell the label for good reason."""
     found = [s for s in suspects if s.how in ("value", "level")]
-    return _columns("single columns", "on their own", found, params)
+    check = _columns("single columns", "on their own", found, params)
+    unseen = schema.of_type(*PAYLOADS)
+    note = f"; what {listed(unseen)} show was not looked at" if unseen else ""
+    return check.model_copy(update={"sentence": check.sentence + note})
 
 
 def _columns(name: str, how: str, suspects: Sequence[Suspect], params: AuditParams) -> Check:

@@ -92,9 +92,9 @@ def compare(
     metric = METRICS[params.metric]
     sign = 1.0 if metric.higher_is_better else -1.0
 
-    def rank(name: str) -> tuple[float, bool, str]:
+    def rank(name: str) -> tuple[float, bool, int]:
         value = entries[name].evaluation.metrics[params.metric].value
-        return (np.inf if value is None else -sign * value, name not in baselines, name)
+        return (np.inf if value is None else -sign * value, name not in baselines, list(entries).index(name))
 
     order = sorted(entries, key=rank)
     top = entries[order[0]].evaluation

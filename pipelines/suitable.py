@@ -33,7 +33,10 @@ def refuse_unfitting(schema: Schema, columns: Mapping[str, str]) -> None:
             raise MedloopError(
                 f"normalize.columns: {method} does not fit {name}, a column of type {kind}"
                 f"{nearest(method, FITS.get(kind, ()))}",
-                mend=f"choose one of {list(FITS.get(kind, ()))}",
+                mend=f"choose one of {list(FITS[kind])}"
+                if kind in FITS
+                else "pictures, sequences and texts have settings "
+                "of their own: normalize.channels, image, sequence, text",
             )
 
 

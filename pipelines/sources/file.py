@@ -217,7 +217,9 @@ def _absent(path: str, shown: str) -> MedloopError:
     folder = Path(path).parent
     beside = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     return MedloopError(
-        f"there is no such file{nearest(Path(path).name, beside)}", where=shown, mend="correct `path` under source"
+        f"there is no such file{nearest(Path(path).name, beside)}",
+        where=shown,
+        mend="correct `path`, or `folder`, under source",
     )
 
 
