@@ -23,6 +23,7 @@ from tests.workspace import REPOSITORY
 
 ROUNDS = {1: 3, 10: 3, 100: 1}
 WAYS = ("medloop", "polars", "pandas")
+pytest.importorskip("polars", reason="pip install polars, which nothing else here needs")
 
 
 def _member(wheel: zipfile.ZipFile, name: str) -> pd.DataFrame:
