@@ -55,6 +55,19 @@ def peak() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
 
 
+def declared() -> dict[str, object]:
+    """The table as a study declares it."""
+    numeric = {name: {"type": "numeric", "range": list(ends)} for name, ends in RANGES.items()}
+    return {
+        "name": "scale",
+        "title": "Liver",
+        "group": PATIENT,
+        "protect": {"age": {"keep": "the others cap no age either"}},
+        "target": {"column": LABEL, "classes": ["0", "1"], "positive": "1"},
+        "columns": {**numeric, **{name: {"type": "categorical"} for name in LEVELS}},
+    }
+
+
 def by_medloop(source: Path, folder: Path) -> None:
     """The functions of `pipelines` in the order in which the stages call them, with what the stages write."""
     import pipelines.clean
@@ -68,17 +81,7 @@ def by_medloop(source: Path, folder: Path) -> None:
     from pipelines.sources.file import FileSource, read_file
 
     part("imports")
-    numeric = {name: {"type": "numeric", "range": list(ends)} for name, ends in RANGES.items()}
-    study = Study.model_validate(
-        {
-            "name": "scale",
-            "title": "Liver",
-            "group": PATIENT,
-            "protect": {"age": {"keep": "the others cap no age either"}},
-            "target": {"column": LABEL, "classes": ["0", "1"], "positive": "1"},
-            "columns": {**numeric, **{name: {"type": "categorical"} for name in LEVELS}},
-        }
-    )
+    study = Study.model_validate(declared())
     raw = read_file(FileSource(path=str(source)), root=folder)
     part("read")
     ingested = pipelines.ingest.ingest(raw, pipelines.ingest.IngestParams(), study)

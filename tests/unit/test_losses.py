@@ -15,6 +15,7 @@ from models.params import TrainParams
 from models.sampling import class_shares, epoch_rows
 from models.store import Trained
 from models.training import fit
+from tests.unit.killing import killed_at
 
 INPUTS = Inputs(columns={"table": ["a", "b", "c"]}, classes=["no", "yes"], positive=1)
 RARE: list[dict[str, Any]] = [{"loss": "focal"}, {"loss": "logit_adjusted"}, {"sampler": "balanced"}]
@@ -126,9 +127,9 @@ def test_a_baseline_heeds_neither_loss_nor_sampler(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("settings", RARE)
-@pytest.mark.parametrize("killed_at", [5, 38])
+@pytest.mark.parametrize("at", [5, 38])
 def test_a_killed_training_resumes_to_the_same_bits(
-    settings: dict[str, Any], killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from models import loop
 
@@ -137,16 +138,8 @@ def test_a_killed_training_resumes_to_the_same_bits(
     again: list[dict[str, float]] = []
     whole = run(tmp_path / "whole", history=rows.append, epochs=3, **settings)
 
-    def dying(self: loop.Loop, batch: Any) -> Any:
-        if self.step >= killed_at:
-            raise SystemExit
-        return step(self, batch)
-
-    step = loop.Loop._step
-    monkeypatch.setattr(loop.Loop, "_step", dying)
-    with pytest.raises(SystemExit):
+    with killed_at(at, monkeypatch):
         run(tmp_path / "cut", save_every=0, epochs=3, **settings)
-    monkeypatch.setattr(loop.Loop, "_step", step)
     resumed = run(tmp_path / "cut", history=again.append, epochs=3, **settings)
     assert again == rows
     assert all((resumed.arrays[key] == whole.arrays[key]).all() for key in whole.arrays)

@@ -16,6 +16,7 @@ from models import store
 from models.family import configured, is_network, load, names
 from models.params import TrainParams
 from models.training import fit
+from tests.unit.killing import killed_at
 
 NETWORKS = [name for name in names() if is_network(load(name))]
 PARAMS = TrainParams(epochs=12, batch_size=32, learning_rate=5e-3)
@@ -119,9 +120,9 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("killed_at", [5, 16, 27])
+@pytest.mark.parametrize("at", [5, 16, 27])
 def test_a_killed_training_resumes_to_the_same_bits(
-    name: str, killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight steps an epoch, two at once: killed in mid-epoch, at an epoch's end, and between two checkpoints."""
     from models import loop
@@ -136,16 +137,8 @@ def test_a_killed_training_resumes_to_the_same_bits(
     }
     whole = fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "whole", history=rows.append)
 
-    def dying(self: loop.Loop, batch: Any) -> Any:
-        if self.step >= killed_at:
-            raise SystemExit
-        return step(self, batch)
-
-    step = loop.Loop._step
-    monkeypatch.setattr(loop.Loop, "_step", dying)
-    with pytest.raises(SystemExit):
+    with killed_at(at, monkeypatch):
         fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "cut", history=lambda row: None)
-    monkeypatch.setattr(loop.Loop, "_step", step)
     again: list[dict[str, float]] = []
     resumed = fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "cut", history=again.append)
     assert again == rows
