@@ -2,8 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,11 +75,34 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
         table.to_parquet(temporary, index=False, compression="zstd", write_statistics=False)
 
 
+def write_blocks(path: Path, tables: "Iterable[pd.DataFrame]") -> None:
+    """Writes one table as a parquet file; of several, a table in blocks, a folder of them in their order."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    coming = iter(tables)
+    first, second = next(coming), next(coming, None)
+    if second is None:
+        write_table(path, first)
+        return
+    for number, table in enumerate(chain([first, second], coming)):
+        write_table(path / f"{number:05d}.parquet", table)
+
+
+def blocks(path: Path) -> list[Path]:
+    """The parquet files of a table, in its order: itself, or the blocks of one that is too large to hold."""
+    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """Reads a parquet file, or those of its columns that `columns` names.
+    """Reads a table whole, or those of its columns that `columns` names.
 
     Raises MedloopError when it is missing or damaged.
     """
+    if path.is_dir():
+        import pandas as pd
+
+        return pd.concat([read_table(block, columns) for block in blocks(path)], ignore_index=True)
     from pyarrow import ArrowInvalid
     from pyarrow.parquet import ParquetFile
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from contracts.errors import MedloopError
-from flows.store import read_table, write_table
+from flows.store import blocks, read_table, write_blocks, write_table
 
 TABLE = pd.DataFrame(
     {
@@ -33,3 +33,14 @@ def test_a_table_that_is_absent_or_cut_short_is_told(fault: str, tmp_path: Path)
     path.unlink() if fault == "absent" else path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(MedloopError, match=r"is not there|damaged parquet"):
         read_table(path)
+
+
+def test_a_table_in_blocks_is_read_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    write_blocks(path, iter([TABLE]))
+    assert blocks(path) == [path]
+    write_blocks(path, iter([TABLE, TABLE.iloc[:1], TABLE]))
+    assert [block.name for block in blocks(path)] == ["00000.parquet", "00001.parquet", "00002.parquet"]
+    pd.testing.assert_frame_equal(read_table(path), pd.concat([TABLE, TABLE.iloc[:1], TABLE], ignore_index=True))
+    write_blocks(path, iter([TABLE]))
+    pd.testing.assert_frame_equal(read_table(path), TABLE)
