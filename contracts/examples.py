@@ -1,36 +1,87 @@
 """What a model is given and gives back: plain arrays, so that `models` runs without pandas."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from contracts.payloads import Payloads
+
+Kind = Literal["table", "image", "sequence", "text"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
     """Rows ready for a model.
 
+    payloads: by column of images, sequences and texts
+    at: where each row's payloads stand in those, (N,) int64; None where row i has the payloads at i
+
     Shape:
-        features: by kind of column; "table" is (N, F) float32
+        table: (N, F) float32
         target: (N,) int64, the class's index; None when scoring new rows
         weight: (N,) float32, None for ones
     """
 
-    features: dict[str, NDArray[np.float32]]
+    table: NDArray[np.float32]
+    payloads: dict[str, Payloads] = field(default_factory=dict)
+    at: NDArray[np.int64] | None = None
     target: NDArray[np.int64] | None = None
     weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
-        return len(next(iter(self.features.values())))
+        return len(self.table)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What a model must know of one column of payloads before it sees it.
+
+    channels: their names; none for texts
+    size: height and width of images, else empty
+    longest: the steps or tokens that most training rows stay below, a power of two; 0 for images
+    pace: the median time between two steps of the training rows, where steps carry moments, else 0
+    vocabulary: how many tokens there are, padding (0) counted; 0 but for texts
+    centre, spread: by channel, what images are scaled by
+    """
+
+    kind: Kind
+    channels: list[str] = field(default_factory=list)
+    size: list[int] = field(default_factory=list)
+    longest: int = 0
+    pace: float = 0.0
+    vocabulary: int = 0
+    centre: list[float] = field(default_factory=list)
+    spread: list[float] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        """The numbers a step or pixel has: its channels and, where steps carry moments, the time since the last."""
+        return len(self.channels) + (self.pace > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """What a model must know of its inputs before it sees them; saved beside its weights.
 
-    `columns` names the columns of each kind ("table": the F features), `classes` the labels by index.
+    `columns` names the F columns of the table, `figures` those of them that sum up payloads, `classes` the labels by
+    index, `positive` the index of the class that is looked for.
     """
 
-    columns: dict[str, list[str]]
+    columns: list[str]
     classes: list[str]
     positive: int
+    figures: list[str] = field(default_factory=list)
+    payloads: dict[str, Form] = field(default_factory=dict)
+
+    def of_kind(self, kind: Kind) -> dict[str, Form]:
+        """The columns of payloads of this kind."""
+        return {name: form for name, form in self.payloads.items() if form.kind == kind}
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds of columns there are; a table of payloads' figures alone is none of its own."""
+        own = set(self.columns) - set(self.figures)
+        found: list[Kind] = ["table"] if own or not self.payloads else []
+        return [*found, *dict.fromkeys(form.kind for form in self.payloads.values())]

@@ -17,6 +17,7 @@ from flows.pseudonyms import same_key
 from flows.store import read_json, read_model, replacing, write_table
 from pipelines.clean import clean_rows
 from pipelines.decode import DecodedColumns, decode
+from pipelines.encode_payloads import ready_payloads
 from pipelines.image.features import image_feature_names
 from pipelines.impute import Imputer, apply_impute
 from pipelines.ingest import payload_columns, spelled
@@ -57,6 +58,13 @@ def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
     return Outcome(len(scores) - failed, failed, new.others)
 
 
+def _ready(normalizer: Normalizer, samples: "pd.DataFrame", payloads: Mapping[str, Payloads]) -> dict[str, Payloads]:
+    """The payloads of these rows as models take them."""
+    import numpy as np
+
+    return ready_payloads(normalizer.payloads, samples, payloads, lambda name: np.zeros) if normalizer.payloads else {}
+
+
 def _key(root: Path, folder: Path) -> bytes:
     """The key that the training rows were treated with, where the study treats any with one."""
     study, _, _ = bundle.declaration(folder)
@@ -88,7 +96,7 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
         _check_figures(normalizer, schema, payloads)
         features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples), payloads)
         trained = load(folder / "weights")
-        probability = trained.predict_proba(examples(features))
+        probability = trained.predict_proba(examples(features, _ready(normalizer, scorable.samples, payloads)))
         called = decide(probability, trained.threshold, trained.inputs.positive)
         labels = [trained.inputs.classes[index] for index in called]
         named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}

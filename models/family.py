@@ -1,11 +1,11 @@
 """A family of models is one file in `models/families`; the file's name is the family's name.
 
 A file holds `Config`, a frozen keyword-only dataclass of plain types whose `__post_init__` raises
-ValueError, and then either
+ValueError, `READS`, the kinds of columns that it can take of those that there are, and then either
 
 - a network: `Encoder(inputs, config)`, a torch module with `dim_out` and
-  `forward(batch) -> (B, D)`, where `batch` maps a kind of column to its tensor; or
-- a baseline: `fit(train, validation, *, config, inputs, seed, threads) -> (arrays, facts)` and
+  `forward(batch) -> (B, D)`, where `batch` is as `models.batches` describes; or
+- a baseline, which reads tables: `fit(train, validation, *, config, inputs, seed, threads) -> (arrays, facts)` and
   `predict_proba(arrays, table) -> (N, C)`, which scores with numpy alone.
 
 Both come out as named arrays, so one store and one way of scoring serve every family.
@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from contracts.errors import MedloopError
+from contracts.examples import Inputs
 from contracts.names import check_name, nearest
 
 
@@ -41,6 +42,18 @@ def load(name: str) -> ModuleType:
 def is_network(family: ModuleType) -> bool:
     """Whether the family is trained by gradients; a baseline fits itself."""
     return hasattr(family, "Encoder")
+
+
+def check_reads(name: str, inputs: Inputs) -> None:
+    """Raises MedloopError when the study has no column of a kind that the family reads."""
+    there = {form.kind for form in inputs.payloads.values()} | ({"table"} if inputs.columns else set())
+    reads = load(name).READS
+    if there.isdisjoint(reads):
+        fitting = [other for other in names() if not there.isdisjoint(load(other).READS)]
+        raise MedloopError(
+            f"{name} reads columns of kind {' or '.join(reads)}; the study has {' and '.join(sorted(there)) or 'none'}",
+            mend=f"choose a model that fits: {', '.join(fitting)}",
+        )
 
 
 def configured(name: str, settings: object) -> Any:

@@ -10,14 +10,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
 from contracts.examples import Examples, Inputs
+from models.batches import laid_out
 from models.checkpoint import newest, write
-from models.loop import Loop, Rows, best_epoch
+from models.loop import Loop, best_epoch
 from models.network import Network
 from models.params import Progress, TrainParams
 from models.scores import scores
@@ -52,8 +52,8 @@ def fit_network(
         loop = Loop(
             Network(family, inputs, config),
             params,
-            train=_rows(train),
-            validation=_tensors(validation),
+            train=laid_out(train, inputs, family.READS),
+            validation=laid_out(validation, inputs, family.READS),
             scores=lambda probabilities: scores(probabilities, validation, inputs.positive),
             save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
             report=lambda history: _tell(history, params, watch),
@@ -121,14 +121,3 @@ def _tell(history: list[dict[str, float]], params: TrainParams, watch: Watch) ->
                 epoch=len(history), epochs=params.epochs, metric=params.monitor, value=row[metric], best=best[metric]
             )
         )
-
-
-def _tensors(examples: Examples) -> dict[str, torch.Tensor]:
-    return {kind: torch.from_numpy(np.ascontiguousarray(array)) for kind, array in examples.features.items()}
-
-
-def _rows(train: Examples) -> Rows:
-    weight = np.ones(len(train), dtype=np.float32) if train.weight is None else train.weight
-    return Rows(
-        features=_tensors(train), target=torch.from_numpy(np.array(train.target)), weight=torch.from_numpy(weight)
-    )

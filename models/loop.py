@@ -9,7 +9,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pytorch_lightning as pl
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contracts.errors import MedloopError
+from models.batches import Rows
 from models.checkpoint import Checkpoint
 from models.losses import row_losses
 from models.network import Network, probabilities
@@ -26,23 +26,6 @@ from models.sampling import class_shares, epoch_rows
 
 STEPS_AT_ONCE = 32
 Scores = Callable[[NDArray[np.float64]], dict[str, float]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Training rows as tensors. Shape: features[kind] (N, …), target (N,), weight (N,) of mean 1."""
-
-    features: dict[str, Tensor]
-    target: Tensor
-    weight: Tensor
-
-    def __len__(self) -> int:
-        return len(self.target)
-
-    def to(self, device: torch.device) -> "Rows":
-        """The same rows on `device`."""
-        features = {kind: tensor.to(device) for kind, tensor in self.features.items()}
-        return Rows(features=features, target=self.target.to(device), weight=self.weight.to(device))
 
 
 class Loop(pl.LightningModule):  # type: ignore[misc]
@@ -61,7 +44,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         params: TrainParams,
         *,
         train: Rows,
-        validation: dict[str, Tensor],
+        validation: Rows,
         scores: Scores,
         save: Callable[[Checkpoint], None],
         report: Callable[[list[dict[str, float]]], None],
@@ -90,7 +73,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         # Lightning has moved a resumed optimiser's moments, but not its step count, which fused AdamW wants there too.
         self.adamw.load_state_dict(self.adamw.state_dict())
         self.rows = self.rows.to(self.device)
-        self.validation = {kind: tensor.to(self.device) for kind, tensor in self.validation.items()}
+        self.validation = self.validation.to(self.device)
         self.good = self.checkpoint()
 
     def train_dataloader(self) -> "Chunks":
@@ -114,7 +97,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def _step(self, rows: Tensor) -> Tensor:
         """One step of the optimiser on these rows; their loss. Shape: (B,) -> ()."""
-        batch = {kind: tensor.index_select(0, rows) for kind, tensor in self.rows.features.items()}
+        batch = self.rows.batch(rows)
         target, weight = self.rows.target.index_select(0, rows), self.rows.weight.index_select(0, rows)
         losses = row_losses(self.network(batch), target, self.log_shares, self.params)
         loss = (losses * weight).mean()

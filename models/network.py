@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from contracts.errors import MedloopError
-from contracts.examples import Inputs
-
-ROWS_AT_ONCE = 4096
+from contracts.examples import Examples, Inputs
+from models.batches import Batch, Rows, laid_out
 
 
 class Network(nn.Module):
     """Encoder, then head. Two classes have two logits, as any other number of classes.
 
-    Shape: batch[kind] (B, …) -> logits (B, C).
+    Shape: as `models.batches` -> logits (B, C).
     """
 
     def __init__(self, family: ModuleType, inputs: Inputs, config: object) -> None:
@@ -26,8 +25,8 @@ class Network(nn.Module):
         self.encoder = family.Encoder(inputs, config)
         self.head = nn.Linear(self.encoder.dim_out, len(inputs.classes))
 
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Shape: batch[kind] (B, …) -> (B, C)."""
+    def forward(self, batch: Batch) -> Tensor:
+        """Shape: as `models.batches` -> (B, C)."""
         logits: Tensor = self.head(self.encoder(batch))
         return logits
 
@@ -49,19 +48,16 @@ def restored(family: ModuleType, inputs: Inputs, config: object, arrays: Mapping
 
 
 @torch.no_grad()
-def probabilities(network: Network, features: Mapping[str, Tensor]) -> NDArray[np.float64]:
-    """What the network says, a slice of rows at a time, in evaluation mode. Shape: (N, …) -> (N, C)."""
+def probabilities(network: Network, rows: Rows) -> NDArray[np.float64]:
+    """What the network says, a slice of rows at a time, in evaluation mode. Shape: N rows -> (N, C)."""
     training = network.training
     network.eval()
-    rows = len(next(iter(features.values())))
-    slices = [slice(start, start + ROWS_AT_ONCE) for start in range(0, rows, ROWS_AT_ONCE)]
-    parts = [network({kind: tensor[part] for kind, tensor in features.items()}) for part in slices]
+    parts = [network(rows.batch(part)) for part in rows.slices()]
     network.train(training)
     return np.asarray(torch.cat(parts).double().softmax(dim=1).cpu().numpy(), dtype=np.float64)
 
 
-def predict_proba(network: Network, features: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-    """Probabilities, on the GPU when there is one. Shape: (N, …) -> (N, C)."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    tensors = {kind: torch.from_numpy(np.ascontiguousarray(array)).to(device) for kind, array in features.items()}
-    return probabilities(network.to(device), tensors)
+def predict_proba(network: Network, family: ModuleType, inputs: Inputs, examples: Examples) -> NDArray[np.float64]:
+    """Probabilities, on the GPU when there is one. Shape: N rows -> (N, C)."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return probabilities(network.to(device), laid_out(examples, inputs, family.READS).to(device))

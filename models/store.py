@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import MedloopError, listed
-from contracts.examples import Examples, Inputs
+from contracts.examples import Examples, Form, Inputs
 from models.calibration import Calibration
 from models.calibration import apply as recalibrated
 from models.checkpoint import write_whole
 from models.family import configured, is_network
 from models.family import load as load_family
 
-FORMAT = 1
+FORMAT = 2
 MODEL, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.json"
 
 
@@ -66,27 +66,43 @@ def score(
     """The probabilities that a family gives with these arrays. Shape: (N, C)."""
     module = load_family(family)
     if not is_network(module):
-        return np.asarray(module.predict_proba(arrays, examples.features["table"]), dtype=np.float64)
+        return np.asarray(module.predict_proba(arrays, examples.table), dtype=np.float64)
     from models.network import predict_proba, restored
 
-    return predict_proba(restored(module, inputs, configured(family, config), arrays), examples.features)
+    network = restored(module, inputs, configured(family, config), arrays)
+    return predict_proba(network, module, inputs, examples)
 
 
 def check_features(examples: Examples, inputs: Inputs, *, where: str = "") -> None:
-    """Raises MedloopError for a missing kind, another number of columns, no rows, a missing or infinite cell."""
-    for kind, columns in inputs.columns.items():
-        array = examples.features.get(kind)
-        if array is None or array.shape[1:2] != (len(columns),) or not len(array):
-            came = "nothing" if array is None else f"{list(array.shape)}"
-            raise MedloopError(f"expected rows of {len(columns)} {kind} columns; got {came}", where=where)
-        finite = np.isfinite(array)
-        if not finite.all():
-            bad = np.flatnonzero(~finite.all(axis=tuple(i for i in range(array.ndim) if i != 1)))
-            raise MedloopError(
-                "missing or infinite cells",
-                where=f"{where + ', ' if where else ''}columns {listed([columns[i] for i in bad])}",
-                mend="impute and normalise the columns first",
-            )
+    """Raises MedloopError for no rows, another number of columns, unusable cells, payloads of another form."""
+    if examples.table.shape[1:] != (len(inputs.columns),) or not len(examples):
+        came = f"{list(examples.table.shape)}"
+        raise MedloopError(f"expected rows of {len(inputs.columns)} table columns; got {came}", where=where)
+    finite = np.isfinite(examples.table).all(axis=0)
+    if not finite.all():
+        raise MedloopError(
+            "missing or infinite cells",
+            where=f"{where + ', ' if where else ''}columns "
+            f"{listed([inputs.columns[i] for i in np.flatnonzero(~finite)])}",
+            mend="impute and normalise the columns first",
+        )
+    for name, form in inputs.payloads.items():
+        _check_payloads(name, form, examples, where)
+
+
+def _check_payloads(name: str, form: Form, examples: Examples, where: str) -> None:
+    """Raises MedloopError where a column's payloads are absent, too few, or have other channels or another size."""
+    of = examples.payloads.get(name)
+    expected = [*form.channels, *form.size]
+    came = None if of is None else [*of.channels, *(of.values.shape[2:] if of.offsets is None else ())]
+    rows = len(examples) if examples.at is None else int(examples.at.max()) + 1
+    if of is None or came != expected or len(of) < rows:
+        raise MedloopError(
+            f"expected {form.kind} payloads of {rows} rows, {expected or 'tokens'}; got "
+            f"{'none' if of is None else f'{len(of)}, {came}'}",
+            where=f"{where + ', ' if where else ''}column {name}",
+            mend="give files of the same channels and size as those that the model was trained on",
+        )
 
 
 def save(trained: Trained, folder: Path) -> None:
@@ -121,9 +137,14 @@ def load(folder: Path) -> Trained:
         arrays = deserialised(contents[WEIGHTS])
         calibration = described.pop("calibration", None)
         described["calibration"] = calibration and Calibration(**calibration)
-        return Trained(**described | {"inputs": Inputs(**described["inputs"])}, arrays=arrays)
+        return Trained(**described | {"inputs": _inputs(described["inputs"])}, arrays=arrays)
     except (SafetensorError, TypeError, KeyError) as error:
         raise _damaged(folder, "is not a model that medloop wrote (a pickle is never loaded)") from error
+
+
+def _inputs(described: dict[str, Any]) -> Inputs:
+    forms = {name: Form(**form) for name, form in described["payloads"].items()}
+    return Inputs(**described | {"payloads": forms})
 
 
 def _json(value: object) -> bytes:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from contracts.errors import MedloopError, listed
 from contracts.examples import Examples, Inputs
 from models import calibration
-from models.family import configured, is_network
+from models.family import check_reads, configured, is_network
 from models.family import load as load_family
 from models.params import Progress, TrainParams
 from models.sampling import class_shares
@@ -55,6 +55,7 @@ def fit(
     settings = configured(family, config)
     train = _checked(params, train, validation, inputs)
     module = load_family(family)
+    check_reads(family, inputs)
     ran_on = {"device": "cpu"}
     if is_network(module):
         from models.fitting import Watch, fit_network
@@ -171,7 +172,8 @@ def _recipe(family: str, settings: object, params: TrainParams, inputs: Inputs, 
     described = [family, _plain(settings), _plain(params), asdict(inputs)]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for part in parts:
-        arrays = [*(part.features[kind] for kind in sorted(part.features)), part.target, part.weight]
+        held = [array for _, of in sorted(part.payloads.items()) for array in (of.values, of.offsets, of.times)]
+        arrays = [part.table, part.at, part.target, part.weight, *held]
         for array in arrays:
             digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
     return digest.hexdigest()

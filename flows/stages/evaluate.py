@@ -5,7 +5,7 @@ import pandas as pd
 from contracts.tables import Part
 from flows.arrays import examples
 from flows.stages import Context
-from flows.store import read_table, write_json, write_table, write_text
+from flows.store import read_payloads, read_table, write_json, write_table, write_text
 from models import family
 from models.store import load
 from pipelines.evaluate import Entry, Evaluation, evaluate
@@ -38,9 +38,10 @@ def _numbers(evaluation: Evaluation) -> dict[str, float | None]:
 def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
     """What the trained model is worth on the rows of a part, and these rows."""
     trained = load(context.model_folder("train") / "model")
-    rows = read_table(context.folder("normalize") / f"{part}.parquet")
+    ready = context.folder("normalize")
+    rows = read_table(ready / f"{part}.parquet")
     target, group = rows["@target"].to_numpy(), rows["@group"].to_numpy()
-    features = examples(rows)
+    features = examples(rows, read_payloads(ready / "payloads" / part))
     probability = trained.predict_proba(features)
     evaluation = evaluate(
         target=target,

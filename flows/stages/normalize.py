@@ -1,12 +1,14 @@
-"""samples, payloads, imputer, split → train, validation and test: parquet and payloads/PART; normalizer.json"""
+"""samples, payloads, imputer, split → train, validation, test (parquet, payloads/PART), normalizer.json, inputs.json"""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.tables import PARTS, of_part
 from flows.stages import Context
-from flows.store import allocating, read_model, read_table, write_json, write_payloads, write_table
+from flows.store import allocating, read_model, read_payloads, read_table, write_json, write_payloads, write_table
 from pipelines.encode_payloads import ready_payloads
+from pipelines.forms import forms
 from pipelines.impute import Imputer
 from pipelines.normalize import Normalizer, apply_normalize, fit_normalize
 
@@ -31,7 +33,16 @@ def run(context: Context) -> str:
         rows = of_part(samples, parts, part)
         write_table(folder / f"{part}.parquet", apply_normalize(normalizer, rows, payloads, training=part == "train"))
         _write_payloads(folder / "payloads" / part, normalizer, rows, payloads)
+    write_json(folder / "inputs.json", _told(normalizer, folder / "payloads" / "train"))
     return f"{len(normalizer.names)} inputs for the models"
+
+
+def _told(normalizer: Normalizer, train: Path) -> dict[str, object]:
+    """What models must know of the payloads: which columns of the table sum them up, and their forms."""
+    if normalizer.payloads is None:
+        return {"figures": [], "payloads": {}}
+    told = forms(normalizer.payloads, read_payloads(train))
+    return {"figures": list(normalizer.payloads.names), "payloads": {name: asdict(form) for name, form in told.items()}}
 
 
 def _write_payloads(

@@ -1,13 +1,13 @@
-"""balance/{train.parquet, report.json}, normalize/validation.parquet → model/ (weights, description), history.json"""
+"""balance/{train.parquet, payloads, report.json}, normalize/{…} → model/ (weights, description), history.json"""
 
 import shutil
 
 from contracts.tables import Schema
-from flows.arrays import examples, inputs
+from flows.arrays import examples, inputs, with_made
 from flows.home import checkpoints
 from flows.settings import parse_config
 from flows.stages import Context
-from flows.store import read_json, read_model, read_table, write_json
+from flows.store import read_json, read_model, read_payloads, read_table, write_json
 from models.family import load
 from models.store import save
 from models.training import Progress, TrainParams, fit
@@ -18,9 +18,10 @@ def run(context: Context) -> str:
     folder, settings = context.model_folder("train"), context.settings
     model = str(context.model)
     schema = read_model(context.folder("clean") / "schema.json", Schema)
-    train = read_table(context.folder("balance") / "train.parquet")
-    validation = read_table(context.folder("normalize") / "validation.parquet")
-    correction = read_json(context.folder("balance") / "report.json")["prior"]["correction"]
+    balanced, ready = context.folder("balance"), context.folder("normalize")
+    train, validation = read_table(balanced / "train.parquet"), read_table(ready / "validation.parquet")
+    payloads = with_made(read_payloads(ready / "payloads" / "train"), read_payloads(balanced / "payloads"))
+    correction = read_json(balanced / "report.json")["prior"]["correction"]
     params = parse_config(TrainParams, settings.train, f"study {settings.name}, train")
     config = parse_config(load(model).Config, settings.models[model], f"study {settings.name}, models.{model}")
     history: list[dict[str, float]] = []
@@ -29,9 +30,9 @@ def run(context: Context) -> str:
         model,
         config,
         params,
-        inputs=inputs(train, schema),
-        train=examples(train),
-        validation=examples(validation),
+        inputs=inputs(train, schema, read_json(ready / "inputs.json")),
+        train=examples(train, payloads),
+        validation=examples(validation, read_payloads(ready / "payloads" / "validation")),
         checkpoints=kept,
         history=history.append,
         correction=[correction.get(str(index), 1.0) for index in range(len(schema.classes))],

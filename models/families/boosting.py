@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.examples import Examples, Inputs
+from contracts.examples import Examples, Inputs, Kind
+
+READS: tuple[Kind, ...] = ("table",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +68,10 @@ def fit(
     )
     with threadpool_limits(threads):
         model.fit(
-            train.features["table"],
+            train.table,
             train.target,
             sample_weight=train.weight,
-            X_val=validation.features["table"],
+            X_val=validation.table,
             y_val=validation.target,
             sample_weight_val=validation.weight,
         )

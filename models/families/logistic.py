@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
-from contracts.examples import Examples, Inputs
+from contracts.examples import Examples, Inputs, Kind
+
+READS: tuple[Kind, ...] = ("table",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ def _fitted(train: Examples, strength: float, config: Config, classes: int) -> d
     model = LogisticRegression(C=strength, max_iter=config.max_iter)
     with warnings.catch_warnings():  # stopping early only regularises a little more
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(train.features["table"].astype(np.float64), train.target, sample_weight=train.weight)
+        model.fit(train.table.astype(np.float64), train.target, sample_weight=train.weight)
     coefficient, intercept = model.coef_.T, model.intercept_
     if classes == 2:  # one logit becomes two, so that softmax serves any number of classes
         coefficient, intercept = np.pad(coefficient, ((0, 0), (1, 0))), np.pad(intercept, (1, 0))
@@ -65,7 +67,7 @@ def _fitted(train: Examples, strength: float, config: Config, classes: int) -> d
 
 def _log_loss(arrays: dict[str, NDArray[Any]], examples: Examples) -> float:
     assert examples.target is not None
-    probability = predict_proba(arrays, examples.features["table"])
+    probability = predict_proba(arrays, examples.table)
     own = probability[np.arange(len(examples)), examples.target]
     return float(np.average(-np.log(np.maximum(own, 1e-15)), weights=examples.weight))
 

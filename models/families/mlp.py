@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from contracts.errors import MedloopError
-from contracts.examples import Inputs
+from contracts.examples import Inputs, Kind
+from models.batches import Batch
+
+READS: tuple[Kind, ...] = ("table",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,30 +60,24 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeds the columns of kind "table". Raises MedloopError when there are none.
+    """Embeds the table.
 
     Shape: batch["table"] (B, F) -> (B, dim_out).
     """
 
     def __init__(self, inputs: Inputs, config: Config) -> None:
         super().__init__()
-        columns = inputs.columns.get("table", [])
-        if not columns:
-            raise MedloopError(
-                f"mlp reads columns of kind table; the study has {sorted(inputs.columns) or 'none'}",
-                mend="choose another model",
-            )
         self.dim_out = config.width
         self.body = nn.Sequential(
             nn.Dropout(config.input_dropout),
-            nn.Linear(len(columns), config.width),
+            nn.Linear(len(inputs.columns), config.width),
             *(Block(config.width, config.dropout) for _ in range(config.blocks)),
             nn.LayerNorm(config.width),
             nn.ReLU(),
             nn.Dropout(config.dropout),
         )
 
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """Shape: batch["table"] (B, F) -> (B, dim_out)."""
         y: Tensor = self.body(batch["table"])
         return y

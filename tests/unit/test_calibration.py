@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from contracts.study import Column
-from contracts.tables import Schema
+from contracts.tables import PARTS, Schema
 from flows.stages import Context, evaluate, train
-from flows.store import read_json, read_model, read_table, write_json, write_table
+from flows.store import read_json, read_model, read_table, write_json, write_payloads, write_table
 from models import store
 from models.calibration import FEWEST_ROWS, Calibration, Method, apply, fit, prior
 from models.params import TrainParams
@@ -176,7 +176,7 @@ def test_prior_undoes_a_shift_exactly(shares: list[float], seed: int) -> None:
 # -- in training --------------------------------------------------------------------------------------------------
 
 
-INPUTS = Inputs(columns={"table": ["a", "b"]}, classes=["no", "yes"], positive=1)
+INPUTS = Inputs(columns=["a", "b"], classes=["no", "yes"], positive=1)
 
 
 def examples(rows: int, seed: int, *, weighed: bool = False) -> Examples:
@@ -185,7 +185,7 @@ def examples(rows: int, seed: int, *, weighed: bool = False) -> Examples:
     target = (random.random(rows) < 1 / (1 + np.exp(2 - table[:, 0]))).astype(np.int64)
     shares = np.bincount(target) / rows
     weight = (0.5 / shares)[target].astype(np.float32) if weighed else None
-    return Examples(features={"table": table}, target=target, weight=weight)
+    return Examples(table=table, target=target, weight=weight)
 
 
 def trained(folder: Path, family: str, **settings: Any) -> store.Trained:
@@ -265,7 +265,7 @@ def test_recalibration_leaves_the_weights_alone(tmp_path: Path) -> None:
 def features(rows: int, seed: int) -> pd.DataFrame:
     part = examples(rows, seed)
     assert part.target is not None
-    table = pd.DataFrame(part.features["table"], columns=["a", "b"])
+    table = pd.DataFrame(part.table, columns=["a", "b"])
     table.insert(0, "@target", part.target)
     table.insert(0, "@group", [f"p{i}" for i in range(rows)])
     table.insert(0, "@id", [str(i) for i in range(rows)])
@@ -289,8 +289,13 @@ def context(tmp_path: Path) -> Context:
     write_json(made.folder("clean") / "schema.json", schema)
     write_json(made.folder("balance") / "report.json", balanced.report)
     write_table(made.folder("balance") / "train.parquet", balanced.table)
-    write_table(made.folder("normalize") / "validation.parquet", features(800, 1))
-    write_table(made.folder("normalize") / "test.parquet", features(1500, 2))
+    write_payloads(made.folder("balance") / "payloads", {})
+    normalized = made.folder("normalize")
+    write_json(normalized / "inputs.json", {"figures": [], "payloads": {}})
+    for part in PARTS:
+        write_payloads(normalized / "payloads" / part, {})
+    write_table(normalized / "validation.parquet", features(800, 1))
+    write_table(normalized / "test.parquet", features(1500, 2))
     return made
 
 

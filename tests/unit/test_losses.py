@@ -17,7 +17,7 @@ from models.store import Trained
 from models.training import fit
 from tests.unit.killing import killed_at
 
-INPUTS = Inputs(columns={"table": ["a", "b", "c"]}, classes=["no", "yes"], positive=1)
+INPUTS = Inputs(columns=["a", "b", "c"], classes=["no", "yes"], positive=1)
 RARE: list[dict[str, Any]] = [{"loss": "focal"}, {"loss": "logit_adjusted"}, {"sampler": "balanced"}]
 
 
@@ -90,7 +90,7 @@ def rare(rows: int, seed: int) -> Examples:
     random = np.random.default_rng(seed)
     table = random.normal(size=(rows, 3)).astype(np.float32)
     chance = 1 / (1 + np.exp(3 - 1.5 * table[:, 0]))
-    return Examples(features={"table": table}, target=(random.random(rows) < chance).astype(np.int64))
+    return Examples(table=table, target=(random.random(rows) < chance).astype(np.int64))
 
 
 def run(folder: Path, family: str = "mlp", **settings: Any) -> Trained:

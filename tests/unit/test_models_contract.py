@@ -11,43 +11,28 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.errors import MedloopError
-from contracts.examples import Examples, Inputs
 from models import store
-from models.family import configured, is_network, load, names
+from models.family import check_reads, configured, is_network, load, names
 from models.params import TrainParams
 from models.training import fit
 from tests.unit.killing import killed_at
+from tests.unit.problems import SMALL, inputs, problem
 
 NETWORKS = [name for name in names() if is_network(load(name))]
 PARAMS = TrainParams(epochs=12, batch_size=32, learning_rate=5e-3)
 
 
-def problem(classes: int, rows: int, seed: int) -> Examples:
-    """Rows around one corner of a cube for each class, so that any model can tell them apart."""
-    rng = np.random.default_rng(seed)
-    target = np.arange(rows) % classes
-    corners = np.eye(classes, 6) * 3
-    return Examples(
-        features={"table": (corners[target] + rng.normal(size=(rows, 6))).astype(np.float32)}, target=target
-    )
-
-
-def inputs(classes: int) -> Inputs:
-    return Inputs(
-        columns={"table": [f"c{i}" for i in range(6)]}, classes=[str(i) for i in range(classes)], positive=classes - 1
-    )
-
-
 def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.Trained:
-    train = dataclasses.replace(problem(classes, 240, seed=1), weight=changes.pop("weight", None))
+    reads = load(name).READS
+    train = dataclasses.replace(problem(reads, classes, 240, seed=1), weight=changes.pop("weight", None))
     params = dataclasses.replace(PARAMS, **changes)
     return fit(
         name,
-        {},
+        SMALL.get(name, {}),
         params,
-        inputs=inputs(classes),
+        inputs=inputs(reads, classes),
         train=train,
-        validation=problem(classes, 120, seed=2),
+        validation=problem(reads, classes, 120, seed=2),
         checkpoints=folder / "checkpoints",
         history=lambda row: None,
     )
@@ -57,7 +42,7 @@ def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.
 @pytest.mark.parametrize("name", names())
 def test_learns_an_easy_problem(name: str, classes: int, tmp_path: Path) -> None:
     model = trained(name, tmp_path, classes)
-    new = problem(classes, 200, seed=3)
+    new = problem(load(name).READS, classes, 200, seed=3)
     probability = model.predict_proba(new)
     assert probability.shape == (200, classes)
     assert probability.dtype == np.float64
@@ -72,7 +57,7 @@ def test_the_same_training_leaves_the_same_bytes_and_loads_to_equal_outputs(name
         store.save(trained(name, tmp_path / run), tmp_path / run / "model")
     files = [{path.name: path.read_bytes() for path in (tmp_path / run / "model").iterdir()} for run in ("a", "b")]
     assert files[0] == files[1]
-    rows, first = problem(2, 50, seed=3), trained(name, tmp_path / "a")
+    rows, first = problem(load(name).READS, 2, 50, seed=3), trained(name, tmp_path / "a")
     loaded = store.load(tmp_path / "b" / "model")
     assert (loaded.predict_proba(rows) == first.predict_proba(rows)).all()
     assert (loaded.threshold, loaded.facts, loaded.inputs) == (first.threshold, first.facts, first.inputs)
@@ -80,10 +65,10 @@ def test_the_same_training_leaves_the_same_bytes_and_loads_to_equal_outputs(name
 
 @pytest.mark.parametrize("name", names())
 def test_weights_count_but_not_their_scale(name: str, tmp_path: Path) -> None:
-    rows = problem(2, 240, seed=1)
-    weight = np.where(rows.target == 1, 8, 1).astype(np.float32)
+    weight = np.where(np.arange(240) % 2 == 1, 8, 1).astype(np.float32)
+    new = problem(load(name).READS, 2, 200, seed=3)
     plain, heavy, scaled = (
-        trained(name, tmp_path / str(i), weight=w).predict_proba(problem(2, 200, seed=3))[:, 1]
+        trained(name, tmp_path / str(i), weight=w).predict_proba(new)[:, 1]
         for i, w in enumerate((None, weight, weight * 4))
     )
     assert heavy.mean() > plain.mean() + 0.005
@@ -107,13 +92,16 @@ def test_settings_are_documented_and_checked(name: str) -> None:
 def test_gradients_reach_every_parameter(name: str) -> None:
     import torch
 
+    from models.batches import laid_out
     from models.network import Network
 
     torch.manual_seed(0)
-    network = Network(load(name), inputs(3), configured(name, {})).train()
-    logits = network({"table": torch.randn(64, 6)})
+    reads = load(name).READS
+    network = Network(load(name), inputs(reads, 3), configured(name, SMALL.get(name, {}))).train()
+    rows = laid_out(problem(reads, 3, 64, seed=1), inputs(reads, 3), reads)
+    logits = network(rows.batch(torch.arange(64)))
     assert logits.shape == (64, 3)
-    assert network.encoder({"table": torch.randn(5, 6)}).shape == (5, network.encoder.dim_out)
+    assert network.encoder(rows.batch(torch.arange(5))).shape == (5, network.encoder.dim_out)
     torch.nn.functional.cross_entropy(logits, torch.arange(64) % 3).backward()  # type: ignore[no-untyped-call]
     silent = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.abs().any()]
     assert silent == []
@@ -129,18 +117,20 @@ def test_a_killed_training_resumes_to_the_same_bits(
 
     monkeypatch.setattr(loop, "STEPS_AT_ONCE", 2)
     rows: list[dict[str, float]] = []
+    reads = load(name).READS
     common: dict[str, Any] = {
-        "inputs": inputs(2),
-        "train": problem(2, 240, seed=1),
-        "validation": problem(2, 120, seed=2),
+        "inputs": inputs(reads, 2),
+        "train": problem(reads, 2, 240, seed=1),
+        "validation": problem(reads, 2, 120, seed=2),
         "save_every": 0,
     }
-    whole = fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "whole", history=rows.append)
+    settings, params = SMALL.get(name, {}), dataclasses.replace(PARAMS, epochs=4)
+    whole = fit(name, settings, params, **common, checkpoints=tmp_path / "whole", history=rows.append)
 
     with killed_at(at, monkeypatch):
-        fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "cut", history=lambda row: None)
+        fit(name, settings, params, **common, checkpoints=tmp_path / "cut", history=lambda row: None)
     again: list[dict[str, float]] = []
-    resumed = fit(name, {}, PARAMS, **common, checkpoints=tmp_path / "cut", history=again.append)
+    resumed = fit(name, settings, params, **common, checkpoints=tmp_path / "cut", history=again.append)
     assert again == rows
     assert resumed.facts == whole.facts
     assert all((resumed.arrays[key] == whole.arrays[key]).all() for key in whole.arrays)
@@ -169,7 +159,7 @@ from pathlib import Path
 from contracts.examples import Examples
 from models import store
 model = store.load(Path({str(tmp_path / "model")!r}))
-assert model.predict_proba(Examples(features={{"table": np.zeros((3, 6), np.float32)}})).shape == (3, 2)
+assert model.predict_proba(Examples(table=np.zeros((3, 6), np.float32))).shape == (3, 2)
 heavy = {{"torch", "sklearn", "pandas", "pytorch_lightning", "prefect"}} & set(sys.modules)
 others = [m for m in sys.modules if m.startswith("models.families.") and m != "models.families.{name}"]
 assert not heavy and not others, (heavy, others)
@@ -188,6 +178,19 @@ heavy = {"torch", "sklearn", "pandas", "pytorch_lightning", "prefect"} & set(sys
 assert not heavy, heavy
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_study_without_a_column_that_the_model_reads_is_an_error(name: str) -> None:
+    others = {"table", "image", "sequence", "text"} - set(load(name).READS)
+    if not others:
+        return
+    study = inputs(sorted(others), 2)
+    if "table" not in others:
+        study = dataclasses.replace(study, columns=[])
+    with pytest.raises(MedloopError, match=f"^{name} reads columns of kind .*; the study has") as error:
+        check_reads(name, study)
+    assert all(f" {fit}" in error.value.mend for fit in names() if others & set(load(fit).READS))
 
 
 @pytest.mark.parametrize("name", ["mpl", "../mlp", "mlp; true", "__init__", ""])

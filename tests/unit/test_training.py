@@ -18,7 +18,7 @@ from models.params import Progress, TrainParams
 from models.scores import scores
 from models.training import fit
 
-INPUTS = Inputs(columns={"table": ["age", "bmi", "glucose"]}, classes=["no", "yes"], positive=1)
+INPUTS = Inputs(columns=["age", "bmi", "glucose"], classes=["no", "yes"], positive=1)
 SMALL: dict[str, Any] = {"width": 16, "dropout": 0.1}
 
 
@@ -26,7 +26,7 @@ def examples(rows: int, seed: int) -> Examples:
     rng = np.random.default_rng(seed)
     table = rng.normal(size=(rows, 3)).astype(np.float32)
     target = (table[:, 0] + rng.normal(size=rows) > 0.5).astype(np.int64)
-    return Examples(features={"table": table}, target=target)
+    return Examples(table=table, target=target)
 
 
 def run(folder: Path, family: str = "mlp", params: TrainParams | None = None, **changes: Any) -> store.Trained:
@@ -57,7 +57,7 @@ def test_one_class_is_an_error_before_training(family: str, part: str, tmp_path:
 
 def test_unusable_cells_are_named_by_column(tmp_path: Path) -> None:
     rows = examples(80, seed=3)
-    rows.features["table"][5, 1] = np.nan
+    rows.table[5, 1] = np.nan
     with pytest.raises(MedloopError) as error:
         run(tmp_path, train=rows)
     assert "columns bmi" in error.value.where
@@ -66,7 +66,7 @@ def test_unusable_cells_are_named_by_column(tmp_path: Path) -> None:
 def test_columns_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     model = run(tmp_path, "logistic")
     with pytest.raises(MedloopError, match="3 table columns"):
-        model.predict_proba(Examples(features={"table": np.zeros((4, 2), dtype=np.float32)}))
+        model.predict_proba(Examples(table=np.zeros((4, 2), dtype=np.float32)))
 
 
 @pytest.mark.parametrize(

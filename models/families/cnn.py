@@ -1,0 +1,57 @@
+"""A convolutional network for images: 3×3 convolutions with 32, 64 and 128 filters, max pooling, a dense layer.
+
+The plain design of LeCun et al., Gradient-based learning applied to document recognition (Proc. IEEE 1998), with
+group normalisation (Wu & He, ECCV 2018) instead of batch normalisation: it keeps no running state, so a batch of one
+row trains and a resumed run is exact.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from contracts.examples import Inputs, Kind
+from models.batches import Batch
+from models.layers.image import Images
+
+READS: tuple[Kind, ...] = ("image",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The defaults suit some thousand images of 28 to 224 pixels a side.
+
+    filters: of each block, of which each halves the picture
+    width: units of the dense layer
+    dropout: share of its units dropped in training
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
+
+    filters: tuple[int, ...] = (32, 64, 128)
+    width: int = 128
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or not self.filters or min(self.filters) < 1:
+            raise ValueError(f"width and filters are 1 or more; got {self.width} and {list(self.filters)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout lies in [0, 1); got {self.dropout}")
+
+
+class Encoder(nn.Module):
+    """Embeds every column of images. Shape: batch["image/COLUMN"] (B, C, H, W) -> (B, dim_out)."""
+
+    def __init__(self, inputs: Inputs, config: Config) -> None:
+        super().__init__()
+        self.names = list(inputs.of_kind("image"))
+        self.columns = nn.ModuleList(
+            Images(form, filters=config.filters, width=config.width, dropout=config.dropout)
+            for form in inputs.of_kind("image").values()
+        )
+        self.dim_out = config.width * len(self.names)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Shape: batch["image/COLUMN"] (B, C, H, W) -> (B, dim_out)."""
+        embedded = [of(batch[f"image/{name}"]) for name, of in zip(self.names, self.columns, strict=True)]
+        return torch.cat(embedded, dim=1)

@@ -1,0 +1,1 @@
+"""What embeds one column, by kind: families compose these, and networks of several kinds have the same parts."""

@@ -1,0 +1,68 @@
+"""Small problems of every kind of column, that any model which reads the kind can learn."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.examples import Examples, Form, Inputs, Kind
+from contracts.payloads import Payloads, ragged
+
+# Settings that keep the tests of a family fast; one that is not named here is tested as it is by default.
+SMALL: dict[str, dict[str, object]] = {"cnn": {"filters": [8, 16], "width": 32, "dropout": 0.1}}
+FORMS = {
+    "image": Form(kind="image", channels=["grey"], size=[12, 12], centre=[60.0], spread=[60.0]),
+    "sequence": Form(kind="sequence", channels=["a", "b"], longest=16, pace=1.0),
+    "text": Form(kind="text", longest=16, vocabulary=20),
+}
+
+
+def problem(reads: Sequence[Kind], classes: int, rows: int, seed: int) -> Examples:
+    """Rows whose class shows in each kind of column that is read; a table that is not read is noise."""
+    random = np.random.default_rng(seed)
+    target = np.arange(rows) % classes
+    corners = np.eye(classes, 6) * 3 * ("table" in reads)
+    table = (corners[target] + random.normal(size=(rows, 6))).astype(np.float32)
+    made = {"image": _images, "sequence": _sequences, "text": _texts}
+    payloads = {kind: made[kind](target, random) for kind in made if kind in reads}
+    return Examples(table=table, payloads=payloads, target=target)
+
+
+def inputs(reads: Sequence[Kind], classes: int) -> Inputs:
+    """What a model is told of such a problem."""
+    return Inputs(
+        columns=[f"c{i}" for i in range(6)],
+        classes=[str(i) for i in range(classes)],
+        positive=classes - 1,
+        payloads={kind: form for kind, form in FORMS.items() if kind in reads},
+    )
+
+
+def _images(target: NDArray[np.int64], random: np.random.Generator) -> Payloads:
+    """A bright square, in a corner of the class's own."""
+    pixels = random.integers(20, 100, (len(target), 1, 12, 12))
+    for row, label in enumerate(target):
+        top, left = divmod(int(label), 2)
+        pixels[row, 0, 6 * top + 1 : 6 * top + 5, 6 * left + 1 : 6 * left + 5] += 120
+    return Payloads(values=pixels.astype(np.uint8), channels=("grey",), centre=(60.0,), spread=(60.0,))
+
+
+def _sequences(target: NDArray[np.int64], random: np.random.Generator) -> Payloads:
+    """A level of the class's own, at moments unequally far apart."""
+    pieces, times = [], []
+    for label in target:
+        steps = int(random.integers(4, 17))
+        level = np.array([2.0 * label - 1.5, 1.5 - label])
+        pieces.append((level + random.normal(size=(steps, 2))).astype(np.float32))
+        times.append(np.cumsum(random.exponential(size=steps)))
+    return ragged(pieces, times, ("a", "b"), like=pieces[0])
+
+
+def _texts(target: NDArray[np.int64], random: np.random.Generator) -> Payloads:
+    """Words of all classes, and some of the class's own."""
+    pieces = []
+    for label in target:
+        words = random.integers(8, 20, int(random.integers(4, 12)))
+        words[random.random(len(words)) < 0.5] = 2 + 2 * label + random.integers(0, 2)
+        pieces.append(words.astype(np.int32))
+    return ragged(pieces, like=pieces[0])
