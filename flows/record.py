@@ -17,6 +17,7 @@ from flows.plan import Stage
 from flows.stages import Context
 from flows.store import read_json, read_model
 from pipelines.audit import Certificate
+from pipelines.evaluate import Evaluation
 
 # Sections that do not shape a model.
 APART = {"study", "source", "ingest", "validation", "audit", "train", "models", "compare"}
@@ -101,14 +102,14 @@ def _comparison(context: Context, leaderboard: dict[str, Any], best: str, runs: 
 def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags: dict[str, str], page: str) -> str:
     """A model's run, or the one that was recorded for the very same bundle, settings, results and certificate."""
     context = replace(context, model=model)
-    evaluation = read_json(context.model_folder("evaluate") / "evaluation.json")
+    evaluation = read_model(context.model_folder("evaluate") / "evaluation.json", Evaluation)
     history = read_json(context.model_folder("train") / "history.json")
     params = _params(context, model)
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
         packed = bundle.pack(context, Path(scratch) / "model")
         tracking.write_signature(packed, *bundle.signature(packed))
         manifest = read_json(packed / bundle.MANIFEST)
-        recipe = _hash([manifest, params, evaluation, tags["medloop.certificate_sha256"]])
+        recipe = _hash([manifest, params, evaluation.model_dump(mode="json"), tags["medloop.certificate_sha256"]])
         known = tracking.find(mlflow, experiment, {"medloop.recipe": recipe})
         if known:
             return known
@@ -128,12 +129,11 @@ def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def metrics(evaluation: dict[str, Any], part: str = "test") -> dict[str, float]:
+def metrics(evaluation: Evaluation, part: str = "test") -> dict[str, float]:
     """The metrics of an evaluation and their intervals' ends, named after the part: `test_auroc_low`."""
     values: dict[str, float] = {}
-    calibration = {f"calibration_{name}": evaluation["calibration"][name] for name in ("in_the_large", "slope")}
-    for name, interval in {**evaluation["metrics"], **calibration}.items():
-        named = {"": interval["value"], "_low": interval["low"], "_high": interval["high"]}
+    for name, interval in evaluation.measured.items():
+        named = {"": interval.value, "_low": interval.low, "_high": interval.high}
         values |= {f"{part}_{name}{end}": value for end, value in named.items() if value is not None}
     return values
 

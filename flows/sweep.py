@@ -110,7 +110,7 @@ def _tell_mlflow(root: Path, found: Sweep) -> None:
     for label, entry in found.entries.items():
         combination, model = found.combinations[label]
         run = tracking.open_run(mlflow, experiment, label, {**tags, "medloop.kind": "trial"}, parent=page)
-        metrics = record.metrics(entry.evaluation.model_dump(), "validation")
+        metrics = record.metrics(entry.evaluation, "validation")
         tracking.complete(mlflow, run, tracking.Content(params={"model": model, **combination}, metrics=metrics))
     tracking.complete(mlflow, page, tracking.Content(tags={"mlflow.note.content": found.leaderboard.verdict}))
 

@@ -76,6 +76,12 @@ class Evaluation(Frozen):
     params: EvaluateParams
     baseline: bool = False
 
+    @property
+    def measured(self) -> dict[str, Interval]:
+        """Metrics and deviations from calibration, by name: what runs are compared by."""
+        off = {"calibration_in_the_large": self.calibration.in_the_large, "calibration_slope": self.calibration.slope}
+        return self.metrics | off
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:

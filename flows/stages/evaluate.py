@@ -8,7 +8,7 @@ from flows.stages import Context
 from flows.store import read_payloads, read_table, write_json, write_table, write_text
 from models import family
 from models.store import load
-from pipelines.evaluate import Entry, Evaluation, evaluate
+from pipelines.evaluate import Entry, evaluate
 from pipelines.figures import report
 
 
@@ -18,21 +18,12 @@ def run(context: Context) -> str:
     judged, test = judge(context, "test")
     evaluation = judged.evaluation
     write_json(folder / "evaluation.json", evaluation)
-    write_json(folder / "metrics.json", _numbers(evaluation))
+    write_json(folder / "metrics.json", {name: interval.value for name, interval in evaluation.measured.items()})
     predictions = pd.DataFrame(judged.probability, columns=[f"@probability={c}" for c in evaluation.classes])
     write_table(folder / "predictions.parquet", pd.concat([test[["@id", "@group", "@target"]], predictions], axis=1))
     write_text(folder / "report.html", report(evaluation, f"{settings.study.title}: {context.model}"))
     auroc = evaluation.metrics["auroc"]
     return f"AUROC {auroc} on {evaluation.counts.rows:,} test rows"
-
-
-def _numbers(evaluation: Evaluation) -> dict[str, float | None]:
-    """What DVC compares between runs."""
-    deviation = {
-        "calibration_in_the_large": evaluation.calibration.in_the_large,
-        "calibration_slope": evaluation.calibration.slope,
-    }
-    return {name: interval.value for name, interval in (evaluation.metrics | deviation).items()}
 
 
 def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
