@@ -3,12 +3,14 @@
 `read` gives every cell as text; nothing is guessed. A new kind of source is one file here and one line in `Source`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from pipelines.sources.file import FileSource, fingerprint_file, read_file
+from pipelines.sources.file_pieces import Tell, read_file_pieces
 from pipelines.sources.query import QuerySource, read_query
 from pipelines.sources.raw import Layout, Raw, UnreachableError
 from pipelines.sources.sql import SqlSource, fingerprint_sql, read_sql
@@ -25,6 +27,7 @@ __all__ = [
     "WheelSource",
     "fingerprint",
     "read",
+    "read_pieces",
 ]
 
 Source = Annotated[FileSource | WheelSource | SqlSource | QuerySource, Field(discriminator="kind")]
@@ -48,6 +51,20 @@ def read(source: Source, *, root: Path, cache: Path) -> Raw:
             return read_query(
                 source, {name: read(table, root=root, cache=cache) for name, table in source.tables.items()}
             )
+
+
+def read_pieces(
+    source: Source, *, root: Path, cache: Path, block: int, tell: Tell = lambda said: None
+) -> Iterator[Raw]:
+    """What `read` gives, in pieces of about `block` bytes of text, of which the last has the provenance.
+
+    Files are never whole in memory (see `read_file_pieces`). Wheels, databases, whose rows are sorted, and queries
+    are one piece. A fault is raised at the piece that shows it; `tell` is told how far a long reading is.
+    """
+    if isinstance(source, FileSource):
+        yield from read_file_pieces(source, root=root, block=block, tell=tell)
+    else:
+        yield read(source, root=root, cache=cache)
 
 
 def fingerprint(source: Source, *, root: Path) -> dict[str, object]:

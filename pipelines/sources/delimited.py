@@ -95,9 +95,14 @@ def _quotes_are_plain(text: bytes, separator: str) -> bool:
     return len(opens) % 2 == 0 and bool(in_turn.all() and (before == after)[~odd].all())
 
 
-def _careful(text: bytes, separator: str, header: list[str], *, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The records of the header's length as a table, and the others with the reason."""
-    records = islice(_records(text, separator, where=where), 1, None)
+def _careful(
+    text: bytes, separator: str, header: list[str], *, where: str, first: int = 1
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The records of the header's length as a table, and the others with the reason.
+
+    The text begins on line `first`.
+    """
+    records = islice(_records(text, separator, where=where, first=first), 1, None)
     schema = pa.schema([(str(position), pa.large_string()) for position in range(len(header))])
     chunks, rows, ragged = [], [], []
     while chunk := list(islice(records, CHUNK)):
@@ -113,24 +118,29 @@ def _careful(text: bytes, separator: str, header: list[str], *, where: str) -> t
     return _frame(table, header, np.array(rows, dtype=np.int64)), quarantine
 
 
-def _records(text: bytes, separator: str, *, where: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not a blank line, with the line it starts on, from 1."""
+def _records(text: bytes, separator: str, *, where: str, first: int = 1) -> Iterator[tuple[int, list[str]]]:
+    """Each record that is not a blank line, with the line it starts on; the text begins on line `first`."""
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(text), "utf-8", newline=""), delimiter=separator, strict=True)
-    line = 1
+    line = first
     while True:
         try:
             record = next(reader, None)
         except csv.Error as error:
-            raise MedloopError(
-                "a quoted cell ends with a quote before the next separator; one that opens here does not",
-                where=f"{where}, line {line}",
-                mend='close the quote, or write a quote inside a quoted cell as ""',
-            ) from error
+            raise open_quote(line, where=where) from error
         if record is None:
             return
         if record:
             yield line, record
-        line = reader.line_num + 1
+        line = reader.line_num + first
+
+
+def open_quote(line: int, *, where: str) -> MedloopError:
+    """The error for a quote, opened on this line, that ends no cell."""
+    return MedloopError(
+        "a quoted cell ends with a quote before the next separator; one that opens here does not",
+        where=f"{where}, line {line}",
+        mend='close the quote, or write a quote inside a quoted cell as ""',
+    )
 
 
 def _widths(text: bytes, separator: str) -> list[int]:

@@ -225,19 +225,26 @@ def _absent(path: str, shown: str) -> MedloopError:
 
 def _stacked(parts: Mapping[str, Raw]) -> pd.DataFrame:
     """One table of all files, in the first one's order of columns."""
-    first, *others = parts
+    first = next(iter(parts))
     columns = list(parts[first].table.columns)
-    for name in others:
-        theirs = set(parts[name].table.columns)
-        lacking, extra = sorted(set(columns) - theirs), sorted(theirs - set(columns))
-        if lacking or extra:
-            differences = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"adds {listed(extra)}"] * bool(extra)
-            raise MedloopError(
-                f"the files of a folder have the same columns; beside {first}, {name} {' and '.join(differences)}",
-                where=name,
-                mend="make the columns alike, or move the file elsewhere",
-            )
+    for name, part in parts.items():
+        fault = differing(columns, first, part.table, name)
+        if fault:
+            raise fault
     return pd.concat([_placed(part.table[columns], name) for name, part in parts.items()], ignore_index=True)
+
+
+def differing(columns: list[str], first: str, table: pd.DataFrame, name: str) -> MedloopError | None:
+    """The error for a file of a folder that has other columns than the first; None when it has the same."""
+    lacking, extra = sorted({*columns} - {*table.columns}), sorted({*table.columns} - {*columns})
+    differences = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"adds {listed(extra)}"] * bool(extra)
+    if not differences:
+        return None
+    return MedloopError(
+        f"the files of a folder have the same columns; beside {first}, {name} {' and '.join(differences)}",
+        where=name,
+        mend="make the columns alike, or move the file elsewhere",
+    )
 
 
 def _placed(rows: pd.DataFrame, file: str) -> pd.DataFrame:

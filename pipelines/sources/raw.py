@@ -152,14 +152,14 @@ def cell_text(value: object) -> str | None:
     return None
 
 
-def text_column(values: Sequence[object], name: str, *, where: str) -> pd.Series:
-    """Typed values as a `str` column. Raises MedloopError for lists, bytes and other objects."""
+def text_column(values: Sequence[object], name: str, *, where: str, first: int = 1) -> pd.Series:
+    """Typed values as a `str` column. Raises MedloopError for lists, bytes and other objects; rows from `first` on."""
     texts = [cell_text(value) for value in values]
     for position, text in enumerate(texts):
         if text is None:
             kind = type(values[position]).__name__
             raise MedloopError(
-                f"cells hold text, numbers, dates or nothing; row {position + 1} holds a {kind}",
+                f"cells hold text, numbers, dates or nothing; row {position + first} holds a {kind}",
                 where=f"{where}, column {name}",
                 mend="turn the column into plain values, or leave it out",
             )

@@ -1,8 +1,8 @@
 """Parquet and Excel: typed cells as text, faithful to the last digit."""
 
 import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -23,18 +23,57 @@ def read_parquet(data: bytes, *, where: str) -> Raw:
     try:
         table = parquet.ParquetFile(pa.BufferReader(data)).read()
     except (pa.ArrowException, OSError) as error:
-        raise MedloopError("the parquet file is damaged", where=where, mend="fetch or write it again") from error
+        raise _damaged(where) from error
+    return _rows(table, 1, where=where)
+
+
+def parquet_pieces(file: BinaryIO, *, block: int, where: str) -> tuple[int, Iterator[Raw]]:
+    """How many rows a parquet file has, and they in pieces of about `block` bytes; as `read_parquet` gives them."""
+    from pyarrow import parquet
+
+    try:
+        opened = parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
+        about = opened.metadata
+        size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(where) from error
+    rows = max(1, block * about.num_rows // max(size, 1))
+    return about.num_rows, _batches(opened, min(rows, about.num_rows), where=where)
+
+
+def _batches(opened: Any, rows: int, *, where: str) -> Iterator[Raw]:
+    if not rows:
+        yield _rows(opened.read(), 1, where=where)
+    done = 0
+    batches = opened.iter_batches(max(rows, 1))
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(where) from error
+        if batch is None:
+            return
+        yield _rows(pa.Table.from_batches([batch]), 1 + done, where=where)
+        done += len(batch)
+
+
+def _damaged(where: str) -> MedloopError:
+    return MedloopError("the parquet file is damaged", where=where, mend="fetch or write it again")
+
+
+def _rows(table: pa.Table, first: int, *, where: str) -> Raw:
+    """The rows as text, counted from `first`."""
     header = tidy_header(table.column_names, where=where)
     if not len(table):
         raise MedloopError("a table has rows; there are none", where=where, mend="export it again")
-    columns = {name: _column_text(table.column(i), name, where=where) for i, name in enumerate(header)}
-    return Raw(table=pd.DataFrame({"@row": np.arange(1, len(table) + 1, dtype=np.int64), **columns}))
+    columns = {name: _column_text(table.column(i), name, where=where, first=first) for i, name in enumerate(header)}
+    return Raw(table=pd.DataFrame({"@row": np.arange(first, first + len(table), dtype=np.int64), **columns}))
 
 
-def _column_text(column: "pa.ChunkedArray", name: str, *, where: str) -> pd.Series:
+def _column_text(column: "pa.ChunkedArray", name: str, *, where: str, first: int = 1) -> pd.Series:
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _column_text(column.cast(kind.value_type), name, where=where)
+        return _column_text(column.cast(kind.value_type), name, where=where, first=first)
     if pa.types.is_float16(kind) or pa.types.is_float32(kind):
         # By way of text, so that 0.1 in single precision stays 0.1.
         column = column.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
@@ -46,7 +85,7 @@ def _column_text(column: "pa.ChunkedArray", name: str, *, where: str) -> pd.Seri
         return texts.take(encoded.indices.fill_null(len(texts) - 1).to_numpy()).reset_index(drop=True)
     if pa.types.is_large_string(column.type):
         return pd.Series(column.fill_null("").to_pandas(), dtype="str")
-    return text_column(column.to_pylist(), name, where=where)
+    return text_column(column.to_pylist(), name, where=where, first=first)
 
 
 def plain_column(values: Any, name: str, *, where: str) -> pd.Series:
