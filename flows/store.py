@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -76,17 +75,23 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 
 
 def write_blocks(path: Path, tables: "Iterable[pd.DataFrame]") -> None:
-    """Writes one table as a parquet file; of several, a table in blocks, a folder of them in their order."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)
-    coming = iter(tables)
-    first, second = next(coming), next(coming, None)
-    if second is None:
-        write_table(path, first)
-        return
-    for number, table in enumerate(chain([first, second], coming)):
-        write_table(path / f"{number:05d}.parquet", table)
+    """Writes one table as a parquet file; of several, a table in blocks, a folder of them in their order.
+
+    What was there stays until all are written, whatever making them raises.
+    """
+    fresh = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        for number, table in enumerate(tables):
+            write_table(fresh / f"{number:05d}.parquet", table)
+        if path.is_dir():
+            shutil.rmtree(path)
+        written = sorted(fresh.iterdir())
+        if len(written) > 1:
+            path.unlink(missing_ok=True)
+        (fresh if len(written) > 1 else written[0]).replace(path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def blocks(path: Path) -> list[Path]:

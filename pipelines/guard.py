@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
@@ -28,7 +28,11 @@ def guard(
 
     `headers` tells by image column how many files have which identifying DICOM attribute.
     """
-    found = [*suspicions(table, study), *header_suspicions(headers, study)]
+    refuse([*suspicions(table, study), *header_suspicions(headers, study)])
+
+
+def refuse(found: Sequence[Suspicion]) -> None:
+    """Raises MedloopError, with what to write into the study, when anything was found."""
     if found:
         columns = len({suspicion.column for suspicion in found})
         number = f"{columns} column{'s' if columns > 1 else ''}"
@@ -49,15 +53,24 @@ def suspicions(table: pd.DataFrame, study: Study) -> list[Suspicion]:
     a code or a date; not a name, an address or a number under which a person is known elsewhere. The label is never
     suspected, and what an image or sequence column refers to is looked at elsewhere.
     """
-    found = []
-    for name in table.columns:
-        if name.startswith("@") or name in study.protect or name == study.target.column:
-            continue
-        suspicion = _suspect(name, table[name], study.columns.get(name))
-        in_role = name in (study.id, study.group, study.time)
-        if suspicion and not (in_role and suspicion.role):
-            found.append(_fitting(suspicion, study) if not in_role else _renamed(suspicion))
-    return found
+    found = [judged(name, table[name].value_counts(), study) for name in watched(table.columns, study)]
+    return [suspicion for suspicion in found if suspicion]
+
+
+def watched(columns: Iterable[str], study: Study) -> list[str]:
+    """The columns that are not decided on."""
+    decided = {*study.protect, study.target.column}
+    return [name for name in columns if not name.startswith("@") and name not in decided]
+
+
+def judged(name: str, counts: Counts, study: Study) -> Suspicion | None:
+    """What a column whose texts occur so often may identify people by."""
+    column = study.columns.get(name)
+    suspicion = _suspect(name, filled(counts, column), column)
+    in_role = name in (study.id, study.group, study.time)
+    if suspicion is None or (in_role and suspicion.role):
+        return None
+    return _renamed(suspicion) if in_role else _fitting(suspicion, study)
 
 
 def header_suspicions(found: Mapping[str, Mapping[str, int]], study: Study) -> list[Suspicion]:
@@ -83,11 +96,14 @@ def _of_files(name: str, kind: str, by: str, files: int, advice: Protection) -> 
     return Suspicion(column=name, kind=kind, by=by, cells=files, filled=0, advice=advice, role=False)
 
 
-def _suspect(name: str, cells: "pd.Series[str]", column: Column | None) -> Suspicion | None:
-    counts = cells.value_counts()
-    counts.index = counts.index.str.strip()
+def filled(counts: Counts, column: Column | None) -> Counts:
+    """The counts without blanks and the column's missing codes, the texts less the blanks around them."""
+    stripped = counts.set_axis(counts.index.str.strip())
     missing = canonical(pd.Series(["", *(column.missing if column else ())], dtype="str"))
-    told = counts[~canonical(counts.index.to_series()).isin(missing).to_numpy()]
+    return stripped[~canonical(stripped.index.to_series()).isin(missing).to_numpy()]
+
+
+def _suspect(name: str, told: Counts, column: Column | None) -> Suspicion | None:
     if column and column.type in REFERENCES:
         told = told.iloc[:0]
     if column and column.type == "text":

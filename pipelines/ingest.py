@@ -1,6 +1,7 @@
 """A source's rows matched against the study's declaration: every column is declared or dropped, payloads decoded."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,10 +14,11 @@ from contracts.names import nearest
 from contracts.payloads import Payloads
 from contracts.study import Column, Frozen, Study
 from pipelines.decode import AllocateFor, DecodedColumns, Tell, decode, file_names
-from pipelines.guard import ONLY_PIXELS, guard
+from pipelines.guard import ONLY_PIXELS, header_suspicions, refuse
 from pipelines.image.dicom import identifying_headers
-from pipelines.protect import protect
+from pipelines.protect import Treated, refuse_lost, together, treat
 from pipelines.sources.raw import Raw, tidy
+from pipelines.watch import Watch
 
 
 class IngestParams(Frozen):
@@ -25,10 +27,13 @@ class IngestParams(Frozen):
     undeclared: `fail` lists them, so that a new column is noticed; `drop` leaves them out and records it.
     max_unreadable: the share of a column's files above which unreadable ones end the run; up to it their rows are set
         aside.
+    block: how much text of a source is read at once, in MiB; of a larger one the table lies in blocks. What a run
+        holds in memory is some ten times that. A study of files (images, sequences, texts) is read whole.
     """
 
     undeclared: Literal["fail", "drop"] = "fail"
     max_unreadable: float = Field(default=0.05, ge=0, le=1)
+    block: int = Field(default=64, ge=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,39 +71,109 @@ def ingest(
             `fail`, the source has columns that the study does not name; a column may identify people and the study
             does not decide on it; more files than `max_unreadable` permits cannot be read.
     """
-    table = spelled(raw.table, study)
-    columns = [name for name in table.columns if not name.startswith("@")]
-    used = _used(study)
-    undeclared = [name for name in columns if name not in study.known()]
-    _check(used, columns, undeclared, params)
-    kept = [name for name in columns if name in used]
-    own = [name for name in table.columns if name.startswith("@")]
-    dropped = [name for name in columns if name in study.drop and name not in used]
-    held = payload_columns(study)
-    headers = _headers(replace(raw, table=table), held, study)
-    decoded = decode(
-        replace(raw, table=table[[*own, *kept]], payloads={n: raw.payloads[n] for n in held if n in raw.payloads}),
-        held,
-        max_unreadable=params.max_unreadable,
-        allocate_for=allocate_for,
-        tell=tell,
-    )
-    guard(decoded.table[kept], study, headers=headers)
-    left = [name for name in columns if name in study.left_out()]
-    protected, told = protect(pd.concat([decoded.table, table[left]], axis=1), study, key)
-    counts = {name: treatment.model_dump() for name, treatment in told.items()}
-    told_of = {"dropped": dropped, "undeclared": undeclared, "protected": counts, "decoded": decoded.facts}
+    ingestion = Ingestion(params, study, key, allocate_for=allocate_for, tell=tell)
+    (table,) = ingestion.tables([raw])
     return Ingested(
-        table=protected,
-        provenance={**raw.provenance, **told_of},
-        quarantine=pd.concat([raw.quarantine, _unreadable(decoded)], ignore_index=True),
-        payloads=decoded.payloads,
+        table=table,
+        provenance=ingestion.provenance(),
+        quarantine=ingestion.quarantine(),
+        payloads=ingestion.payloads,
     )
+
+
+class Ingestion:
+    """What `ingest` does, of a source in pieces; payloads are of one piece only.
+
+    `provenance`, `quarantine` and `payloads` are what `Ingested` says, once `tables` has given its last.
+    """
+
+    def __init__(
+        self,
+        params: IngestParams,
+        study: Study,
+        key: bytes = b"",
+        *,
+        allocate_for: AllocateFor = lambda name: np.zeros,
+        tell: Tell = lambda said: None,
+    ) -> None:
+        self.payloads: dict[str, Payloads] = {}
+        self._params, self._study, self._key = params, study, key
+        self._allocate_for, self._tell = allocate_for, tell
+        self._watch, self._headers = Watch(study), dict[str, Counter[str]]()
+        self._protected: list[dict[str, Treated]] = []
+        self._aside: list[pd.DataFrame] = []
+        self._facts: dict[str, object] = {}
+
+    def tables(self, pieces: Iterable[Raw]) -> Iterator[pd.DataFrame]:
+        """The table of each piece. Raises MedloopError as `ingest` does; what needs all rows, after the last piece."""
+        for raw in pieces:
+            yield self._table(raw)
+        self._guard()
+        refuse_lost(together(self._protected), self._study)
+
+    def provenance(self) -> dict[str, object]:
+        """Where the rows came from, and what became of the columns."""
+        protected = {name: treated.model_dump() for name, treated in together(self._protected).items()}
+        return {**self._facts, "protected": protected}
+
+    def quarantine(self) -> pd.DataFrame:
+        """The lines and rows set aside."""
+        return pd.concat(self._aside, ignore_index=True)
+
+    def _table(self, raw: Raw) -> pd.DataFrame:
+        study, table = self._study, spelled(raw.table, self._study)
+        columns = [name for name in table.columns if not name.startswith("@")]
+        used = _used(study)
+        undeclared = [name for name in columns if name not in study.known()]
+        _check(used, columns, undeclared, self._params)
+        kept = [name for name in columns if name in used]
+        dropped = [name for name in columns if name in study.drop and name not in used]
+        decoded = self._decoded(replace(raw, table=table), kept)
+        self._watch.look(decoded.table[kept])
+        left = [name for name in columns if name in study.left_out()]
+        treated, told = self._treated(pd.concat([decoded.table, table[left]], axis=1))
+        self._protected.append(told)
+        self._aside += [raw.quarantine, _unreadable(decoded)]
+        self._facts = {**raw.provenance, "dropped": dropped, "undeclared": undeclared, "decoded": decoded.facts}
+        return treated
+
+    def _decoded(self, raw: Raw, kept: list[str]) -> DecodedColumns:
+        held = payload_columns(self._study)
+        self._headers.update(_headers(raw, held, self._study))
+        own = [name for name in raw.table.columns if name.startswith("@")]
+        decoded = decode(
+            replace(
+                raw,
+                table=raw.table[[*own, *kept]],
+                payloads={n: raw.payloads[n] for n in held if n in raw.payloads},
+            ),
+            held,
+            max_unreadable=self._params.max_unreadable,
+            allocate_for=self._allocate_for,
+            tell=self._tell,
+        )
+        self.payloads.update(decoded.payloads)
+        return decoded
+
+    def _treated(self, table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Treated]]:
+        try:
+            return treat(table, self._study, self._key)
+        except MedloopError:
+            self._guard()  # an undecided column is told first
+            raise
+
+    def _guard(self) -> None:
+        refuse([*self._watch.suspicions(), *header_suspicions(self._headers, self._study)])
 
 
 def payload_columns(study: Study) -> dict[str, Column]:
     """The features of the study whose cells refer to payloads."""
     return {name: column for name, column in study.features().items() if column.type in ("image", "sequence", "text")}
+
+
+def is_read_whole(study: Study) -> bool:
+    """Whether cells name files, which are decoded column by column."""
+    return any(column.type != "text" or column.files for column in payload_columns(study).values())
 
 
 def _headers(raw: Raw, held: dict[str, Column], study: Study) -> dict[str, Counter[str]]:

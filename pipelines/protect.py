@@ -5,12 +5,13 @@ Hashing: HMAC, RFC 2104, with SHA-256. Coarser ages, dates and ZIP codes: 45 CFR
 
 import hmac
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from contracts.errors import MedloopError
 from contracts.study import Column, Frozen, Protection, Study
@@ -32,12 +33,16 @@ LETTERS = 32  # hexadecimal, so 128 bits
 
 
 class Treated(Frozen):
-    """What became of a column: the treatment, the cells it changed, those that it could not read; no value."""
+    """What became of a column: the treatment, the cells it changed, those that it could not read; no value.
+
+    `filled` is how many it was to treat, told nowhere.
+    """
 
     how: str
     cells: int = 0
     unreadable: int = 0
     why: str = ""
+    filled: int = Field(default=0, exclude=True, repr=False)
 
 
 def needs_key(study: Study) -> bool:
@@ -59,6 +64,36 @@ def protect(table: pd.DataFrame, study: Study, key: bytes = b"") -> tuple[pd.Dat
     Raises MedloopError when no cell of a column is what its treatment needs, a column to redact is no text, or the
     patient's column, by which dates are shifted, is absent.
     """
+    treated, told = treat(table, study, key)
+    refuse_lost(told, study)
+    return treated, told
+
+
+def refuse_lost(told: Mapping[str, Treated], study: Study) -> None:
+    """Raises MedloopError for a column of which no cell was what its treatment needs."""
+    for name, treated in told.items():
+        if treated.unreadable and treated.unreadable == treated.filled:
+            protection = study.protect[name]
+            what = "number" if protection.bin or protection.cap is not None else "date as declared"
+            raise MedloopError(
+                f"protect.{name}: {protection.how} cannot be done, since no cell is a {what}",
+                mend="choose another treatment, or declare the column's type and format under columns",
+            )
+
+
+def together(parts: Sequence[Mapping[str, Treated]]) -> dict[str, Treated]:
+    """What became of the columns of a table in pieces."""
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    return {name: _summed([part[name] for part in parts if name in part]) for name in names}
+
+
+def _summed(parts: Sequence[Treated]) -> Treated:
+    sums = {key: sum(getattr(part, key) for part in parts) for key in ("cells", "unreadable", "filled")}
+    return parts[0].model_copy(update=sums)
+
+
+def treat(table: pd.DataFrame, study: Study, key: bytes = b"") -> tuple[pd.DataFrame, dict[str, Treated]]:
+    """What `protect` does, of one piece of a table: that no cell can be read is no fault before all have been seen."""
     kept = table[[name for name in table.columns if name not in study.left_out()]]
     new: dict[str, TextSeries] = {}
     told: dict[str, Treated] = {}
@@ -73,7 +108,7 @@ def protect(table: pd.DataFrame, study: Study, key: bytes = b"") -> tuple[pd.Dat
         column = study.columns.get(name, Column(type="text"))
         treated = _treated(cells, protection, column, _patients(table, study, protection), key)
         new[name] = treated.where(_to_treat(cells, column), cells)
-        told[name] = _counted(name, cells, new[name], protection)
+        told[name] = _counted(cells, new[name], protection)
     return kept.assign(**new), told
 
 
@@ -95,15 +130,10 @@ def _treated(cells: TextSeries, protection: Protection, column: Column, patients
     return _coarser(cells, column, protection)
 
 
-def _counted(name: str, before: TextSeries, after: TextSeries, protection: Protection) -> Treated:
+def _counted(before: TextSeries, after: TextSeries, protection: Protection) -> Treated:
     changed, unreadable = int((before != after).sum()), int((after == UNREADABLE).sum())
-    if unreadable and unreadable == (before != "").sum():
-        what = "number" if protection.bin or protection.cap is not None else "date as declared"
-        raise MedloopError(
-            f"protect.{name}: {protection.how} cannot be done, since no cell is a {what}",
-            mend="choose another treatment, or declare the column's type and format under columns",
-        )
-    return Treated(how=protection.how, cells=changed - unreadable, unreadable=unreadable)
+    filled = int((before != "").sum())
+    return Treated(how=protection.how, cells=changed - unreadable, unreadable=unreadable, filled=filled)
 
 
 def _code(key: bytes, purpose: str, text: str) -> str:

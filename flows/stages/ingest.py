@@ -1,17 +1,22 @@
-"""source → table.parquet (every column text), payloads/, quarantine.parquet, provenance.json, declaration.json"""
+"""source → table.parquet (text; large: in blocks), payloads/, quarantine.parquet, provenance.json, declaration.json"""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contracts.tables import feature_names
 from flows.home import sources
 from flows.pseudonyms import first_key
 from flows.settings import Settings
 from flows.stages import Context
-from flows.store import allocating, write_json, write_payloads, write_table
-from pipelines.ingest import ingest, payload_columns
+from flows.store import allocating, write_blocks, write_json, write_payloads, write_table
+from pipelines.ingest import Ingestion, is_read_whole, payload_columns
 from pipelines.protect import key_mark, needs_key
-from pipelines.sources import read
+from pipelines.sources import Raw, read, read_pieces
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def run(context: Context) -> str:
@@ -26,22 +31,39 @@ def run(context: Context) -> str:
 
 
 def _run(context: Context, settings: Settings, folder: Path, fresh: Path) -> str:
-    raw = read(settings.source, root=context.root, cache=sources(context.root))
-    key = first_key(context.root) if needs_key(settings.study) else b""
-    held = [name for name, column in payload_columns(settings.study).items() if column.type != "text"]
-    ingested = ingest(
-        raw,
+    study = settings.study
+    key = first_key(context.root) if needs_key(study) else b""
+    held = [name for name, column in payload_columns(study).items() if column.type != "text"]
+    ingestion = Ingestion(
         settings.ingest,
-        settings.study,
+        study,
         key,
         allocate_for=lambda name: allocating(fresh, held.index(name)),
         tell=context.say,
     )
-    write_payloads(fresh, ingested.payloads)
-    write_table(folder / "table.parquet", ingested.table)
+    rows = 0
+    columns: list[str] = []
+
+    def tables() -> "Iterator[pd.DataFrame]":
+        nonlocal rows, columns
+        for table in ingestion.tables(_pieces(context)):
+            rows, columns = rows + len(table), feature_names(table)
+            yield table
+        write_payloads(fresh, ingestion.payloads)
+
+    write_blocks(folder / "table.parquet", tables())
     shutil.rmtree(folder / "payloads", ignore_errors=True)
     fresh.rename(folder / "payloads")
-    write_table(folder / "quarantine.parquet", ingested.quarantine)
-    write_json(folder / "declaration.json", settings.study)
-    write_json(folder / "provenance.json", {**ingested.provenance, "key": key_mark(key) if key else None})
-    return f"{len(ingested.table):,} rows of {len(feature_names(ingested.table))} columns"
+    write_table(folder / "quarantine.parquet", ingestion.quarantine())
+    write_json(folder / "declaration.json", study)
+    write_json(folder / "provenance.json", {**ingestion.provenance(), "key": key_mark(key) if key else None})
+    return f"{rows:,} rows of {len(columns)} columns"
+
+
+def _pieces(context: Context) -> "Iterator[Raw]":
+    """The source in pieces of the settings' size, or whole where cells name files."""
+    source, cache = context.settings.source, sources(context.root)
+    if is_read_whole(context.settings.study):
+        return iter([read(source, root=context.root, cache=cache)])
+    block = context.settings.ingest.block << 20
+    return read_pieces(source, root=context.root, cache=cache, block=block, tell=context.say)

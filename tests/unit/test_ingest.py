@@ -6,7 +6,7 @@ from ruamel.yaml import YAML
 
 from contracts.errors import MedloopError
 from contracts.study import Column, Study, Target
-from pipelines.ingest import Ingested, IngestParams, ingest
+from pipelines.ingest import Ingested, Ingestion, IngestParams, ingest
 from pipelines.sources import Raw
 
 
@@ -127,3 +127,40 @@ def test_a_column_dropped_for_identifying_need_not_be_declared() -> None:
     cells = {"age": ["7"] * PEOPLE, "phone": CELLS["phone"]}
     columns = {"age": {"type": "numeric"}}
     assert "phone" not in people(cells, columns=columns, protect={"phone": "drop"}).table
+
+
+def in_pieces(table: pd.DataFrame, size: int, declared: Study) -> tuple[pd.DataFrame, dict[str, object]] | str:
+    ingestion = Ingestion(IngestParams(), declared, b"key")
+    pieces = [Raw(table=table[at : at + size].reset_index(drop=True)) for at in range(0, len(table), size)]
+    try:
+        tables = list(ingestion.tables(pieces))
+    except MedloopError as error:
+        return str(error)
+    return pd.concat(tables, ignore_index=True), ingestion.provenance()
+
+
+@pytest.mark.parametrize("ages", [["97", "9o", "60"] * 5, ["old"] * 15, ["old"] * 14 + ["97"]])
+@pytest.mark.parametrize("names", [["Ada Lovelace", "x", "x"] * 5, ["s1"] * 14 + ["ada@mail.org"], ["s1"] * 15])
+def test_pieces_are_judged_and_treated_as_one_table(ages: list[str], names: list[str]) -> None:
+    declared = study(protect={"âge": {"cap": 89}, "id": "hash"}, columns={**study().columns, "note": {"type": "text"}})
+    notes = "seen"
+    cells = {"id": [str(i) for i in range(15)], "sick": "0", "âge": ages, "site": names, "name": "", "note": notes}
+    table = pd.DataFrame({"@row": range(2, 17), **cells})
+    table = table.astype(dict.fromkeys(cells, "str"))
+    whole = in_pieces(table, 15, declared)
+    for size in (1, 4, 7):
+        got = in_pieces(table, size, declared)
+        if isinstance(whole, str) or isinstance(got, str):
+            assert got == whole
+        else:
+            pd.testing.assert_frame_equal(got[0], whole[0])
+            assert got[1] == whole[1]
+
+
+def test_a_column_of_too_many_texts_to_count_is_judged_by_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.watch.MANY", 8)
+    sites = [f"s{i}" for i in range(12)] * 2 + ["ada@mail.org", "bob@mail.org"]
+    table = pd.DataFrame({"@row": range(26), "id": "1", "sick": "0", "âge": "1", "site": sites, "name": ""})
+    told = in_pieces(table.astype({"site": "str"}), 4, study())
+    assert "site: an e-mail address, by content (2 of 26 filled cells)" in told
+    assert isinstance(in_pieces(table[:24].astype({"site": "str"}), 4, study()), tuple)

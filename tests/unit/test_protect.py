@@ -94,7 +94,7 @@ def test_a_text_is_redacted_and_a_column_that_is_none_is_refused() -> None:
         "",
     ]
     _, told = protect(pd.DataFrame({"@row": range(3), **cells}), study({"mrn": {"redact": True}}), KEY)
-    assert told == {"mrn": Treated(how="redact", cells=1)}
+    assert told == {"mrn": Treated(how="redact", cells=1, filled=2)}
     with pytest.raises(MedloopError, match="declared numeric"):
         treated({"age": ["97"]}, {"age": "redact"})
 
@@ -103,7 +103,7 @@ def test_the_counts_hold_no_value() -> None:
     table = pd.DataFrame({"@row": [1, 2], "age": ["97", "9o"], "mrn": ["4711", ""], "zip": ["1", "2"]})
     _, told = protect(table, study({"age": {"cap": 89}, "mrn": "drop", "zip": {"keep": "one ward"}}), KEY)
     assert told == {
-        "age": Treated(how="cap", cells=1, unreadable=1),
+        "age": Treated(how="cap", cells=1, unreadable=1, filled=2),
         "mrn": Treated(how="drop", cells=1),
         "zip": Treated(how="keep", why="one ward"),
     }

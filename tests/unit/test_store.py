@@ -1,5 +1,6 @@
 """Tables as they are written and read again."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,17 @@ def test_a_table_in_blocks_is_read_as_one(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read_table(path), pd.concat([TABLE, TABLE.iloc[:1], TABLE], ignore_index=True))
     write_blocks(path, iter([TABLE]))
     pd.testing.assert_frame_equal(read_table(path), TABLE)
+
+
+def test_what_was_there_stays_when_a_later_block_fails(tmp_path: Path) -> None:
+    def failing() -> Iterator[pd.DataFrame]:
+        yield TABLE
+        yield TABLE
+        raise MedloopError("in piece 3")
+
+    for before in ([TABLE], [TABLE, TABLE]):
+        write_blocks(tmp_path / "t.parquet", iter(before))
+        with pytest.raises(MedloopError, match="piece 3"):
+            write_blocks(tmp_path / "t.parquet", failing())
+        assert len(blocks(tmp_path / "t.parquet")) == len(before)
+        assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
