@@ -20,7 +20,7 @@ _ONE_AT_A_TIME = threading.Lock()  # its context is the whole process's
 
 
 class Rule(Frozen):
-    """What every filled cell of a column must be: within bounds, one of a set, unique; or whether it is filled.
+    """What every filled cell of a column must be: within bounds, one of a set; or whether it is filled.
 
     Unset parts ask nothing; exactly one kind is set. `filled` True: no cell is missing; False: all are.
     """
@@ -29,7 +29,6 @@ class Rule(Frozen):
     low: Bound = None
     high: Bound = None
     among: tuple[str, ...] = ()
-    unique: bool = False
     filled: bool | None = None
 
 
@@ -92,8 +91,6 @@ def _expectation(rule: Rule, column: str, number: int) -> "Expectation":
     meta = {"rule": number}
     if rule.among:
         return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(rule.among), meta=meta)
-    if rule.unique:
-        return gxe.ExpectColumnValuesToBeUnique(column=column, meta=meta)
     if rule.filled is not None:
         filled = gxe.ExpectColumnValuesToNotBeNull if rule.filled else gxe.ExpectColumnValuesToBeNull
         return filled(column=column, meta=meta)

@@ -1,6 +1,6 @@
 """The raw table held against what the study declares, by Great Expectations: pass, warn, quarantine or fail."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,12 +9,14 @@ import pandas as pd
 from pydantic import Field
 
 from contracts.errors import MedloopError, masked
-from contracts.study import Frozen, Study
-from pipelines.cells import Decimal
+from contracts.study import Column, Frozen, Study
+from pipelines.cells import Decimal, Mask
+from pipelines.checks import Check, Seen, held_against, repeats_of
 from pipelines.clean import CleanParams
-from pipelines.expectations import Rule, failing_rows
+from pipelines.column_figures import figures_of
+from pipelines.expectations import Rule
 from pipelines.findings import GRAVITY, ROWS_STAY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
-from pipelines.profile import TYPED, Profile, read_profile
+from pipelines.profile import TYPED, Block, Load, Reading, columns_of
 from pipelines.rows import check_columns, in_cohort, with_ids
 from pipelines.spelling import Spelling
 from pipelines.validation_docs import first_rows, page, span
@@ -62,18 +64,6 @@ class ValidateParams(Frozen):
         )
 
 
-class Check(Frozen):
-    """One thing asked of the data: `rule` must hold for every row, or where `of_columns` for every column's figures."""
-
-    kind: Kind
-    verdict: RowVerdict
-    rule: Rule
-    of_columns: bool = False
-
-
-Found = tuple[Check, str, list[int]]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Validated:
     """The verdict (the gravest finding's), the findings, the rows to set aside (`@row`, `reason`), and a page."""
@@ -85,11 +75,14 @@ class Validated:
 
 
 def build_suite(study: Study, params: ValidateParams) -> list[Check]:
-    """What the study's declaration asks of its data, whatever they are."""
+    """What the study's declaration asks of its data, whatever they are.
+
+    `@id` holds rows whose id stands on another row that differs, `@content` rows equal to another.
+    """
     label = study.target.column
     checks = [
-        _of_rows("conflicting_ids", params, Rule(column="@id", unique=True)),
-        _of_rows("duplicate_rows", params, Rule(column="@content", unique=True)),
+        _of_rows("conflicting_ids", params, Rule(column="@id", filled=False)),
+        _of_rows("duplicate_rows", params, Rule(column="@content", filled=False)),
         _of_rows("missing_label", params, Rule(column=label, filled=True)),
         _of_rows("levels", params, Rule(column=label, among=study.target.classes)),
     ]
@@ -132,33 +125,39 @@ def validate(
         MedloopError: a declared column is absent; no row is in the cohort; a condition of the cohort asks for
             numbers where there is text.
     """
-    roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
-    check_columns(table, [*study.features(), *roles])
-    rows = with_ids(table, {"@id": study.id})
-    rows = in_cohort(rows, study, missing=missing, decimal=decimal, spelling=spelling, ledger=[])
-    if rows.empty:
-        raise MedloopError("no row of the data is in the cohort", mend="check the conditions under the study's cohort")
-    profile = read_profile(rows, study, missing=missing, decimal=decimal, spelling=spelling)
-    figures = profile.by_column()
-    found = _run(build_suite(study, params), profile, figures)
-    findings = [_finding(check, column, at, profile, figures) for check, column, at in found]
+    loads: list[Load] = [lambda names: table if names is None else table[[*names]]]
+    return validate_blocks(loads, study, params, missing=missing, decimal=decimal, spelling=spelling)
+
+
+def validate_blocks(
+    loads: Sequence[Load],
+    study: Study,
+    params: ValidateParams,
+    *,
+    missing: Collection[str],
+    decimal: Decimal = ".",
+    spelling: Spelling = "exact",
+) -> Validated:
+    """What `validate` says of the whole table, of which each of `loads` gives the named columns of one block.
+
+    One block is held at a time; of all rows what `figures_of`, `repeated_rows` and the cohort's conditions need.
+    """
+    reading = Reading(columns=columns_of(study), missing=missing, decimal=decimal, spelling=spelling)
+    source = _source(loads[0](None), study)
+    chosen = _in_cohort(loads, study, reading)
+    blocks = [
+        Block(load=load, chosen=mask, reading=reading, is_kept=len(loads) == 1)
+        for load, mask in zip(loads, chosen, strict=True)
+    ]
+    rows = sum(len(block) for block in blocks)
+    figures = figures_of(blocks)
+    seen, aside = held_against(build_suite(study, params), blocks, figures, repeats_of(blocks, source, study.id))
+    findings = [_finding(one, rows, reading.columns, figures.table) for one in seen]
     verdict: Verdict = max((finding.verdict for finding in findings), key=GRAVITY.index, default="pass")
-    quarantine = _quarantine([(f, at) for f, (_, _, at) in zip(findings, found, strict=True)], rows)
-    return Validated(
-        verdict=verdict,
-        findings=findings,
-        quarantine=quarantine,
-        docs=page(
-            study,
-            findings,
-            dict(zip(profile.columns, figures["missing"].fillna(1.0), strict=True)),
-            profile.columns,
-            verdict=verdict,
-            rows=len(rows),
-            of=len(table),
-            aside=len(quarantine),
-        ),
-    )
+    missing_shares = dict(zip(reading.columns, figures.table["missing"].fillna(1.0), strict=True))
+    counts = {"rows": rows, "of": sum(len(mask) for mask in chosen), "aside": len(aside)}
+    docs = page(study, findings, missing_shares, reading.columns, verdict=verdict, **counts)
+    return Validated(verdict=verdict, findings=findings, quarantine=aside, docs=docs)
 
 
 def failure(validated: Validated, where: str) -> MedloopError:
@@ -186,43 +185,56 @@ def _of_columns(kind: Kind, params: ValidateParams, rule: Rule) -> Check:
     return Check(kind=kind, verdict=getattr(params, kind) or "fail", rule=rule, of_columns=True)
 
 
-def _run(checks: Sequence[Check], profile: Profile, figures: pd.DataFrame) -> list[Found]:
-    """What failed: the check, the column ("" for whole rows), and the positions of the rows."""
-    of_rows = [check for check in checks if not check.of_columns]
-    of_columns = [check for check in checks if check.of_columns]
-    rows = failing_rows(profile.typed(), [check.rule for check in of_rows])
-    columns = failing_rows(figures, [check.rule for check in of_columns])
-    found = [
-        (check, "" if check.rule.column.startswith("@") else check.rule.column, at)
-        for check, at in zip(of_rows, rows, strict=True)
-        if at
-    ]
-    for check, at in zip(of_columns, columns, strict=True):
-        names = figures.index[at]
-        found += [(check, name, np.flatnonzero(profile.cells_of(check.kind, name)).tolist()) for name in names]
-    return found
+def _source(table: pd.DataFrame, study: Study) -> list[str]:
+    """The columns of the source. Raises MedloopError when one that the study needs is absent."""
+    roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
+    check_columns(table, [*study.features(), *roles])
+    return [name for name in table.columns if not name.startswith("@")]
 
 
-def _finding(check: Check, column: str, at: list[int], profile: Profile, figures: pd.DataFrame) -> Finding:
+def _in_cohort(loads: Sequence[Load], study: Study, reading: Reading) -> list[Mask]:
+    """By block, (rows of it,) those in the cohort, which is told by the columns that its conditions name alone."""
+    needed = [*study.cohort, *study.unit_columns(), *([study.id] if study.id else [])] if study.cohort else []
+    tables = [load(["@row", *dict.fromkeys(needed)]) for load in loads]
+    lengths = [len(table) for table in tables]
+    rows = with_ids(pd.concat(tables, ignore_index=True), {"@id": study.id if study.cohort else None})
+    left = in_cohort(
+        rows.assign(**{"@at": np.arange(len(rows))}),
+        study,
+        missing=reading.missing,
+        decimal=reading.decimal,
+        spelling=reading.spelling,
+        ledger=[],
+    )
+    if left.empty:
+        raise MedloopError("no row of the data is in the cohort", mend="check the conditions under the study's cohort")
+    chosen = np.zeros(len(rows), dtype=bool)
+    chosen[left["@at"]] = True
+    return np.split(chosen, np.cumsum(lengths)[:-1])
+
+
+def _finding(seen: Seen, rows: int, columns: Mapping[str, Column], figures: pd.DataFrame) -> Finding:
+    kind = seen.check.kind
     return Finding(
-        kind=check.kind,
-        column=column,
-        verdict=check.verdict,
-        rows=len(at),
-        share=len(at) / len(profile.rows),
-        first=() if check.kind in WHOLE else tuple(profile.rows["@row"].iloc[at[:8]]),
-        text=f"{column}: {_told(check.kind, column, at, profile, figures)}".removeprefix(": "),
+        kind=kind,
+        column=seen.column,
+        verdict=seen.check.verdict,
+        rows=seen.rows,
+        share=seen.rows / rows,
+        first=() if kind in WHOLE else seen.first,
+        text=f"{seen.column}: {_told(seen, rows, columns, figures)}".removeprefix(": "),
     )
 
 
-def _told(kind: Kind, column: str, at: list[int], profile: Profile, figures: pd.DataFrame) -> str:
-    cells, rows = _count(len(at), "cell"), _count(len(at), "row")
+def _told(seen: Seen, of: int, columns: Mapping[str, Column], figures: pd.DataFrame) -> str:
+    kind, column = seen.check.kind, seen.column
+    cells, rows = _count(seen.rows, "cell"), _count(seen.rows, "row")
     if kind == "conflicting_ids":
         return f"{rows} share an id and differ"
     if kind == "duplicate_rows":
         return f"{rows} are copies of one another"
-    declared = profile.columns[column]
-    like = f", like {masked(profile.rows[column].iloc[at[0]])!r}" if at else ""
+    declared = columns[column]
+    like = f", like {masked(seen.like)!r}" if seen.rows else ""
     what = "number" if declared.type == "numeric" else "date as declared"
     texts: dict[Kind, str] = {
         "unreadable": f"no {what} in {cells}{like}",
@@ -232,7 +244,7 @@ def _told(kind: Kind, column: str, at: list[int], profile: Profile, figures: pd.
         "missing_label": f"no label in {rows}",
         "empty_columns": "no value in any row",
         "constant_columns": "the same value in every row",
-        "missing_share": f"no value in {len(at) / len(profile.rows):.1%} of the rows",
+        "missing_share": f"no value in {seen.rows / of:.1%} of the rows",
         "suspected_codes": f"what may stand for a missing value ({figures['suspected'][column]}) in {cells}",
         "two_units": f"perhaps in two units, {figures['two_units'][column]}; {cells} in the rarer one",
     }
@@ -245,15 +257,3 @@ def _count(number: int, what: str) -> str:
 
 def _in_rows(finding: Finding) -> str:
     return f" (row {first_rows(finding)})" if finding.first else ""
-
-
-def _quarantine(found: Sequence[tuple[Finding, list[int]]], rows: pd.DataFrame) -> pd.DataFrame:
-    """`@row` and `reason` of every row that a finding sets aside, in the table's order."""
-    reasons: dict[int, list[str]] = {}
-    for finding, at in found:
-        for position in at if finding.verdict == "quarantine" else []:
-            reasons.setdefault(position, []).append(f"{finding.column}: {finding.kind}".removeprefix(": "))
-    places = sorted(reasons)
-    return pd.DataFrame(
-        {"@row": rows["@row"].iloc[places].to_numpy(), "reason": ["; ".join(reasons[i]) for i in places]}, dtype="str"
-    )
