@@ -93,12 +93,12 @@ class _Progress:
     done: int = 0
     said: int = 0
 
-    def at(self, share: float, file: _Opened) -> None:
-        """Where the reading of one file is at this share of it."""
-        percent = int(100 * (self.done + share * (file.size or 0)) / max(self.of, 1))
+    def at(self, share: float, file: _Opened, row: object) -> None:
+        """Where the reading of one file is: at this share of it and this row."""
+        percent = min(int(100 * (self.done + share * (file.size or 0)) / max(self.of, 1)), 100)
         if percent >= self.said + 5:
             self.said = percent
-            self.tell(f"{min(percent, 100)}% of the source read")
+            self.tell(f"{percent}% of the source read, to row {row} of {file.where}")
 
 
 @dataclass
@@ -146,7 +146,7 @@ def _delimited(file: _Opened, layout: Layout, block: int, told: _Progress) -> It
     try:
         for piece in _summed(delimited_pieces(chunks, layout, block=block, where=file.where), hashed):
             yield piece
-            told.at(hashed.size / (file.size or 1), file)
+            told.at(hashed.size / (file.size or 1), file, piece.table["@row"].iloc[-1])
     except MedloopError:
         for _ in chunks:  # damage is told before any other fault
             pass
@@ -161,7 +161,8 @@ def _parquet(file: _Opened, block: int, told: _Progress) -> Iterator[Raw]:
         rows, pieces = parquet_pieces(opened, block=block, where=file.where)
         for piece in _summed(pieces, hashed):
             yield piece
-            told.at(int(piece.table["@row"].iloc[-1]) / rows, file)
+            row = int(piece.table["@row"].iloc[-1])
+            told.at(row / rows, file, row)
 
 
 def _summed(pieces: Iterator[Raw], hashed: _Hashed) -> Iterator[Raw]:

@@ -1,16 +1,20 @@
 import logging
 import socket
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from contracts.errors import MedloopError
 from contracts.study import Column, Condition, Study, Target
 from pipelines.expectations import Rule, failing_rows
-from pipelines.validate import Finding, Validated, ValidateParams, build_suite, failure, validate
+from pipelines.profile import Load
+from pipelines.validate import Finding, Validated, ValidateParams, build_suite, failure, validate, validate_blocks
 
 COLUMNS = {
     "age": Column(type="numeric", unit="years", range=(0, 120)),
@@ -209,4 +213,86 @@ def test_rules_name_the_rows_that_break_them() -> None:
         Rule(column="n", filled=False),
         Rule(column="n", low=1),
     ]
-    assert failing_rows(frame, rules) == [[3], [3], [2], [0, 1, 3], []]
+    assert plainly(frame, rules) == failing_rows(frame, rules) == [[3], [3], [2], [0, 1, 3], []]
+
+
+FAULTS = {
+    "id": ["0001", "", " 0002 ", "0003"],
+    "age": ["", "NA", "212", "abc", "999", "inf", "-9"],
+    "glucose": ["5.1", "5.4", "5.6", "6.1", "5.3", "4.8", "5.0", "5.9", "1e308", "-9", "5,1"],
+    "$visits": ["999", "888", "", "unknown"],
+    "grade": ["enormous", "", "LOW"],
+    "smoker": ["Unknown", "NA", "never"],
+    "seen": ["31/02/2020", "1066-10-14", ""],
+    "ill": ["", "NA", "2"],
+}
+COHORTS: list[dict[str, object]] = [
+    {},
+    {"age": {"min": 30}},
+    {"smoker": {"among": ["never", "former"]}},
+    {"smoker": {"most": {"never": 5}}},
+]
+
+
+def spoilt(table: pd.DataFrame, seed: int, share: float) -> pd.DataFrame:
+    """`table` with faulty cells in every column, and some of its rows twice."""
+    rng = np.random.default_rng(seed)
+    for name, texts in FAULTS.items():
+        at = rng.random(len(table)) < share
+        table.loc[at, name] = rng.choice(texts, at.sum())
+    return pd.concat([table, table.sample(4, random_state=seed, replace=True)], ignore_index=True).astype("str")
+
+
+def plainly(table: pd.DataFrame, rules: Sequence[Rule]) -> list[list[int]]:
+    """What Great Expectations finds, a hundred times as fast."""
+    found = []
+    for rule in rules:
+        cells = table[rule.column]
+        if rule.filled is not None:
+            broken = cells.isna() if rule.filled else cells.notna()
+        elif rule.among:
+            broken = cells.notna() & ~cells.isin(rule.among)
+        else:
+            low, high = (np.nan if bound is None else bound for bound in (rule.low, rule.high))
+            broken = (cells < low) | (cells > high)
+        found.append(np.flatnonzero(broken).tolist())
+    return found
+
+
+def loading(table: pd.DataFrame) -> Load:
+    return lambda names: table if names is None else table[[*names]]
+
+
+def outcome(messy: pd.DataFrame, size: int, of: Study) -> object:
+    """What validation says of a table in blocks of this size."""
+    blocks = [loading(messy[at : at + size].reset_index(drop=True)) for at in range(0, len(messy), size)]
+    aside = dict.fromkeys(("unreadable", "infinite", "range", "conflicting_ids", "levels"), "quarantine")
+    try:
+        found = validate_blocks(blocks, of, ValidateParams.model_validate(aside), missing=("NA",))
+    except MedloopError as error:
+        return str(error)
+    quarantine = found.quarantine
+    return found.verdict, found.findings, quarantine.to_dict("list"), quarantine.dtypes.astype(str).tolist(), found.docs
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(0, 2**16),
+    st.integers(1, 60),
+    st.sampled_from([0.02, 0.1, 0.3, 1.0]),
+    st.integers(4, 70),
+    st.sampled_from(COHORTS),
+    st.sampled_from(["id", None]),
+)
+def test_a_table_in_blocks_is_judged_as_in_one(
+    table: pd.DataFrame, seed: int, rows: int, share: float, size: int, cohort: dict[str, object], id_: str | None
+) -> None:
+    messy, of = spoilt(table[:rows].copy(), seed, share), study(cohort=cohort, id=id_)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.checks.failing_rows", plainly)
+        assert outcome(messy, size, of) == outcome(messy, len(messy), of)
+
+
+def test_great_expectations_checks_every_block(table: pd.DataFrame) -> None:
+    messy = spoilt(table, 0, 0.2)
+    assert outcome(messy, 40, study()) == outcome(messy, len(messy), study())
