@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from flows.store import read_table
 from tests.func.conftest import Outcome
 from tests.workspace import Workspace, patients
 
@@ -194,6 +195,33 @@ def test_23_identifying_columns_are_blocked_until_the_study_decides(
     before = workspace.data("ingest", "table.parquet").read_bytes()
     assert medloop(workspace, "stage", "ingest", "tiny").code == 0
     assert workspace.data("ingest", "table.parquet").read_bytes() == before
+
+
+def test_21_a_file_larger_than_a_block_is_read_and_checked_in_blocks(
+    workspace: Workspace, medloop: Callable[..., Outcome]
+) -> None:
+    workspace.write_data(patients(32_000))
+    kept = ("provenance.json", "quarantine.parquet", "declaration.json")
+    found = {}
+    for block in (64, 1):
+        workspace.write_study(lambda s, block=block: s.update(ingest={"block": block}))
+        for stage in ("ingest", "validate"):
+            outcome = medloop(workspace, "stage", stage, "tiny")
+            assert outcome.code == 0, outcome.text
+        files = [workspace.data("ingest", name) for name in kept] + sorted(workspace.data("validate").iterdir())
+        found[block] = {path.name: path.read_bytes() for path in files}
+    assert found[1] == found[64]
+    table = workspace.data("ingest", "table.parquet")
+    blocks = {path.name: path.read_bytes() for path in table.iterdir()}
+    assert len(blocks) > 1
+    assert len(read_table(table)) == 32_000
+
+    with (workspace.root / "patients.csv").open("a") as file:
+        file.write("32001,one cell too few\n")
+    outcome = medloop(workspace, "stage", "ingest", "tiny")
+    assert (outcome.code, "32002 (2)" in outcome.text) == (1, True), outcome.text
+    assert {path.name: path.read_bytes() for path in table.iterdir()} == blocks
+    assert not list(workspace.data("ingest").glob(".*"))
 
 
 def test_26_a_rare_class_is_resampled_with_fewer_neighbours(
