@@ -33,7 +33,7 @@ class IngestParams(Frozen):
 
     undeclared: Literal["fail", "drop"] = "fail"
     max_unreadable: float = Field(default=0.05, ge=0, le=1)
-    block: int = Field(default=64, ge=1)
+    block: int = Field(default=32, ge=1)
 
 
 @dataclass(frozen=True, kw_only=True)

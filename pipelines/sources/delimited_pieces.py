@@ -92,13 +92,15 @@ def _bodies(
         if size >= wanted:
             body = b"".join(parts)
             end = record_end(body, separator)
-            if end:
-                if body[:end].strip(b"\r\n"):
-                    yield body[:end], line
-                line += _lines(body[:end])
-            elif size > max(block, LONGEST):
+            if not end and size > max(block, LONGEST):
                 raise open_quote(line, where=where)
-            parts, size = [body[end:]], size - end
+            parts, size = [body[:end], body[end:]], size - end
+            del body
+            before, line = line, line + _lines(parts[0])
+            if parts[0].strip(b"\r\n"):
+                yield parts.pop(0), before  # so that nothing here holds it while it is used
+            else:
+                del parts[0]
             wanted = max(block, 2 * size)
         parts.append(chunk)
         size += len(chunk)
@@ -169,7 +171,11 @@ class _Reader:
         yield self._read(first, line)
         stand_in = self.separator.join("x" * len(self.header)).encode() + b"\n"
         for body, number in rest:
-            yield self._read(stand_in + body, number - 1)
+            text = stand_in + body
+            del body
+            found = self._read(text, number - 1)
+            del text
+            yield found
 
     def _read(self, text: bytes, line: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         table = _fast(text, self.separator, self.header)
