@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -24,6 +25,7 @@ from flows.plan import Say
 # Half the cores, since a model's libraries use threads of their own.
 MOST = max(1, min(4, (os.cpu_count() or 1) // 2))
 END_LIMIT_S = 10
+GRACE_S = 5  # for what a training still writes when its run is gone
 # What models import, in the order of need; a package that is missing is told when it is used.
 NEEDED = ("torch", "sklearn.linear_model", "sklearn.ensemble", "pytorch_lightning", "plotly.graph_objects")
 
@@ -139,4 +141,6 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent
     wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)  # a training first leaves a checkpoint
+    time.sleep(GRACE_S)
     os._exit(1)

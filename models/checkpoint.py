@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contracts.errors import MedloopError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -19,29 +21,44 @@ class Checkpoint:
 
     step: optimiser steps done
     loss_sum: sum of the losses of this epoch's steps so far
+    rate: the learning rate before any schedule
+    rows_at_once: rows that gradients are computed of at a time; fewer than a batch where memory was exhausted
     history: a row an epoch that is finished
-    tensors: `network/…`, `best/…` (the best epoch's weights) and `optimizer/PARAMETER/…`
+    tensors: `network/…`, `average/…` where weights are averaged, `best/…` (the best epoch's weights) and
+        `optimizer/PARAMETER/…`
     """
 
     step: int
     loss_sum: float
+    rate: float
+    rows_at_once: int
     history: list[dict[str, float]]
     tensors: dict[str, "Tensor"]
 
 
 def write(folder: Path, recipe: str, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint and drop all but the recipe's newest two. `recipe` names what it may be resumed by."""
+    """Add a checkpoint and drop all but the recipe's newest two. `recipe` names what it may be resumed by.
+
+    Raises MedloopError when the disk does not take it; those of before stay.
+    """
     from safetensors.torch import save
 
-    facts = {"recipe": recipe, "step": checkpoint.step, "loss_sum": checkpoint.loss_sum, "history": checkpoint.history}
+    facts = {key: value for key, value in vars(checkpoint).items() if key != "tensors"} | {"recipe": recipe}
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     content = save(tensors, metadata={"medloop": json.dumps(facts, sort_keys=True)})
     own = _own(folder, recipe)
-    own.mkdir(parents=True, exist_ok=True)
     name = f"{checkpoint.step:012d}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
-    write_whole(own / name, content)
-    for old in _newest_first(own)[KEPT:]:
-        old.unlink()
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        write_whole(own / name, content)
+        for old in _newest_first(own)[KEPT:]:
+            old.unlink()
+    except OSError as error:
+        raise MedloopError(
+            f"a checkpoint of {len(content) / 1e6:.1f} MB cannot be written: {error.strerror or error}",
+            where=str(own),
+            mend="free the disk or mend its rights and run again: training goes on from the checkpoint before",
+        ) from error
 
 
 def newest(folder: Path, recipe: str) -> Checkpoint | None:

@@ -1,7 +1,9 @@
 """Fitting a network: a Lightning trainer around the loop, and the process left as it was found."""
 
 import logging
+import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from contracts.examples import Examples, Inputs
 from models.batches import laid_out
@@ -49,6 +52,7 @@ def fit_network(
     """The best epoch's weights, its row of the history, and what it ran on. Resumes if it can."""
     with ONE_AT_A_TIME, _process(params):
         torch.manual_seed(params.seed)
+        reports = Reports(params, watch)
         loop = Loop(
             Network(family, inputs, config),
             params,
@@ -56,27 +60,30 @@ def fit_network(
             validation=laid_out(validation, inputs, family.READS),
             scores=lambda probabilities: scores(probabilities, validation, inputs.positive),
             save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
-            report=lambda history: _tell(history, params, watch),
+            report=reports,
             save_every=watch.save_every,
         )
-        _resume(loop, params, watch)
+        _resume(loop, reports, watch)
         device = "from the checkpoint" if loop.finished() else _run(loop, params)
     arrays = {name: tensor.numpy() for name, tensor in loop.best.items()}
-    best = best_epoch(loop.history, params)
-    return arrays, {**loop.history[best - 1], "epochs": float(len(loop.history))}, {"device": device}
+    facts = {**loop.history[best_epoch(loop.history, params) - 1], "epochs": float(len(loop.history))}
+    facts |= {"learning_rate": loop.rate} if params.learning_rate == "auto" else {}
+    return arrays, facts, {"device": device, **loop.ran_on}
 
 
-def _resume(loop: Loop, params: TrainParams, watch: Watch) -> None:
+def _resume(loop: Loop, reports: "Reports", watch: Watch) -> None:
     """Where the newest whole checkpoint left it; at its first step if there is none."""
     checkpoint = newest(watch.checkpoints, watch.recipe)
     if checkpoint:
         loop.resume(checkpoint)
-        for epochs in range(1, len(loop.history) + 1):
-            _tell(loop.history[:epochs], params, watch)
+        reports.again(loop.history)
 
 
 def _run(loop: Loop, params: TrainParams) -> str:
-    """Let Lightning drive the loop to its end; the device's name."""
+    """Let Lightning drive the loop to its end; the device's name.
+
+    A SIGTERM ends the training, and with it the process, as ever, but after a checkpoint.
+    """
     trainer = pl.Trainer(
         max_epochs=params.epochs - len(loop.history),
         accelerator=params.accelerator,
@@ -87,7 +94,12 @@ def _run(loop: Loop, params: TrainParams) -> str:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(loop)
+    try:
+        trainer.fit(loop)
+    except SIGTERMException:
+        loop.save_now()
+        signal.raise_signal(signal.SIGTERM)
+        raise
     device = trainer.strategy.root_device
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
@@ -110,14 +122,37 @@ def _process(params: TrainParams) -> Iterator[None]:
         talk.setLevel(level)
 
 
-def _tell(history: list[dict[str, float]], params: TrainParams, watch: Watch) -> None:
-    """Hand on the newest row."""
-    row, best = history[-1], history[best_epoch(history, params) - 1]
-    watch.history(row)
-    if watch.progress:
-        metric = f"validation_{params.monitor}"
-        watch.progress(
-            Progress(
-                epoch=len(history), epochs=params.epochs, metric=params.monitor, value=row[metric], best=best[metric]
+class Reports:
+    """Hands on each finished epoch, with how long the rest will take."""
+
+    def __init__(self, params: TrainParams, watch: Watch) -> None:
+        self.params, self.watch = params, watch
+        self.since, self.told_before = time.monotonic(), 0
+
+    def again(self, history: list[dict[str, float]]) -> None:
+        """The epochs of before a resumption, whose time nobody took."""
+        for epochs in range(1, len(history) + 1):
+            self._tell(history[:epochs], None)
+        self.since, self.told_before = time.monotonic(), len(history)
+
+    def __call__(self, history: list[dict[str, float]]) -> None:
+        """The newest epoch."""
+        an_epoch = (time.monotonic() - self.since) / (len(history) - self.told_before)
+        self._tell(history, an_epoch * (self.params.epochs - len(history)))
+
+    def _tell(self, history: list[dict[str, float]], seconds_left: float | None) -> None:
+        row, best = history[-1], best_epoch(history, self.params)
+        metric = f"validation_{self.params.monitor}"
+        self.watch.history(row)
+        if self.watch.progress:
+            self.watch.progress(
+                Progress(
+                    epoch=len(history),
+                    epochs=self.params.epochs,
+                    metric=self.params.monitor,
+                    value=row[metric],
+                    best=history[best - 1][metric],
+                    best_epoch=best,
+                    seconds_left=seconds_left,
+                )
             )
-        )

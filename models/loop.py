@@ -2,29 +2,38 @@
 
 A table of some thousand rows trains at a millisecond a step, of which a data loader and Lightning's
 hooks would cost three. So the table is one tensor on the device, a batch an index selection,
-and one `training_step` takes `STEPS_AT_ONCE` steps of the optimiser.
+and one `training_step` takes up to `STEPS_AT_ONCE` steps of the optimiser.
 """
 
+import copy
 import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from contracts.errors import MedloopError
+from models.acceleration import Forward, arithmetic, compiled
+from models.averages import share_of_epoch, share_of_step, take_over
 from models.batches import Rows
 from models.checkpoint import Checkpoint
 from models.losses import row_losses
+from models.memory import is_exhausted
 from models.network import Network, probabilities
+from models.optimizers import add_l1, optimizer, share_of_rate
 from models.params import TrainParams
+from models.rate_finder import found_rate
 from models.sampling import class_shares, epoch_rows
 
 STEPS_AT_ONCE = 32
+PAYLOADS_COST = 8  # a batch of images, sequences or texts takes as long as that many of a table, or longer
 Scores = Callable[[NDArray[np.float64]], dict[str, float]]
 
 
@@ -57,23 +66,37 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         self.save, self.report, self.save_every = save, report, save_every
         shares = class_shares(train.target.numpy(), train.weight.numpy(), params)
         self.register_buffer("log_shares", torch.from_numpy(shares).float().log(), persistent=False)
-        self.steps_per_epoch = math.ceil(len(train) / params.batch_size)
-        self.adamw = _adamw(network, params)
+        batches = math.ceil(len(train) / params.batch_size) if params.optimizer == "full_batch" else params.accumulate
+        self.rows_per_step, self.rows_at_once = batches * params.batch_size, params.batch_size
+        self.steps_at_once = max(1, STEPS_AT_ONCE // (PAYLOADS_COST if train.stores else 1) // batches)
+        self.steps_per_epoch = math.ceil(len(train) / self.rows_per_step)
+        self.rate = 0.0 if params.learning_rate == "auto" else params.learning_rate
+        self.optimizer = optimizer(network, params, self.rate)
+        self.average = network if params.average == "none" else copy.deepcopy(network)
+        self.forwarded: Forward = network.forward
+        self.arithmetic: AbstractContextManager[None] = nullcontext()
+        self.ran_on: dict[str, str] = {}
         self.step, self.loss_sum = 0, 0.0
         self.history: list[dict[str, float]] = []
         self.best = _copied(network)
         self.saved_at = time.monotonic()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW (Loshchilov & Hutter, ICLR 2019), weight matrices decayed, biases and norms not."""
-        return self.adamw
+        """That of the settings, for Lightning to move between devices."""
+        return self.optimizer
 
     def on_fit_start(self) -> None:
-        """Lay the rows on the device, once."""
+        """Lay the rows on the device, once, and see what the device can do."""
         # Lightning has moved a resumed optimiser's moments, but not its step count, which fused AdamW wants there too.
-        self.adamw.load_state_dict(self.adamw.state_dict())
+        self.optimizer.load_state_dict(self.optimizer.state_dict())
         self.rows = self.rows.to(self.device)
         self.validation = self.validation.to(self.device)
+        self.arithmetic, precision = arithmetic(self.params, self.device)
+        with self.arithmetic:
+            some = torch.arange(min(len(self.rows), self.rows_at_once), device=self.device)
+            self.forwarded, was_compiled = compiled(self.network, self.rows.batch(some), self.params)
+        self.ran_on = {name: word for name, word in (("precision", precision), ("compiled", was_compiled)) if word}
+        self.rate = self.rate or found_rate(self)
         self.good = self.checkpoint()
 
     def train_dataloader(self) -> "Chunks":
@@ -81,41 +104,94 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         return Chunks(self)
 
     def training_step(self, chunk: Tensor) -> None:
-        """Up to STEPS_AT_ONCE steps. Shape: chunk (at most STEPS_AT_ONCE * batch_size,) row numbers.
+        """Up to `steps_at_once` steps. Shape: chunk (at most steps_at_once * rows_per_step,) row numbers.
 
         Raises MedloopError naming the step when a loss is not finite.
         """
         torch.manual_seed(_mixed(self.params.seed, self.step))
-        losses = torch.stack([self._step(rows) for rows in torch.split(chunk, self.params.batch_size)]).tolist()
+        first, taken = self.step, []
+        for rows in torch.split(chunk, self.rows_per_step):
+            self.set_rate(self.rate * share_of_rate(self.params, self.step, self.steps_per_epoch))
+            taken.append(self._step(rows))
+            self.step += 1
+        losses = torch.stack(taken).tolist()
         for offset, loss in enumerate(losses):
             if not math.isfinite(loss):
-                self._diverged(self.step + offset)
-        self.step += len(losses)
+                self._diverged(first + offset)
         self.loss_sum += sum(losses)
         if self.step < (len(self.history) + 1) * self.steps_per_epoch:
             self._save_if_due()
 
+    def set_rate(self, rate: float) -> None:
+        """The learning rate of the steps that follow."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
     def _step(self, rows: Tensor) -> Tensor:
         """One step of the optimiser on these rows; their loss. Shape: (B,) -> ()."""
+        loss = self._gradients(rows)
+        while loss is None:
+            loss = self._gradients(rows)
+        if self.params.l1:
+            add_l1(self.network, self.params.l1)
+        if self.params.clip_norm:
+            clip_grad_norm_(self.network.parameters(), self.params.clip_norm)
+        self.optimizer.step()
+        take_over(self.average, self.network, share_of_step(self.params, self.step + 1))
+        return loss
+
+    def _gradients(self, rows: Tensor) -> Tensor | None:
+        """Computes the gradients of the rows' mean loss, and returns that; None where memory lacked.
+
+        The next call then takes half as many rows at once. Shape: (B,) -> ().
+        Raises MedloopError when memory does not hold one row.
+        """
+        try:
+            self.optimizer.zero_grad()
+            parts = [self._backward(part, len(rows)) for part in torch.split(rows, self.rows_at_once)]
+            return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+        except (RuntimeError, MemoryError) as error:
+            if not is_exhausted(error):
+                raise
+        self._halve()
+        return None
+
+    def _backward(self, rows: Tensor, of: int) -> Tensor:
+        """Adds the gradients of these rows' share in the mean loss of `of` rows; that share. Shape: (B,) -> ()."""
         batch = self.rows.batch(rows)
         target, weight = self.rows.target.index_select(0, rows), self.rows.weight.index_select(0, rows)
-        losses = row_losses(self.network(batch), target, self.log_shares, self.params)
-        loss = (losses * weight).mean()
-        self.adamw.zero_grad()
+        with self.arithmetic:
+            logits = self.forwarded(batch)
+        losses = row_losses(logits.float(), target, self.log_shares, self.params)
+        loss = (losses * weight).sum() / of
         loss.backward()  # type: ignore[no-untyped-call]
-        self.adamw.step()
         return loss.detach()
+
+    def _halve(self) -> None:
+        """Half as many rows at once, from the random numbers of this step on."""
+        self.optimizer.zero_grad()
+        if self.rows_at_once == 1:
+            raise MedloopError(
+                f"the memory of {self.device} does not hold the network and one row (step {self.step})",
+                mend="take a smaller model, smaller images or shorter sequences, or end what else takes memory",
+            )
+        self.rows_at_once = math.ceil(self.rows_at_once / 2)
+        self.ran_on["rows at once"] = f"{self.rows_at_once}, for want of memory"
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        torch.manual_seed(_mixed(self.params.seed, self.step))
 
     def on_train_epoch_end(self) -> None:
         """Score the validation rows, keep the weights if they are the best, stop if nothing gets better."""
         row = {"epoch": float(len(self.history) + 1), "train_loss": self.loss_sum / self.steps_per_epoch}
-        scores = self.scores(probabilities(self.network, self.validation))
+        take_over(self.average, self.network, share_of_epoch(self.params, len(self.history) + 1))
+        scores = self.scores(probabilities(self.average, self.validation))
         if not math.isfinite(scores["validation_loss"]):
             self._diverged(self.step)
         self.history.append(row | scores)
         self.loss_sum = 0.0
         if best_epoch(self.history, self.params) == len(self.history):
-            self.best = _copied(self.network)
+            self.best = _copied(self.average)
         self.good = self.checkpoint()
         self._save_if_due()
         self.report(self.history)
@@ -131,29 +207,47 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         """A copy of everything that decides what comes next."""
         tensors = {f"network/{name}": tensor for name, tensor in _copied(self.network).items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
-        for index, moments in self.adamw.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": moment.detach().cpu().clone() for name, moment in moments.items()}
-        return Checkpoint(step=self.step, loss_sum=self.loss_sum, history=list(self.history), tensors=tensors)
+        if self.average is not self.network:
+            tensors |= {f"average/{name}": tensor for name, tensor in _copied(self.average).items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            held = {name: moment for name, moment in moments.items() if moment is not None}
+            tensors |= {f"optimizer/{index}/{name}": moment.detach().cpu().clone() for name, moment in held.items()}
+        return Checkpoint(
+            step=self.step,
+            loss_sum=self.loss_sum,
+            rate=self.rate,
+            rows_at_once=self.rows_at_once,
+            history=list(self.history),
+            tensors=tensors,
+        )
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on from `checkpoint`; called before Lightning starts."""
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
+        """Go on from `checkpoint`."""
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "best": {}, "optimizer": {}}
         for name, tensor in checkpoint.tensors.items():
             part, _, rest = name.partition("/")
             parts[part][rest] = tensor
         self.network.load_state_dict(parts["network"])
+        self.average.load_state_dict(parts["average"] or parts["network"])
         self.best, self.history = parts["best"], list(checkpoint.history)
         self.step, self.loss_sum = checkpoint.step, checkpoint.loss_sum
+        self.rate, self.rows_at_once = checkpoint.rate, checkpoint.rows_at_once
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in parts["optimizer"].items():
             index, _, moment = name.partition("/")
             state.setdefault(int(index), {})[moment] = tensor
-        self.adamw.load_state_dict({"state": state, "param_groups": self.adamw.state_dict()["param_groups"]})
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
     def _save_if_due(self) -> None:
         if time.monotonic() - self.saved_at >= self.save_every:
-            self.save(self.checkpoint())
-            self.saved_at = time.monotonic()
+            self.save_now()
+
+    def save_now(self) -> None:
+        """Save a checkpoint, unless the last step has spoilt the weights."""
+        if not all(bool(tensor.isfinite().all()) for tensor in self.network.parameters()):
+            self._diverged(self.step)
+        self.save(self.checkpoint())
+        self.saved_at = time.monotonic()
 
     def _diverged(self, step: int) -> None:
         self.save(self.good)
@@ -170,12 +264,11 @@ class Chunks:
         self.loop = loop
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Row numbers for STEPS_AT_ONCE steps each. Shape: (at most STEPS_AT_ONCE * batch_size,)."""
+        """Row numbers for `steps_at_once` steps each. Shape: (at most steps_at_once * rows_per_step,)."""
         loop, done = self.loop, len(self.loop.history)
         order = epoch_rows(loop.rows.target.cpu().numpy(), loop.params, done)
-        batch = loop.params.batch_size
-        start = (loop.step - done * loop.steps_per_epoch) * batch
-        yield from torch.split(torch.from_numpy(order[start:]), STEPS_AT_ONCE * batch)
+        start = (loop.step - done * loop.steps_per_epoch) * loop.rows_per_step
+        yield from torch.split(torch.from_numpy(order[start:]), loop.steps_at_once * loop.rows_per_step)
 
 
 def best_epoch(history: list[dict[str, float]], params: TrainParams) -> int:
@@ -186,15 +279,6 @@ def best_epoch(history: list[dict[str, float]], params: TrainParams) -> int:
         if value > best + params.min_delta:
             best, chosen = value, number
     return chosen
-
-
-def _adamw(network: Network, params: TrainParams) -> torch.optim.AdamW:
-    tensors = list(network.parameters())
-    groups = [
-        {"params": [tensor for tensor in tensors if tensor.ndim > 1], "weight_decay": params.weight_decay},
-        {"params": [tensor for tensor in tensors if tensor.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=params.learning_rate, fused=True)
 
 
 def _copied(network: Network) -> dict[str, Tensor]:

@@ -13,8 +13,25 @@ class TrainParams:
     """How to train. A baseline heeds `seed`, `threads`, `threshold` and `calibration` alone.
 
     epochs: most passes over the training rows
-    batch_size: rows a step
-    learning_rate, weight_decay: AdamW's; the decay spares biases and normalisations
+    batch_size: rows a batch
+    accumulate: batches a step, whose gradients are averaged: as one batch of so many rows, in the memory of one
+    optimizer: adamw, adam, sgd, momentum, nesterov, rmsprop, or full_batch: plain gradient descent, a step an epoch
+        over all rows, `batch_size` of them at a time (`models/optimizers.py` explains each)
+    learning_rate: or auto, found by a range test on training rows (`models/rate_finder.py`)
+    momentum: of momentum and nesterov
+    schedule: how the rate goes from step to step: constant, linear or cosine (falling to 0), one_cycle (rising first);
+        by `epochs`, though patience may end a training sooner
+    warmup: over how much the rate rises first; below 1 a share of `epochs`, else a number of them
+    weight_decay: how much a step shrinks the weights; spares biases and normalisations, as l1 does
+    l1: strength of the penalty on the weights' absolute values; train_loss leaves it out
+    clip_norm: the length that a longer gradient is cut to (Pascanu et al., ICML 2013); 0 cuts none
+    average: the weights that are validated and kept: none, each epoch's own; ema, an average that forgets; swa, the
+        mean over epochs (`models/averages.py`)
+    average_decay: of ema: what a step leaves of the average
+    average_start: of swa: after how much the mean begins; below 1 a share of `epochs`, else a number of them
+    precision: bf16 trains about twice as fast where the processor or GPU has it; weights, validation and scoring stay
+        float32
+    compile: compile the network (torch.compile); pays for long trainings of large ones
     label_smoothing: share of the label spread over all classes (Szegedy et al., CVPR 2016)
     loss: cross_entropy; focal or logit_adjusted where a class is rare (`models/losses.py` explains each). Class weights
         still count; with `class_weight` the classes' shares are equal and logit_adjusted has nothing to adjust
@@ -39,8 +56,20 @@ class TrainParams:
 
     epochs: int = 100
     batch_size: int = 64
-    learning_rate: float = 5e-4
+    accumulate: int = 1
+    optimizer: Literal["adamw", "adam", "sgd", "momentum", "nesterov", "rmsprop", "full_batch"] = "adamw"
+    learning_rate: float | Literal["auto"] = 5e-4
+    momentum: float = 0.9
+    schedule: Literal["constant", "linear", "cosine", "one_cycle"] = "constant"
+    warmup: float = 0.0
     weight_decay: float = 0.1
+    l1: float = 0.0
+    clip_norm: float = 0.0
+    average: Literal["none", "ema", "swa"] = "none"
+    average_decay: float = 0.99
+    average_start: float = 0.5
+    precision: Literal["float32", "bf16"] = "float32"
+    compile: bool = False
     label_smoothing: float = 0.0
     loss: Literal["cross_entropy", "focal", "logit_adjusted"] = "cross_entropy"
     focusing: float = 2.0
@@ -57,10 +86,13 @@ class TrainParams:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.patience, self.threads) < 1:
-            raise ValueError("epochs, batch_size, patience and threads are 1 or more")
-        if self.learning_rate <= 0 or self.weight_decay < 0 or self.min_delta < 0 or self.seed < 0:
-            raise ValueError("learning_rate is above 0, weight_decay, min_delta and seed 0 or more")
+        if min(self.epochs, self.batch_size, self.accumulate, self.patience, self.threads) < 1:
+            raise ValueError("epochs, batch_size, accumulate, patience and threads are 1 or more")
+        if self.learning_rate != "auto" and not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate is above 0, or auto; got {self.learning_rate}")
+        if self.weight_decay < 0 or self.min_delta < 0 or self.seed < 0:
+            raise ValueError("weight_decay, min_delta and seed are 0 or more")
+        self._check_steps()
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing lies in [0, 1); got {self.label_smoothing}")
         if not (0 <= self.focusing < math.inf and 0 <= self.adjustment < math.inf):
@@ -68,13 +100,37 @@ class TrainParams:
         if isinstance(self.threshold, float | int) and not 0 < self.threshold < 1:
             raise ValueError(f"a fixed threshold lies between 0 and 1; got {self.threshold}")
 
+    def _check_steps(self) -> None:
+        if self.optimizer == "full_batch" and self.accumulate > 1:
+            raise ValueError("full_batch takes one step an epoch already; leave accumulate at 1")
+        if not (0 <= self.l1 < math.inf and 0 <= self.clip_norm < math.inf):
+            raise ValueError(f"l1 and clip_norm are 0 or more; got {self.l1} and {self.clip_norm}")
+        if not (0 < self.momentum < 1 and 0 <= self.average_decay < 1):
+            raise ValueError(
+                f"momentum lies between 0 and 1, average_decay in [0, 1); got {self.momentum} and {self.average_decay}"
+            )
+        for name in ("warmup", "average_start"):
+            if not 0 <= of_epochs(getattr(self, name), self.epochs) <= self.epochs:
+                raise ValueError(f"{name} is a number of epochs, at most {self.epochs}, or a share of them below 1")
+
+
+def of_epochs(much: float, epochs: int) -> float:
+    """A setting in epochs: below 1 it is a share of all."""
+    return much if much >= 1 else much * epochs
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a training is: `value` and `best` are of `metric`, on validation rows."""
+    """Where a training is: `value` and `best` are of `metric`, on validation rows.
+
+    best_epoch: the one whose weights would be kept
+    seconds_left: if no patience ends it; None while no epoch has been timed
+    """
 
     epoch: int
     epochs: int
     metric: str
     value: float
     best: float
+    best_epoch: int
+    seconds_left: float | None

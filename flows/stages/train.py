@@ -41,14 +41,29 @@ def run(context: Context) -> str:
     save(trained, folder / "model")
     write_json(folder / "history.json", history)
     shutil.rmtree(kept, ignore_errors=True)
-    where = trained.ran_on.get("device", "cpu")
-    return f"validation AUROC {trained.facts['validation_auroc']:.3f}, {_effort(trained.facts)}, on {where}"
+    return f"validation AUROC {trained.facts['validation_auroc']:.3f}, {_effort(trained.facts)}, {_ran(trained.ran_on)}"
 
 
 def _effort(facts: dict[str, float]) -> str:
-    shown = ("epoch", "rounds", "strength")
-    return ", ".join(f"{name} {facts[name]:g}" for name in shown if name in facts)
+    shown = ("epoch", "rounds", "strength", "learning_rate")
+    return ", ".join(f"{name.replace('_', ' ')} {facts[name]:g}" for name in shown if name in facts)
+
+
+def _ran(on: dict[str, str]) -> str:
+    """`on cpu, compiled: no: InvalidCxxCompiler`: what of the settings the machine could not do is told here."""
+    rest = [f"{name}: {word}" for name, word in on.items() if name != "device"]
+    return ", ".join([f"on {on['device']}", *rest])
 
 
 def _told(progress: Progress) -> str:
-    return f"epoch {progress.epoch}/{progress.epochs}, {progress.metric} {progress.value:.3f}, best {progress.best:.3f}"
+    best = f"best {progress.best:.3f} (epoch {progress.best_epoch})"
+    left = "" if progress.seconds_left is None else f", {_time(progress.seconds_left)} left"
+    return f"epoch {progress.epoch}/{progress.epochs}, {progress.metric} {progress.value:.3f}, {best}{left}"
+
+
+def _time(seconds: float) -> str:
+    """`1 h 5 min`, `1 min 20 s` or `20 s`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"

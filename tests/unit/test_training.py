@@ -70,7 +70,20 @@ def test_columns_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("epochs", 0), ("learning_rate", -1.0), ("threshold", 1.5), ("label_smoothing", 1.0)]
+    ("key", "value"),
+    [
+        ("epochs", 0),
+        ("learning_rate", -1.0),
+        ("threshold", 1.5),
+        ("label_smoothing", 1.0),
+        ("accumulate", 0),
+        ("momentum", 1.0),
+        ("average_decay", 1.0),
+        ("clip_norm", -1.0),
+        ("l1", -0.1),
+        ("warmup", 101.0),
+        ("average_start", -1.0),
+    ],
 )
 def test_impossible_parameters_are_refused(key: str, value: float) -> None:
     with pytest.raises(ValueError, match=key):
@@ -89,7 +102,17 @@ def test_the_best_epochs_weights_are_kept_and_patience_stops(tmp_path: Path) -> 
     best = int(np.argmin(losses))
     assert len(rows) == best + 1 + 3 < 60
     assert model.facts["epoch"] == best + 1
-    assert told[-1] == Progress(epoch=len(rows), epochs=60, metric="loss", value=losses[-1], best=losses[best])
+    left = told[-1].seconds_left
+    assert left is not None and 0 < left < 600
+    assert told[-1] == Progress(
+        epoch=len(rows),
+        epochs=60,
+        metric="loss",
+        value=losses[-1],
+        best=losses[best],
+        best_epoch=best + 1,
+        seconds_left=left,
+    )
     validation = examples(80, seed=1)
     again = scores(model.predict_proba(validation), validation, positive=1)
     assert again == {key: model.facts[key] for key in again}
@@ -144,7 +167,8 @@ def recipes(folder: Path) -> list[str]:
 def checkpoint(step: int) -> Checkpoint:
     import torch
 
-    return Checkpoint(step=step, loss_sum=0.1, history=[{"epoch": 1.0}], tensors={"network/w": torch.full((3,), step)})
+    tensors = {"network/w": torch.full((3,), step)}
+    return Checkpoint(step=step, loss_sum=0.1, rate=0.1, rows_at_once=8, history=[{"epoch": 1.0}], tensors=tensors)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])

@@ -1,0 +1,73 @@
+"""Optimisers and the course of the learning rate."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+
+from models.params import TrainParams, of_epochs
+
+
+def optimizer(network: nn.Module, params: TrainParams, rate: float) -> Optimizer:
+    """The optimiser of `params`, fused into one kernel where torch has one; weight matrices decayed, biases not.
+
+    - adamw: Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    - adam: Kingma & Ba, ICLR 2015. Its decay, and that of all below, is added to the gradient (L2).
+    - sgd, full_batch: the gradient, of a batch or of all rows.
+    - momentum: Polyak 1964. nesterov: as Sutskever et al., ICML 2013, have it.
+    - rmsprop: Hinton's lecture 6e, 2012.
+    """
+    groups = [
+        {"params": list(matrices(network)), "weight_decay": params.weight_decay},
+        {"params": [tensor for tensor in network.parameters() if tensor.ndim < 2], "weight_decay": 0.0},
+    ]
+    match params.optimizer:
+        case "adamw":
+            return AdamW(groups, lr=rate, fused=True)
+        case "adam":
+            return Adam(groups, lr=rate, fused=True)
+        case "rmsprop":
+            return RMSprop(groups, lr=rate)
+        case "momentum" | "nesterov":
+            nesterov = params.optimizer == "nesterov"
+            return SGD(groups, lr=rate, momentum=params.momentum, nesterov=nesterov, fused=True)
+        case "sgd" | "full_batch":
+            return SGD(groups, lr=rate, fused=True)
+
+
+def matrices(network: nn.Module) -> Iterable[Tensor]:
+    """The weights that penalties bear on: all but biases and normalisations."""
+    return (tensor for tensor in network.parameters() if tensor.ndim > 1)
+
+
+def add_l1(network: nn.Module, strength: float) -> None:
+    """Add to the gradients that of `strength` times the sum of the weights' absolute values (Tibshirani 1996)."""
+    for tensor in matrices(network):
+        if tensor.grad is not None:
+            tensor.grad.add_(torch.sign(tensor.detach()), alpha=strength)
+
+
+def share_of_rate(params: TrainParams, step: int, steps_per_epoch: int) -> float:
+    """The share of the learning rate that step `step`, from 0, takes; of (step, number of steps) alone.
+
+    - constant: 1. linear: falls evenly to 0. cosine: falls along half a cosine (Loshchilov & Hutter, ICLR 2017).
+    - one_cycle: rises along a cosine from 1/25 in the warm-up, then falls along one to 0 (Smith & Topin 2019; the rate
+      alone, not the momentum).
+    The others rise evenly from 0 in the warm-up (Goyal et al. 2017).
+    """
+    steps = params.epochs * steps_per_epoch
+    rising = round(of_epochs(params.warmup, params.epochs) * steps_per_epoch)
+    if params.schedule == "one_cycle":
+        rising = rising or round(0.3 * steps)
+    if step < rising:
+        done = (step + 1) / rising
+        return 1 / 25 + 24 / 25 * (1 - _falling(done)) if params.schedule == "one_cycle" else done
+    done = (step - rising) / max(steps - rising, 1)
+    return {"constant": 1.0, "linear": 1 - done}.get(params.schedule, _falling(done))
+
+
+def _falling(done: float) -> float:
+    """Half a cosine, from 1 at 0 to 0 at 1."""
+    return (1 + math.cos(math.pi * done)) / 2
