@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contracts.errors import MedloopError
+from models.augment import augmented
 from models.batches import Rows
 from models.checkpoint import Checkpoint
 from models.losses import row_losses
@@ -97,7 +98,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def _step(self, rows: Tensor) -> Tensor:
         """One step of the optimiser on these rows; their loss. Shape: (B,) -> ()."""
-        batch = self.rows.batch(rows)
+        batch = augmented(self.rows.batch(rows), self.rows.forms, self.params.augment)
         target, weight = self.rows.target.index_select(0, rows), self.rows.weight.index_select(0, rows)
         losses = row_losses(self.network(batch), target, self.log_shares, self.params)
         loss = (losses * weight).mean()
