@@ -34,6 +34,8 @@ def augmented(batch: Batch, forms: Mapping[str, Form], names: Sequence[str]) -> 
 
     A missing image, steps beyond a sequence's end and the time between steps stay as they are.
     """
+    if not names:
+        return batch
     altered = dict(batch)
     for name, form in forms.items():
         if form.kind == "image":

@@ -22,8 +22,8 @@ READS: tuple[Kind, ...] = ("image",)
 class Config:
     """The defaults suit some thousand images of 28 to 224 pixels a side.
 
-    design: plain, convolutions and max pooling; or residual, two basic blocks for each of `filters`, which takes some
-        two to five times as long and pictures of 64 pixels and more at half the size and less
+    design: plain, convolutions and max pooling; or residual, two basic blocks for each of `filters`, pictures of 64
+        pixels and more halved before them: with half as many filters it takes as long as the plain one
     filters: of each block, which halves the picture; residual: of each stage, of which all but the first halve it
     width: units of the dense layer
     dropout: share of its units dropped in training

@@ -13,7 +13,7 @@ from contracts.examples import Form
 Design = Literal["plain", "residual"]
 
 CELLS = 4  # a side, of the grid that the plain design's last maps are averaged in
-SIDE = 64  # pixels; the residual design halves pictures of this size and more before its first block
+SIDE = 64  # pixels, that the residual design's first block takes less than; larger pictures are halved before it
 
 
 class Images(nn.Module):
