@@ -31,10 +31,11 @@ SCORED_AT_ONCE = 1 << 26  # bytes of input, of which activations take a multiple
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """One column of payloads. Shape: as `contracts.payloads` has them; elapsed (S,) float32."""
+    """One column of payloads. Shape: as `contracts.payloads` has them; present (N,) bool, of images; elapsed (S,)."""
 
     form: Form
     values: Tensor
+    present: Tensor | None = None
     offsets: Tensor | None = None
     elapsed: Tensor | None = None
 
@@ -44,8 +45,11 @@ class Store:
             free, _ = torch.cuda.mem_get_info(device)
             if self.values.nbytes > SHARE_OF_DEVICE * free:
                 return self
-        offsets, elapsed = (None if t is None else t.to(device) for t in (self.offsets, self.elapsed))
-        return replace(self, values=self.values.to(device), offsets=offsets, elapsed=elapsed)
+        present, offsets, elapsed = (
+            None if t is None else t.to(device) for t in (self.present, self.offsets, self.elapsed)
+        )
+        values = self.values.to(device)
+        return replace(self, values=values, present=present, offsets=offsets, elapsed=elapsed)
 
     def batch(self, name: str, at: Tensor, device: torch.device) -> Batch:
         """The payloads at these places. Shape: at (B,)."""
@@ -54,11 +58,11 @@ class Store:
         return {key: tensor.to(device) for key, tensor in made.items()}
 
     def _images(self, name: str, at: Tensor, device: torch.device) -> Batch:
-        raw = self.values.index_select(0, at).to(device)
-        present = (raw != 0).flatten(1).any(dim=1)
-        scale = torch.tensor([self.form.centre, self.form.spread], device=device)[:, None, :, None, None]
-        pixels = torch.where(present.view(-1, 1, 1, 1), (raw.float() - scale[0]) / scale[1], 0.0)
-        return {f"image/{name}": pixels, f"present/{name}": present}
+        assert self.present is not None
+        present = self.present.index_select(0, at).to(device)
+        centre, spread = torch.tensor([self.form.centre, self.form.spread], device=device)[..., None, None]
+        pixels = self.values.index_select(0, at).to(device).float().sub_(centre).div_(spread)
+        return {f"image/{name}": pixels.mul_(present.view(-1, 1, 1, 1)), f"present/{name}": present}
 
     def _ragged(self, name: str, at: Tensor) -> Batch:
         assert self.offsets is not None
@@ -89,6 +93,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.at)
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        """What is known of each column of payloads."""
+        return {name: store.form for name, store in self.stores.items()}
 
     def to(self, device: torch.device) -> "Rows":
         """The same rows on `device`."""
@@ -136,7 +145,8 @@ def _store(payloads: Payloads, form: Form) -> Store:
     if values.dtype == np.uint16:  # of which torch can select no rows
         values = values.astype(np.int32)
     if payloads.offsets is None:
-        return Store(form=form, values=_shared(values))
+        present = values.reshape(len(values), -1).any(axis=1)
+        return Store(form=form, values=_shared(values), present=torch.from_numpy(present))
     if not len(values):  # a row without a step looks at the first one, and leaves it out
         values = np.zeros((1, *values.shape[1:]), values.dtype)
     offsets = torch.from_numpy(np.array(payloads.offsets))

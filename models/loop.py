@@ -21,6 +21,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from contracts.errors import MedloopError
 from models.acceleration import Forward, arithmetic, compiled
+from models.augment import augmented
 from models.averages import share_of_epoch, share_of_step, take_over
 from models.batches import Rows
 from models.checkpoint import Checkpoint
@@ -158,7 +159,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def _backward(self, rows: Tensor, of: int) -> Tensor:
         """Adds the gradients of these rows' share in the mean loss of `of` rows; that share. Shape: (B,) -> ()."""
-        batch = self.rows.batch(rows)
+        batch = augmented(self.rows.batch(rows), self.rows.forms, self.params.augment)
         target, weight = self.rows.target.index_select(0, rows), self.rows.weight.index_select(0, rows)
         with self.arithmetic:
             logits = self.forwarded(batch)

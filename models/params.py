@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from contracts.names import nearest
 from models.calibration import Method
 from models.threshold import ThresholdMetric
+
+AUGMENTATIONS = ("flip", "shift", "affine", "intensity", "noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,9 @@ class TrainParams:
     adjustment: of logit_adjusted: how much of the classes' log shares is added
     sampler: shuffled, every row once an epoch; or balanced, as many draws, with replacement, classes equally often;
         with class weights beside it a rare class counts twice over
+    augment: how images and sequences of training rows are altered at random each time they are shown, any of: flip,
+        where left and right mean the same, shift, affine (images); intensity, noise (both); `models/augment.py` says
+        by how much. It changes nothing for a model that reads neither
     calibration: how probabilities are mended after training (`models/calibration.py`): none; prior, in closed form
         what balancing, sampler and logit_adjusted shifted; temperature, platt or isotonic, learnt on validation rows
     monitor: the validation metric by which the best epoch is chosen
@@ -75,6 +81,7 @@ class TrainParams:
     focusing: float = 2.0
     adjustment: float = 1.0
     sampler: Literal["shuffled", "balanced"] = "shuffled"
+    augment: tuple[str, ...] = ()
     calibration: Literal["none", Method] = "none"
     monitor: Literal["auroc", "average_precision", "loss"] = "auroc"
     patience: int = 15
@@ -97,6 +104,12 @@ class TrainParams:
             raise ValueError(f"label_smoothing lies in [0, 1); got {self.label_smoothing}")
         if not (0 <= self.focusing < math.inf and 0 <= self.adjustment < math.inf):
             raise ValueError(f"focusing and adjustment are 0 or more; got {self.focusing} and {self.adjustment}")
+        for name in self.augment:
+            if name not in AUGMENTATIONS:
+                known = ", ".join(AUGMENTATIONS)
+                raise ValueError(
+                    f"unknown augmentation {name}{nearest(name, AUGMENTATIONS)}; augment is any of: {known}"
+                )
         if isinstance(self.threshold, float | int) and not 0 < self.threshold < 1:
             raise ValueError(f"a fixed threshold lies between 0 and 1; got {self.threshold}")
 
