@@ -106,7 +106,9 @@ def _with_folder(settings: Settings) -> Source:
 def _rendered(loaded: Mapping[str, Settings]) -> str:
     studies: dict[str, Any] = {name: {"data": watched(s)} for name, s in loaded.items()}
     experiments = {
-        f"{name}-{model}": {"study": name, "model": model} for name, s in loaded.items() for model in s.models
+        f"{name}-{model}": {"study": name, "model": model, "file": f"models/families/{model.replace('-', '_')}.py"}
+        for name, s in loaded.items()
+        for model in s.models
     }
     stream = io.StringIO()
     YAML().dump({"studies": studies, "experiments": experiments}, stream)

@@ -9,7 +9,12 @@ from contracts.examples import Examples, Form, Inputs, Kind
 from contracts.payloads import Payloads, ragged
 
 # Settings that keep the tests of a family fast; one that is not named here is tested as it is by default.
-SMALL: dict[str, dict[str, object]] = {"cnn": {"filters": [8, 16], "width": 32, "dropout": 0.1}}
+SMALL: dict[str, dict[str, object]] = {
+    "cnn": {"filters": [8, 16], "width": 32, "dropout": 0.1},
+    "cnn1d": {"filters": [8, 16], "width": 16, "kernel": 3},
+    "cnn-rnn": {"filters": [8], "width": 8, "kernel": 3},
+    "rnn": {"width": 8},
+}
 FORMS = {
     "image": Form(kind="image", channels=["grey"], size=[12, 12], centre=[60.0], spread=[60.0]),
     "sequence": Form(kind="sequence", channels=["a", "b"], longest=16, pace=1.0),
