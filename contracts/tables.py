@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Literal
 from contracts.study import PAYLOADS, Column, Frozen
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -67,7 +69,12 @@ def feature_names(table: "pd.DataFrame") -> list[str]:
 
 def of_part(table: "pd.DataFrame", split: "pd.DataFrame", part: Part) -> "pd.DataFrame":
     """The rows of `table` that `split` puts in `part`, in the table's order."""
+    return table[in_part(table["@id"], split, part)].reset_index(drop=True)
+
+
+def in_part(ids: "pd.Series[str]", split: "pd.DataFrame", part: Part) -> "NDArray[np.bool_]":
+    """(N,) the samples of these ids that `split` puts in `part`."""
     chosen = split["@part"] == part
-    if not table["@id"].equals(split["@id"]):  # rows in the same order, as the stages write them, need no look-up
-        chosen = table["@id"].isin(split.loc[chosen, "@id"])
-    return table[chosen.to_numpy()].reset_index(drop=True)
+    if not ids.equals(split["@id"]):  # rows in the same order, as the stages write them, need no look-up
+        chosen = ids.isin(split.loc[chosen, "@id"])
+    return chosen.to_numpy()

@@ -18,6 +18,7 @@ from contracts.errors import MedloopError
 from contracts.study import Column, Frozen
 from pipelines.forest import Tree, mean_of_leaves
 from pipelines.regression import Array
+from pipelines.table import Table
 
 OutlierMethod = Literal["none", "iqr", "robust_z", "isolation_forest"]
 OutlierAction = Literal["missing", "clip", "flag"]
@@ -59,7 +60,7 @@ class Outliers(Frozen):
 
 
 def fit_outliers(
-    train: pd.DataFrame,
+    train: Table,
     features: Mapping[str, Column],
     columns: Sequence[str],
     method: OutlierMethod,
@@ -133,14 +134,14 @@ def _fence(values: "pd.Series[float]", low: float, high: float) -> Fence:
     return Fence(low=low, high=high, beyond=int(((values < low) | (values > high)).sum()))
 
 
-def _grow(train: pd.DataFrame, spans: dict[str, tuple[float, float]], seed: int) -> Isolation:
+def _grow(train: Table, spans: dict[str, tuple[float, float]], seed: int) -> Isolation:
     if not spans:
         raise MedloopError(
             "impute.outliers: an isolation forest needs a numeric column of some spread",
             mend="set impute.outliers: none",
         )
     middle = {name: float(train[name].median()) for name in spans}
-    table = train[list(spans)].fillna(middle).to_numpy(dtype=np.float64)
+    table = train.read(list(spans)).fillna(middle).to_numpy(dtype=np.float64)
     rng = np.random.default_rng(seed)
     size = min(SAMPLE, len(table))
     box = np.array(list(spans.values()))

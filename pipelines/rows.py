@@ -1,8 +1,10 @@
 """Which rows of a raw table are samples: their ids, the cohort, copies, and the label."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -11,10 +13,13 @@ import pyarrow as pa
 from contracts.errors import MedloopError, listed, masked
 from contracts.names import nearest
 from contracts.study import Column, Condition, Frozen, Study
-from pipelines.cells import Decimal, Mask, canonical, read_cells
+from pipelines.cells import Cells, Decimal, Mask, canonical, read_cells
 from pipelines.conversion import convert
-from pipelines.copies import codes, repeated, too_rare_for_chance
+from pipelines.copies import repeated, row_hashes, too_rare_for_chance
 from pipelines.spelling import Spelling
+from pipelines.table import Block, Each, Table, as_table
+
+SHOWN = 8  # rows that an error names
 
 
 class Change(Frozen):
@@ -27,7 +32,38 @@ class Change(Frozen):
     detail: str = ""
 
 
-def check_columns(raw: pd.DataFrame, needed: Iterable[str | None]) -> None:
+@dataclass(frozen=True)
+class Spots:
+    """Where a column's faulty cells are: how many, the first rows, and the shape of the first."""
+
+    count: int = 0
+    rows: tuple[str, ...] = ()
+    like: str = ""
+
+    def __add__(self, after: Self) -> "Spots":
+        return Spots(self.count + after.count, (self.rows + after.rows)[:SHOWN], self.like or after.like)
+
+
+def spots(rows: pd.DataFrame, name: str, at: Mask) -> Spots:
+    """The cells of column `name` marked, (N,); rows are named by `@row`."""
+    if not at.any():
+        return Spots()
+    first = rows.loc[at, ["@row", name]].iloc[:SHOWN]
+    return Spots(int(at.sum()), tuple(first["@row"]), masked(first[name].iloc[0]))
+
+
+def summed(ledgers: Iterable[Sequence[Change]]) -> list[Change]:
+    """The lines of several ledgers, alike ones as one; those of no row and no cell are left out."""
+    found: dict[tuple[str, str | None, str], Change] = {}
+    for line in (line for ledger in ledgers for line in ledger):
+        key = line.rule, line.column, line.detail
+        before = found.get(key)
+        more = {"rows": before.rows + line.rows, "cells": before.cells + line.cells} if before else {}
+        found[key] = line.model_copy(update=more)
+    return [line for line in found.values() if line.rows or line.cells]
+
+
+def check_columns(raw: pd.DataFrame | Table, needed: Iterable[str | None]) -> None:
     """Raises MedloopError when a column of `needed` is absent."""
     absent = sorted({name for name in needed if name} - set(raw.columns))
     if absent:
@@ -38,9 +74,40 @@ def check_columns(raw: pd.DataFrame, needed: Iterable[str | None]) -> None:
         )
 
 
-def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None]) -> pd.DataFrame:
-    """`raw` with the columns of `roles` beside it, as text; None stands for the row's number, from 1."""
-    numbers = numbered(pd.Series(np.arange(1, len(raw) + 1), index=raw.index))
+@dataclass(frozen=True)
+class Named:
+    """A block of the raw table with the columns of `roles` beside it, and `@row` as text; see `with_ids`."""
+
+    block: Block
+    first: int
+    roles: Mapping[str, str | None]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return list(dict.fromkeys([*self.block.columns, "@row", *self.roles]))
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Its rows, numbered from 0: all columns, or those asked for."""
+        asked = self.columns if columns is None else list(columns)
+        roles = {role: name for role, name in self.roles.items() if role in asked}
+        needed = ["@row", *filter(None, roles.values()), *(n for n in asked if n not in self.roles)]
+        raw = self.block.read(None if columns is None else list(dict.fromkeys(needed)))
+        return with_ids(raw, roles, first=self.first)[asked]
+
+
+def named(raw: Table, roles: Mapping[str, str | None]) -> Table:
+    """The raw table with the columns of `roles` beside it; rows are numbered over all blocks."""
+    starts = raw.starts.tolist()
+    return Table(tuple(Named(block, first, roles) for block, first in zip(raw.blocks, starts, strict=False)))
+
+
+def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None], *, first: int = 0) -> pd.DataFrame:
+    """`raw` with the columns of `roles` beside it, as text; None stands for the row's number, from `first` + 1."""
+    numbers = numbered(pd.Series(np.arange(first + 1, first + len(raw) + 1), index=raw.index))
     named = {role: raw[name].str.strip() if name else numbers for role, name in roles.items()}
     return raw.assign(**{"@row": numbered(raw["@row"])}, **named).reset_index(drop=True)
 
@@ -52,14 +119,14 @@ def numbered(rows: "pd.Series[Any]") -> "pd.Series[str]":
     return pd.Series(pa.array(rows.to_numpy()).cast(pa.large_string()).to_pandas(), dtype="str").set_axis(rows.index)
 
 
-def refuse_blank(rows: pd.DataFrame, roles: Mapping[str, str | None]) -> None:
+def refuse_blank(rows: Table, roles: Mapping[str, str | None], each: Each = map) -> None:
     """Raises MedloopError when an id or a patient that comes from a column is blank."""
     for role, name in roles.items():
-        blank = _mask(rows[role] == "")
-        if name and blank.any():
+        blank = sum(each(partial(_blank, role, name), rows.blocks), start=Spots()) if name else Spots()
+        if name and blank.count:
             raise MedloopError(
-                f"{blank.sum()} rows have a blank {'id' if role == '@id' else 'patient'}",
-                where=places(rows, name, blank),
+                f"{blank.count} rows have a blank {'id' if role == '@id' else 'patient'}",
+                where=places(name, blank),
                 mend="fill them in, or remove these rows from the source",
             )
 
@@ -73,23 +140,35 @@ def in_cohort(
     ledger: list[Change],
     spelling: Spelling = "exact",
 ) -> pd.DataFrame:
+    """As `cohort`, of a table in memory."""
+    table = as_table(rows)
+    return cohort(table, study, missing=missing, decimal=decimal, spelling=spelling, ledger=ledger).read()
+
+
+def cohort(
+    rows: Table,
+    study: Study,
+    *,
+    missing: Collection[str],
+    decimal: Decimal,
+    ledger: list[Change],
+    spelling: Spelling = "exact",
+    each: Each = map,
+) -> Table:
     """The rows that meet every condition of the cohort, in the columns' own units; a missing cell meets none."""
     for name, condition in study.cohort.items():
-        if condition.among:
-            column = one_of(study, name, condition.among)
-            cells = read_cells(rows[name], column, missing=missing, name=name, spelling=spelling)
-            meets = _mask(cells.values.notna())
-        elif condition.most:
-            meets = ~_beyond(rows, name, condition)
+        if condition.most:
+            gone = _beyond(rows.read(["@id", name]), name, condition)
         else:
-            meets = _between(rows, name, study.columns.get(name), condition, missing, decimal)
-        rows = drop(rows, ~meets, "outside the cohort", ledger, f"by {name}")
+            misses = partial(_misses, name, study, condition, missing, decimal, spelling)
+            gone = np.concatenate(list(each(misses, rows.blocks)))
+        rows = drop(rows, gone, "outside the cohort", ledger, f"by {name}")
     return rows
 
 
 def distinct(
-    rows: pd.DataFrame, study: Study, *, duplicates: Literal["drop", "keep"], ledger: list[Change]
-) -> pd.DataFrame:
+    rows: Table, study: Study, *, duplicates: Literal["drop", "keep"], ledger: list[Change], each: Each = map
+) -> Table:
     """Rows of unique ids.
 
     Where ids are declared, a copy of a row goes whatever `duplicates` says. Where none are, equal rows may be patients
@@ -98,75 +177,95 @@ def distinct(
     Raises MedloopError when an id stands on rows that differ.
     """
     source = [name for name in rows.columns if not name.startswith("@")]
-    coded = pd.DataFrame({name: codes(rows[name]) for name in source}, copy=False)
-    copies = repeated(coded)
+    copies = repeated(rows, source, each)
     if study.id:
         rows = drop(rows, copies, "exact copy of a row", ledger)
+        _refuse_conflicts(rows, study.id, each)
     elif duplicates == "drop":
-        rare = too_rare_for_chance(coded, copies)
+        rare = too_rare_for_chance(rows, copies, source)
         kept = int((copies & ~rare).sum())
         if kept:
             alike = "perhaps visits of one patient alike" if study.group else "patients alike"
             ledger.append(Change(rule="equal rows kept", rows=kept, detail=f"{alike}; declare an id to tell"))
         rows = drop(rows, rare, "exact copy of a row", ledger)
-    if not study.id:
-        return rows
-    conflicting = rows["@id"].duplicated(keep=False)
-    if conflicting.any():
-        again = rows[conflicting].groupby("@id", sort=False)["@row"].agg(" and ".join)
-        raise MedloopError(
-            f"{len(again)} ids stand on several rows that differ",
-            where=f"column {study.id}, rows {listed(again.tolist())}",
-            mend="correct the source; where a patient has many samples, name that column under `group`, not `id`",
-        )
     return rows
 
 
-def labelled(
-    rows: pd.DataFrame,
-    study: Study,
-    *,
-    missing: Collection[str],
-    spelling: Spelling = "exact",
-    missing_label: Literal["exclude", "fail"],
-    ledger: list[Change],
-) -> pd.DataFrame:
-    """Rows with a label, and `@target`, its class's index.
+def _refuse_conflicts(rows: Table, name: str, each: Each) -> None:
+    hashes = pd.Series(np.concatenate(list(each(partial(row_hashes, ["@id"]), rows.blocks))))
+    again = rows.take(np.flatnonzero(hashes.duplicated(keep=False)), ["@id", "@row"])
+    again = again[again["@id"].duplicated(keep=False)]
+    if again.empty:
+        return
+    conflicting = again.groupby("@id", sort=False)["@row"].agg(" and ".join)
+    raise MedloopError(
+        f"{len(conflicting)} ids stand on several rows that differ",
+        where=f"column {name}, rows {listed(conflicting.tolist())}",
+        mend="correct the source; where a patient has many samples, name that column under `group`, not `id`",
+    )
 
-    Raises MedloopError when a label is none of the classes, or missing where that fails.
-    """
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Rows with a label, and `@target`, its class's index; where the labels of no class are, and the missing ones."""
+
+    rows: pd.DataFrame
+    unreadable: Spots
+    missing: Spots
+    ledger: list[Change]
+
+
+def labelled(rows: pd.DataFrame, study: Study, *, missing: Collection[str], spelling: Spelling = "exact") -> Labelled:
+    """The rows that have a label; one that is none of the classes counts as none."""
     name, classes = study.target.column, list(study.target.classes)
     column = one_of(study, name, study.target.classes)
     cells = read_cells(rows[name], column, missing=missing, name=name, spelling=spelling)
-    if cells.unreadable.any():
+    target = pd.Categorical(cells.values, categories=classes).codes.astype(np.int64)
+    without = cells.missing | cells.unreadable
+    targeted = rows.assign(**{"@target": target})
+    return Labelled(
+        rows=targeted[~without].reset_index(drop=True) if without.any() else targeted,
+        unreadable=spots(rows, name, cells.unreadable),
+        missing=spots(rows, name, cells.missing),
+        ledger=[
+            Change(rule="spelled as declared", column=name, cells=int(cells.respelled.sum())),
+            Change(rule="without a label", rows=int(cells.missing.sum()), detail=f"column {name}"),
+        ],
+    )
+
+
+def refuse_labels(
+    blocks: Sequence[tuple[Spots, Spots]], study: Study, missing_label: Literal["exclude", "fail"]
+) -> None:
+    """Raises MedloopError when a label is none of the classes, or missing where that fails; `blocks` say where."""
+    unreadable, missing = (sum((block[kind] for block in blocks), start=Spots()) for kind in (0, 1))
+    name, classes = study.target.column, list(study.target.classes)
+    if unreadable.count:
         raise MedloopError(
-            f"{cells.unreadable.sum()} labels are none of the classes {classes}",
-            where=places(rows, name, cells.unreadable),
+            f"{unreadable.count} labels are none of the classes {classes}",
+            where=places(name, unreadable),
             mend=f"add the class, or leave these rows out: cohort: {{{name}: {{among: {classes}}}}}",
         )
-    if cells.missing.any() and missing_label == "fail":
+    if missing.count and missing_label == "fail":
         raise MedloopError(
-            f"{cells.missing.sum()} rows have no label",
-            where=places(rows, name, cells.missing),
+            f"{missing.count} rows have no label",
+            where=places(name, missing),
             mend="fill them in, or set clean.missing_label: exclude",
         )
-    if cells.respelled.any():
-        ledger.append(Change(rule="spelled as declared", column=name, cells=int(cells.respelled.sum())))
-    target = pd.Categorical(cells.values, categories=classes).codes.astype(np.int64)
-    return drop(rows.assign(**{"@target": target}), cells.missing, "without a label", ledger, f"column {name}")
 
 
-def drop(rows: pd.DataFrame, gone: Mask, rule: str, ledger: list[Change], detail: str = "") -> pd.DataFrame:
-    """`rows` without those `gone`, counted in the ledger."""
+def drop(rows: Table, gone: Mask, rule: str, ledger: list[Change], detail: str = "") -> Table:
+    """`rows` without those `gone`, (N,), counted in the ledger."""
     if not gone.any():
         return rows
     ledger.append(Change(rule=rule, rows=int(gone.sum()), detail=detail))
-    return rows[~gone].reset_index(drop=True)
+    return rows.where(~gone)
 
 
-def places(rows: pd.DataFrame, name: str, at: Mask) -> str:
+def places(name: str, found: Spots) -> str:
     """Where a column's faulty cells are, and the shape of the first."""
-    return f"column {name}, rows {listed(rows.loc[at, '@row'].tolist())}, like {masked(rows.loc[at, name].iloc[0])!r}"
+    more = f" and {found.count - SHOWN} more" if found.count > SHOWN else ""
+    return f"column {name}, rows {listed(found.rows)}{more}, like {found.like!r}"
 
 
 def one_of(study: Study, name: str, levels: tuple[str, ...]) -> Column:
@@ -180,45 +279,62 @@ def one_of(study: Study, name: str, levels: tuple[str, ...]) -> Column:
     return Column(type="categorical", levels=levels, missing=own.missing, spellings=spellings)
 
 
-def _between(
-    rows: pd.DataFrame,
+def _blank(role: str, name: str, block: Block) -> Spots:
+    rows = block.read(["@row", role, name])
+    return spots(rows, name, _mask(rows[role] == ""))
+
+
+def _misses(
     name: str,
-    declared: Column | None,
+    study: Study,
     condition: Condition,
     missing: Collection[str],
     decimal: Decimal,
+    spelling: Spelling,
+    block: Block,
 ) -> Mask:
-    column = (
-        Column(type="numeric", missing=declared.missing, convert=declared.convert)
-        if declared
-        else Column(type="numeric")
-    )
+    """(N,) the rows of a block that do not meet a condition."""
+    if condition.among:
+        column = one_of(study, name, condition.among)
+        rows = block.read([name])
+        return _mask(read_cells(rows[name], column, missing=missing, name=name, spelling=spelling).values.isna())
+    declared = study.columns.get(name, Column(type="numeric"))
+    column = Column(type="numeric", missing=declared.missing, convert=declared.convert)
+    rows = block.read(list(dict.fromkeys(["@row", name, *(rule.by for rule in column.convert if rule.by)])))
+    cells = _numbers(rows, name, column, missing, decimal)
+    low = -np.inf if condition.min is None else condition.min
+    high = np.inf if condition.max is None else condition.max
+    return ~_mask(cells.values.between(low, high))
+
+
+def _numbers(rows: pd.DataFrame, name: str, column: Column, missing: Collection[str], decimal: Decimal) -> Cells:
     cells = read_cells(rows[name], column, missing=missing, name=name, decimal=decimal)
     if cells.unreadable.any():
         raise MedloopError(
             f"the cohort asks for numbers in {name}, and {cells.unreadable.sum()} cells are none",
-            where=places(rows, name, cells.unreadable),
+            where=places(name, spots(rows, name, cells.unreadable)),
             mend="correct them, declare them as missing codes, or use `among` on texts",
         )
-    cells, _ = convert(cells, rows, name, column)
-    low = -np.inf if condition.min is None else condition.min
-    high = np.inf if condition.max is None else condition.max
-    return _mask(cells.values.between(low, high))
+    return convert(cells, rows, name, column)[0]
 
 
 def _beyond(rows: pd.DataFrame, name: str, condition: Condition) -> Mask:
     """The rows of a level beyond its number, in the order of a hash of their ids, which other rows do not change."""
     level = canonical(rows[name].str.strip())
-    drawn = pd.Series([hashlib.sha256(i.encode()).hexdigest() for i in rows["@id"]], index=rows.index)
-    absent = sorted(set(condition.most) - set(level))
+    absent = sorted(set(condition.most) - set(level.unique()))
     if absent:
         raise MedloopError(
             f"the cohort limits levels of {name} that no row has: {listed(absent)}{nearest(absent[0], level.unique())}",
             where=f"cohort, {name}",
             mend="write the level as in the source",
         )
-    rank = drawn.groupby(level).rank(method="first").to_numpy(dtype=np.float64)
-    return np.asarray(rank > level.map(condition.most).fillna(np.inf).to_numpy(dtype=np.float64))
+    beyond = np.zeros(len(rows), dtype=bool)
+    for limited, most in condition.most.items():
+        at = np.flatnonzero(level == limited)
+        digests = (hashlib.sha256(i.encode()).digest() for i in rows["@id"].iloc[at])
+        drawn = np.fromiter(digests, dtype="S32", count=len(at))
+        beyond[at[np.argsort(drawn, kind="stable")[most:]]] = True
+    return beyond
 
 
 def _mask(series: "pd.Series[Any]") -> Mask:
