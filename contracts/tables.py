@@ -58,8 +58,17 @@ class RowsSeen(Frozen):
 
 def rows_seen(ids: "pd.Series[str]") -> RowsSeen:
     """The evidence that the leak certificate checks: the ids of the rows that a fit was given."""
-    ordered = ids.sort_values().tolist()
-    return RowsSeen(count=len(ordered), sha256=hashlib.sha256("\0".join(ordered).encode()).hexdigest())
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = pa.table({"@id": ids.array}).column(0).combine_chunks().cast(pa.large_string())
+    ordered = texts.take(compute.array_sort_indices(texts))
+    nothing, between = (pa.scalar(text, pa.large_string()) for text in ("", "\0"))
+    ended = compute.binary_join_element_wise(ordered, nothing, between)
+    *_, characters = ended.buffers()
+    length = compute.sum(compute.binary_length(ended)).as_py() or 1
+    joined = memoryview(characters or b"")[: length - 1]  # a NUL between two ids
+    return RowsSeen(count=len(ordered), sha256=hashlib.sha256(joined).hexdigest())
 
 
 def feature_names(table: "pd.DataFrame") -> list[str]:

