@@ -22,9 +22,10 @@ PATIENCE = "20s"
 
 @dataclass(frozen=True)
 class Stored:
-    """A block that lies in a parquet file."""
+    """A block that lies in a parquet file; `coded` as `read_table` says."""
 
     path: Path
+    coded: bool = False
 
     @cached_property
     def _facts(self) -> tuple[list[str], int]:
@@ -43,15 +44,17 @@ class Stored:
 
     def read(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """Its rows: all columns, or those asked for."""
-        return read_table(self.path, columns)
+        return read_table(self.path, columns, coded=self.coded)
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Path, *, coded: bool = False) -> Table:
     """A table in one piece is read; of one in blocks, each when it is asked for.
 
     Raises MedloopError when it is missing or damaged.
     """
-    return Table(tuple(Stored(block) for block in blocks(path))) if path.is_dir() else Table((Held(read_table(path)),))
+    if path.is_dir():
+        return Table(tuple(Stored(block, coded) for block in blocks(path)))
+    return Table((Held(read_table(path, coded=coded)),))
 
 
 def places(path: Path, table: Table) -> list[Path]:

@@ -11,6 +11,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -284,7 +285,9 @@ def _dense(
     table: pd.DataFrame, features: Mapping[str, Column], params: CleanParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The rows with enough values, the others as `part_with` gives them, and their faults."""
-    sparse = (table[list(features)].isna().mean(axis=1) > params.drop_rows_above).to_numpy()
+    sparse = np.zeros(len(table), dtype=bool)
+    if params.drop_rows_above < 1:
+        sparse = (table[list(features)].isna().mean(axis=1) > params.drop_rows_above).to_numpy()
     faults = pd.concat([no_faults(), *faults_in("the row", sparse=sparse)], ignore_index=True).assign(
         verdict="quarantine"
     )
@@ -343,7 +346,7 @@ def _cells(rows: pd.DataFrame, name: str, column: Column, params: CleanParams, l
     cells = read_cells(
         rows[name], column, missing=params.missing, name=name, decimal=params.decimal, spelling=params.spelling
     )
-    coded = int((cells.missing & (rows[name] != "").to_numpy()).sum())
+    coded = int((rows[name][cells.missing] != "").sum())
     respelled = int(cells.respelled.sum())
     cells, converted = convert(cells, rows, name, column)
     # Lines of no cell, too: every block has the same ones, in the same order.
@@ -362,7 +365,7 @@ def _plausible(
     outside = out_of_range(values, column)
     if params.out_of_range == "clip" and column.type == "numeric":
         return values.clip(*column.range), faults_in(name, clipped=outside)
-    return values.mask(outside), faults_in(name, outside=outside)
+    return values.mask(outside) if outside.any() else values, faults_in(name, outside=outside)
 
 
 def _informative(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.cells import coded
 from pipelines.table import Block, Each, Table
 
 Codes = NDArray[np.int32]
@@ -19,7 +20,7 @@ LOOKED_AT = 1000  # patterns of cells; of a table of more copies than that, the 
 
 def codes(cells: "pd.Series[Any]") -> Codes:
     """(N,) a number for each different cell."""
-    return pd.factorize(cells, use_na_sentinel=False)[0].astype(np.int32)
+    return coded(cells)[0].astype(np.int32)
 
 
 def row_hashes(columns: Sequence[str], block: Block) -> NDArray[np.uint64]:
@@ -27,7 +28,9 @@ def row_hashes(columns: Sequence[str], block: Block) -> NDArray[np.uint64]:
     rows, random = block.read(columns), np.random.default_rng(0)
     hashes = np.zeros(len(rows), dtype=np.uint64)
     for name in columns:
-        hashes += pd.util.hash_array(rows[name].array) * random.integers(1, 2**64, dtype=np.uint64)
+        numbers, texts = coded(rows[name])
+        by_text = pd.util.hash_array(texts.to_numpy(dtype=object), categorize=False)
+        hashes += (by_text * random.integers(1, 2**64, dtype=np.uint64))[numbers]
     return hashes
 
 
@@ -77,7 +80,10 @@ def _near(rows: pd.DataFrame | Table, names: Sequence[str], patterns: Codes) -> 
     """The rows all of whose cells but one, at most, stand in some pattern: no other can differ from one in one cell."""
     known = np.zeros(len(rows), dtype=np.int32)
     for name, cells in zip(names, patterns.T, strict=True):
-        known += np.isin(codes(rows[name]), cells)
+        column = codes(rows[name])
+        among = np.zeros(int(column.max()) + 1, dtype=bool)
+        among[cells] = True
+        known += among[column]
     near = np.flatnonzero(known >= len(names) - 1)
     return np.column_stack([codes(rows[name])[near] for name in names])
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from contracts.errors import MedloopError, listed, masked
 from contracts.names import nearest
 from contracts.study import Column, Condition, Frozen, Study
-from pipelines.cells import Cells, Decimal, Mask, canonical, read_cells
+from pipelines.cells import Cells, Decimal, Mask, canonical, coded, read_cells
 from pipelines.conversion import convert
 from pipelines.copies import repeated, row_hashes, too_rare_for_chance
 from pipelines.spelling import Spelling
@@ -94,8 +94,9 @@ class Named:
         """Its rows, numbered from 0: all columns, or those asked for."""
         asked = self.columns if columns is None else list(columns)
         roles = {role: name for role, name in self.roles.items() if role in asked}
-        needed = ["@row", *filter(None, roles.values()), *(n for n in asked if n not in self.roles)]
-        raw = self.block.read(None if columns is None else list(dict.fromkeys(needed)))
+        needed = [*filter(None, roles.values()), *(n for n in asked if n not in self.roles)]
+        # Of a table that holds no column, nobody knows the number of rows.
+        raw = self.block.read(None if columns is None else list(dict.fromkeys(needed)) or self.block.columns[:1])
         return with_ids(raw, roles, first=self.first)[asked]
 
 
@@ -107,9 +108,18 @@ def named(raw: Table, roles: Mapping[str, str | None]) -> Table:
 
 def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None], *, first: int = 0) -> pd.DataFrame:
     """`raw` with the columns of `roles` beside it, as text; None stands for the row's number, from `first` + 1."""
-    numbers = numbered(pd.Series(np.arange(first + 1, first + len(raw) + 1), index=raw.index))
-    named = {role: raw[name].str.strip() if name else numbers for role, name in roles.items()}
-    return raw.assign(**{"@row": numbered(raw["@row"])}, **named).reset_index(drop=True)
+    named = {role: _stripped(raw[name]) for role, name in roles.items() if name}
+    if None in roles.values():
+        numbers = numbered(pd.Series(np.arange(first + 1, first + len(raw) + 1), index=raw.index))
+        named |= {role: numbers for role, name in roles.items() if not name}
+    if "@row" in raw:
+        named["@row"] = numbered(raw["@row"])
+    return raw.assign(**{role: named[role] for role in ("@row", *roles) if role in named}).reset_index(drop=True)
+
+
+def _stripped(text: "pd.Series[str]") -> "pd.Series[str]":
+    numbers, texts = coded(text)
+    return pd.Series(texts.str.strip().array.take(numbers), index=text.index, copy=False)
 
 
 def numbered(rows: "pd.Series[Any]") -> "pd.Series[str]":
@@ -280,8 +290,8 @@ def one_of(study: Study, name: str, levels: tuple[str, ...]) -> Column:
 
 
 def _blank(role: str, name: str, block: Block) -> Spots:
-    rows = block.read(["@row", role, name])
-    return spots(rows, name, _mask(rows[role] == ""))
+    blank = _mask(block.read([role])[role] == "")
+    return spots(block.read(["@row", name]), name, blank) if blank.any() else Spots()
 
 
 def _misses(
@@ -320,7 +330,7 @@ def _numbers(rows: pd.DataFrame, name: str, column: Column, missing: Collection[
 
 def _beyond(rows: pd.DataFrame, name: str, condition: Condition) -> Mask:
     """The rows of a level beyond its number, in the order of a hash of their ids, which other rows do not change."""
-    level = canonical(rows[name].str.strip())
+    level = canonical(_stripped(rows[name]))
     absent = sorted(set(condition.most) - set(level.unique()))
     if absent:
         raise MedloopError(

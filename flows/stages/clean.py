@@ -15,7 +15,7 @@ from pipelines.table import hold
 def run(context: Context) -> str:
     """Turns text into typed samples; every change is counted in the ledger."""
     settings, folder = context.settings, context.folder("clean")
-    raw = open_table(context.folder("ingest") / "table.parquet")
+    raw = open_table(context.folder("ingest") / "table.parquet", coded=True)
     study = read_model(context.folder("ingest") / "declaration.json", Study)
     asides = [read_table(context.folder(stage) / "quarantine.parquet") for stage in ("ingest", "validate")]
     set_aside = pd.concat([aside.astype({"@row": "str"}) for aside in asides], ignore_index=True)
