@@ -244,7 +244,7 @@ def _learn(train: Table, schema: Schema, params: ImputeParams, name: str) -> Lea
     share, method = float(gaps.mean()) if len(gaps) else 0.0, _method(name, column, params)
     dropped = _dropped(name, share, params)
     fill = None if dropped or not method else _fill(values, name, column, method, params)
-    return Learnt(share, hashlib.sha256(np.packbits(gaps)).hexdigest(), dropped, fill)
+    return Learnt(share, hashlib.sha256(np.packbits(gaps).tobytes()).hexdigest(), dropped, fill)
 
 
 def _check_overrides(schema: Schema, params: ImputeParams) -> None:

@@ -155,7 +155,7 @@ def _blocks(patterns: GapPatterns, names: Sequence[str], counts: dict[str, int],
     alike: dict[str, list[str]] = {}
     for place, name in enumerate(names):
         if counts[name]:
-            alike.setdefault(hashlib.sha256(patterns.of_column(place)).hexdigest(), []).append(name)
+            alike.setdefault(hashlib.sha256(patterns.of_column(place).tobytes()).hexdigest(), []).append(name)
     blocks = [Gaps(columns=tuple(same), share=_share(counts[same[0]] / rows)) for same in alike.values()]
     return sorted(blocks, key=lambda block: (-block.share, block.columns))
 

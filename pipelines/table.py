@@ -118,7 +118,7 @@ class Table:
 
     def ordered(self, name: str) -> "Table":
         """The rows in the order of a column of different values, as one block."""
-        return Table((Chosen(self, self[name].argsort().to_numpy(dtype=np.intp)),))
+        return Table((Chosen(self, np.asarray(self[name].argsort(), dtype=np.intp)),))
 
     def _chosen(self, at: Positions) -> "Table":
         edges = np.searchsorted(at, self.starts)
