@@ -13,7 +13,7 @@ import pyarrow as pa
 from contracts.errors import MedloopError, listed, masked
 from contracts.names import nearest
 from contracts.study import Column, Condition, Frozen, Study
-from pipelines.cells import Cells, Decimal, Mask, canonical, coded, read_cells
+from pipelines.cells import Decimal, Mask, canonical, coded, read_cells
 from pipelines.conversion import convert
 from pipelines.copies import repeated, row_hashes, too_rare_for_chance
 from pipelines.spelling import Spelling
@@ -171,7 +171,7 @@ def cohort(
             gone = _beyond(rows.read(["@id", name]), name, condition)
         else:
             misses = partial(_misses, name, study, condition, missing, decimal, spelling)
-            gone = np.concatenate(list(each(misses, rows.blocks)))
+            gone = _all_numbers(name, list(each(misses, rows.blocks)))
         rows = drop(rows, gone, "outside the cohort", ledger, f"by {name}")
     return rows
 
@@ -302,30 +302,34 @@ def _misses(
     decimal: Decimal,
     spelling: Spelling,
     block: Block,
-) -> Mask:
-    """(N,) the rows of a block that do not meet a condition."""
+) -> tuple[Mask, Spots]:
+    """(N,) the rows of a block that do not meet a condition; and where one on numbers finds none."""
     if condition.among:
         column = one_of(study, name, condition.among)
-        rows = block.read([name])
-        return _mask(read_cells(rows[name], column, missing=missing, name=name, spelling=spelling).values.isna())
+        texts = block.read([name])[name]
+        cells = read_cells(texts, column, missing=missing, name=name, spelling=spelling)
+        return _mask(cells.values.isna()), Spots()
     declared = study.columns.get(name, Column(type="numeric"))
     column = Column(type="numeric", missing=declared.missing, convert=declared.convert)
     rows = block.read(list(dict.fromkeys(["@row", name, *(rule.by for rule in column.convert if rule.by)])))
-    cells = _numbers(rows, name, column, missing, decimal)
+    cells = read_cells(rows[name], column, missing=missing, name=name, decimal=decimal)
+    unreadable = spots(rows, name, cells.unreadable)
+    cells, _ = convert(cells, rows, name, column)
     low = -np.inf if condition.min is None else condition.min
     high = np.inf if condition.max is None else condition.max
-    return ~_mask(cells.values.between(low, high))
+    return ~_mask(cells.values.between(low, high)), unreadable
 
 
-def _numbers(rows: pd.DataFrame, name: str, column: Column, missing: Collection[str], decimal: Decimal) -> Cells:
-    cells = read_cells(rows[name], column, missing=missing, name=name, decimal=decimal)
-    if cells.unreadable.any():
+def _all_numbers(name: str, found: Sequence[tuple[Mask, Spots]]) -> Mask:
+    """What `_misses` found in all blocks. Raises MedloopError where a cell is no number."""
+    unreadable = sum((at for _, at in found), start=Spots())
+    if unreadable.count:
         raise MedloopError(
-            f"the cohort asks for numbers in {name}, and {cells.unreadable.sum()} cells are none",
-            where=places(name, spots(rows, name, cells.unreadable)),
+            f"the cohort asks for numbers in {name}, and {unreadable.count} cells are none",
+            where=places(name, unreadable),
             mend="correct them, declare them as missing codes, or use `among` on texts",
         )
-    return convert(cells, rows, name, column)[0]
+    return np.concatenate([gone for gone, _ in found])
 
 
 def _beyond(rows: pd.DataFrame, name: str, condition: Condition) -> Mask:
