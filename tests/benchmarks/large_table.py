@@ -28,11 +28,15 @@ def make(root: Path, rows: int) -> None:
     root.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(REPOSITORY / "params.yaml", root / "params.yaml")
     (root / "studies").mkdir(exist_ok=True)
-    columns: dict[str, dict[str, object]] = {f"lab {i}": {"type": "numeric", "range": [-500, 500]} for i in range(NUMBERS)}
+    columns: dict[str, dict[str, object]] = {
+        f"lab {i}": {"type": "numeric", "range": [-500, 500]} for i in range(NUMBERS)
+    }
     columns |= {f"answer {i}": {"type": "categorical"} for i in range(LEVELS)}
     columns |= {f"scale {i}": {"type": "ordinal", "levels": list("12345")} for i in range(RANKS)}
     columns |= {"visit": {"type": "datetime"}}
-    Workspace(root).write_study(lambda study: study.update(columns=columns, protect={}, source={"kind": "file", "path": "visits.csv"}))
+    Workspace(root).write_study(
+        lambda study: study.update(columns=columns, protect={}, source={"kind": "file", "path": "visits.csv"})
+    )
     path = root / "visits.csv"
     path.unlink(missing_ok=True)
     for start in range(0, rows, AT_ONCE):

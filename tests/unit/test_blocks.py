@@ -73,6 +73,11 @@ WAYS: dict[str, dict[str, Any]] = {
         "impute": {"numeric": "mean", "categorical": "most_frequent", "outliers": "iqr", "fences": 1.5},
         "normalize": {"numeric": "power", "categorical": "ordinal"},
     },
+    "of patients without ids, some of the commonest": {
+        "id": None,
+        "cohort": {"sex": {"most": {"f": 150}}, "glucose": {"max": 400}},
+        "clean": {"unreadable": "missing", "drop_rows_above": 0.5},
+    },
     "at once": {
         "impute": {"numeric": "mice", "ordinal": "forward", "datasets": 2},
         "normalize": {"numeric": "patient", "categorical": "target", "min_count": 5},
@@ -89,8 +94,8 @@ def made(root: Path, way: dict[str, Any]) -> Context:
     root.mkdir(exist_ok=True)
     shutil.copyfile(REPOSITORY / "params.yaml", root / "params.yaml")
     (root / "studies").mkdir()
-    clean = {"unreadable": "quarantine"}
-    Workspace(root).write_study(lambda study: study.update(time="at", columns=COLUMNS, protect={}, clean=clean, **way))
+    changed = {"time": "at", "columns": COLUMNS, "protect": {}, "clean": {"unreadable": "quarantine"}} | way
+    Workspace(root).write_study(lambda study: study.update(changed))
     context = Context(root=root, settings=load(root, "tiny"), say=lambda text: None)
     write_payloads(context.folder("ingest") / "payloads", {})
     write_json(context.folder("ingest") / "declaration.json", context.settings.study)
