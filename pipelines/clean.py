@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -19,27 +18,24 @@ from contracts.errors import MedloopError
 from contracts.payloads import Payloads
 from contracts.study import PAYLOADS, Column, Frozen, Study, Text
 from contracts.tables import Schema
-from pipelines.cells import Cells, Decimal, out_of_range, read_cells
-from pipelines.clean_payloads import clean_payloads, grouped
-from pipelines.conversion import convert
+from pipelines.cells import Decimal
+from pipelines.clean_payloads import grouped
+from pipelines.copies import distinct
 from pipelines.faults import (
     Case,
     Problem,
     counted,
     counts,
     fatal_spots,
-    faults_in,
-    no_faults,
     part_with,
     reasons_by_row,
     refuse_fatal,
 )
+from pipelines.reading import dense_rows, own_columns, read_columns
 from pipelines.rows import (
     Change,
-    Spots,
     check_columns,
     cohort,
-    distinct,
     drop,
     labelled,
     named,
@@ -50,6 +46,7 @@ from pipelines.rows import (
 )
 from pipelines.signal.clean import SignalParams
 from pipelines.spelling import Spelling
+from pipelines.spots import Spots
 from pipelines.table import Block, Each, Keep, Table, as_table, hold
 from pipelines.text.clean import TextParams
 from pipelines.told import Told, what_is_told
@@ -221,7 +218,7 @@ def _typed(
     """The rows of a block that have a label, their cells read, those to be quarantined apart."""
     labels = labelled(block.read(), study, missing=params.missing, spelling=params.spelling)
     ledger = labels.ledger
-    table, faults, changed = _read(labels.rows, study, study.features(), params, ledger, payloads)
+    table, faults, changed = read_columns(labels.rows, study, study.features(), params, ledger, payloads)
     fatal = fatal_spots(faults, labels.rows)
     table, quarantined = part_with(table, faults[faults["verdict"] == "quarantine"])
     table = table.reset_index(drop=True)
@@ -241,8 +238,8 @@ def _finished(
     schema: Schema, params: CleanParams, payloads: Mapping[str, Payloads], keep: Keep, number: int, block: Block
 ) -> _Done:
     """The samples of a block: rows with enough values, the columns of the schema."""
-    table, sparse, faults = _dense(block.read(), schema.features, params)
-    samples = table[[*_own(table), *schema.features]].reset_index(drop=True)
+    table, sparse, faults = dense_rows(block.read(), schema.features, params)
+    samples = table[[*own_columns(table), *schema.features]].reset_index(drop=True)
     ledger: list[Change] = []
     if params.near_duplicates == "group":
         samples["@group"] = grouped(samples, schema, payloads, ledger)
@@ -266,12 +263,12 @@ def clean_rows(
     check_columns(raw, [*schema.features, *units, study.id, study.time])
     patient = {"@group": study.group} if study.group in raw else {}
     rows = with_ids(raw, {"@id": study.id, **patient})
-    table, faults, changed = _read(rows, study, schema.features, params, [], payloads)
+    table, faults, changed = read_columns(rows, study, schema.features, params, [], payloads)
     fatal = faults["verdict"].isin(["fail", "quarantine"])
     samples, unscorable = part_with(table, faults[fatal])
     remarks = reasons_by_row(faults[~fatal]).reindex(samples.index).fillna("").astype("str")
-    samples = samples[[*_own(samples, also="@row"), *schema.features]].assign(**{"@remark": remarks})
-    samples, sparse, _ = _dense(samples.reset_index(drop=True), schema.features, params)
+    samples = samples[[*own_columns(samples, also="@row"), *schema.features]].assign(**{"@remark": remarks})
+    samples, sparse, _ = dense_rows(samples.reset_index(drop=True), schema.features, params)
     samples = samples.reset_index(drop=True)
     return Scorable(
         samples=samples.drop(columns="@remark"),
@@ -279,93 +276,6 @@ def clean_rows(
         unscorable=pd.concat([unscorable, sparse], ignore_index=True),
         payloads=changed,
     )
-
-
-def _dense(
-    table: pd.DataFrame, features: Mapping[str, Column], params: CleanParams
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The rows with enough values, the others as `part_with` gives them, and their faults."""
-    sparse = np.zeros(len(table), dtype=bool)
-    if params.drop_rows_above < 1:
-        sparse = (table[list(features)].isna().mean(axis=1) > params.drop_rows_above).to_numpy()
-    faults = pd.concat([no_faults(), *faults_in("the row", sparse=sparse)], ignore_index=True).assign(
-        verdict="quarantine"
-    )
-    return *part_with(table, faults), faults
-
-
-def _read(
-    rows: pd.DataFrame,
-    study: Study,
-    features: Mapping[str, Column],
-    params: CleanParams,
-    ledger: list[Change],
-    payloads: Mapping[str, Payloads],
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Payloads]]:
-    """The typed table, its faults (`at`, the row's position, `column`, `problem`, `verdict`), the payloads changed.
-
-    A faulty cell is missing in the table, or clipped.
-    """
-    values: dict[str, pd.Series[Any]] = {name: rows[name] for name in _own(rows, also="@row")}
-    faults = [no_faults()]
-    if study.time:
-        cells = _cells(rows, study.time, _time_column(study), params, ledger)
-        values["@time"] = cells.values
-        faults += faults_in(study.time, unreadable=cells.unreadable)
-    for name, column in features.items():
-        cells = _cells(rows, name, column, params, ledger)
-        faults += faults_in(name, unreadable=cells.unreadable, infinite=cells.infinite)
-        values[name], outside = _plausible(cells.values, name, column, params)
-        faults += outside
-        if column.type == "datetime" and study.time:
-            future = (values[name] > values["@time"]).to_numpy(dtype=bool)
-            faults += faults_in(name, future=future)
-            values[name] = values[name].mask(future)
-    done = clean_payloads(
-        pd.DataFrame(values, copy=False), features, payloads, texts=params.texts, sequences=params.sequences
-    )
-    ledger += done.ledger
-    found = pd.concat([*faults, *done.faults], ignore_index=True)
-    asked = {"unreadable": params.unreadable, "infinite": params.infinite, "future": params.future}
-    verdicts = {**asked, "outside": "missing", "clipped": "clipped"}
-    return done.table, found.assign(verdict=found["problem"].map(verdicts).fillna("quarantine")), done.payloads
-
-
-def _time_column(study: Study) -> Column:
-    name = str(study.time)
-    column = study.columns.get(name, Column(type="datetime"))
-    if column.type != "datetime":
-        raise MedloopError(
-            f"the study's time must be a datetime column, {name} is {column.type}",
-            mend="declare it as datetime, with its format: '%Y' for a year",
-        )
-    return column
-
-
-def _cells(rows: pd.DataFrame, name: str, column: Column, params: CleanParams, ledger: list[Change]) -> Cells:
-    cells = read_cells(
-        rows[name], column, missing=params.missing, name=name, decimal=params.decimal, spelling=params.spelling
-    )
-    coded = int((rows[name][cells.missing] != "").sum())
-    respelled = int(cells.respelled.sum())
-    cells, converted = convert(cells, rows, name, column)
-    # Lines of no cell, too: every block has the same ones, in the same order.
-    ledger.append(Change(rule="missing by code", column=name, cells=coded))
-    ledger.append(Change(rule="spelled as declared", column=name, cells=respelled))
-    ledger += [Change(rule=f"converted from {unit}", column=name, cells=count) for unit, count in converted]
-    return cells
-
-
-def _plausible(
-    values: "pd.Series[Any]", name: str, column: Column, params: CleanParams
-) -> tuple["pd.Series[Any]", list[pd.DataFrame]]:
-    """The values within the declared range, and the faults of those that were not."""
-    if column.range is None or params.out_of_range == "keep":
-        return values, []
-    outside = out_of_range(values, column)
-    if params.out_of_range == "clip" and column.type == "numeric":
-        return values.clip(*column.range), faults_in(name, clipped=outside)
-    return values.mask(outside) if outside.any() else values, faults_in(name, outside=outside)
 
 
 def _informative(
@@ -384,7 +294,3 @@ def _informative(
     if not kept:
         raise MedloopError("no feature is left after cleaning", mend="declare columns that vary")
     return kept
-
-
-def _own(table: pd.DataFrame, also: str = "") -> list[str]:
-    return [n for n in table.columns if n in ("@id", "@group", "@time", "@target", also)]

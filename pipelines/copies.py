@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts.errors import MedloopError, listed
+from contracts.study import Study
 from pipelines.cells import coded
+from pipelines.rows import Change, drop
 from pipelines.table import Block, Each, Table
 
 Codes = NDArray[np.int32]
@@ -16,6 +19,31 @@ Codes = NDArray[np.int32]
 EXPECTED = 0.1  # coincidences like it, from which on chance explains one
 COMPARED = 200_000  # rows of equal hashes, at a time
 LOOKED_AT = 1000  # patterns of cells; of a table of more copies than that, the rest counts as copied too
+
+
+def distinct(
+    rows: Table, study: Study, *, duplicates: Literal["drop", "keep"], ledger: list[Change], each: Each = map
+) -> Table:
+    """Rows of unique ids.
+
+    Where ids are declared, a copy of a row goes whatever `duplicates` says. Where none are, equal rows may be patients
+    alike, so only those go that are too rare for chance; the others stay, and are counted.
+
+    Raises MedloopError when an id stands on rows that differ.
+    """
+    source = [name for name in rows.columns if not name.startswith("@")]
+    copies = repeated(rows, source, each)
+    if study.id:
+        rows = drop(rows, copies, "exact copy of a row", ledger)
+        _refuse_conflicts(rows, study.id, each)
+    elif duplicates == "drop":
+        rare = too_rare_for_chance(rows, copies, source)
+        kept = int((copies & ~rare).sum())
+        if kept:
+            alike = "perhaps visits of one patient alike" if study.group else "patients alike"
+            ledger.append(Change(rule="equal rows kept", rows=kept, detail=f"{alike}; declare an id to tell"))
+        rows = drop(rows, rare, "exact copy of a row", ledger)
+    return rows
 
 
 def codes(cells: "pd.Series[Any]") -> Codes:
@@ -93,3 +121,17 @@ def _coincidences(codes: Codes, shares: list[NDArray[np.float64]], row: Codes) -
     differs = codes != row
     column = np.argmax(differs[differs.sum(axis=1) == 1], axis=1)
     return float(sum(shares[at][row[at]] for at in column))
+
+
+def _refuse_conflicts(rows: Table, name: str, each: Each) -> None:
+    hashes = pd.Series(np.concatenate(list(each(partial(row_hashes, ["@id"]), rows.blocks))))
+    again = rows.take(np.flatnonzero(hashes.duplicated(keep=False)), ["@id", "@row"])
+    again = again[again["@id"].duplicated(keep=False)]
+    if again.empty:
+        return
+    conflicting = again.groupby("@id", sort=False)["@row"].agg(" and ".join)
+    raise MedloopError(
+        f"{len(conflicting)} ids stand on several rows that differ",
+        where=f"column {name}, rows {listed(conflicting.tolist())}",
+        mend="correct the source; where a patient has many samples, name that column under `group`, not `id`",
+    )

@@ -8,7 +8,8 @@ import pandas as pd
 
 from contracts.errors import MedloopError, listed
 from pipelines.cells import Mask
-from pipelines.rows import Change, Spots, places, spots
+from pipelines.rows import Change
+from pipelines.spots import Spots, places, spots
 
 Problem = tuple[str, str]  # a column, and what is wrong
 Case = tuple[str, str, str]  # and what became of the cell

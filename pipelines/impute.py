@@ -1,7 +1,6 @@
 """Gaps filled with values learnt from training rows; where they were stays visible to the model."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Self, get_args
@@ -14,19 +13,19 @@ from contracts.errors import MedloopError
 from contracts.names import nearest
 from contracts.study import Column, Frozen, Text
 from contracts.tables import RowsSeen, Schema, rows_seen
-from pipelines.chained import Chained, fill_chained, fit_chained
-from pipelines.denoising import Denoiser, fill_denoised, fit_denoiser
+from pipelines.chained import Chained, fill_chained
+from pipelines.denoising import Denoiser, fill_denoised
 from pipelines.fills import MISSING, constant_fill, simple_fill
-from pipelines.forest import Forests, fill_forests, fit_forests
-from pipelines.neighbours import Neighbours, fill_neighbours, fit_neighbours
-from pipelines.outliers import OutlierAction, OutlierMethod, Outliers, fit_outliers, mark_outliers
-from pipelines.regression import Regression, fill_gaps, fit_regression
+from pipelines.forest import Forests, fill_forests
+from pipelines.learnt_fills import fit_models
+from pipelines.neighbours import Neighbours, fill_neighbours
+from pipelines.outliers import Marked, OutlierAction, OutlierMethod, Outliers, fit_outliers, mark_outliers
+from pipelines.regression import Regression, fill_gaps
 from pipelines.signal.fill import Filling
-from pipelines.table import Block, Each, Table, as_table
+from pipelines.table import Each, Table, as_table
 from pipelines.within import Within, fill_within
 
 Simple = Literal["median", "mean", "most_frequent", "constant", "missing_level"]
-Model = Literal["regression", "mice", "forest", "autoencoder", "neighbours"]
 Ordered = Literal["median", "constant", "neighbours", "forward", "backward"]
 Ordinal = Literal[Ordered, "most_frequent"]
 Numeric = Literal[Ordered, "mean", "most_frequent", "interpolate", "regression", "mice", "forest", "autoencoder"]
@@ -149,6 +148,7 @@ def fit_impute(train: pd.DataFrame | Table, schema: Schema, params: ImputeParams
     learnt = dict(zip(schema.features, each(partial(_learn, table, schema, params), schema.features), strict=True))
     dropped = {name: one.dropped for name, one in learnt.items() if one.dropped}
     kept = {name: column for name, column in schema.features.items() if name not in dropped}
+    methods = {name: _method(name, column, params) for name, column in kept.items()}
     fills = {name: one.fill for name, one in learnt.items() if one.fill is not None}
     made = list(outliers.made) if outliers else []
     marked = {name: learnt[name] for name in fills if fills[name] != MISSING}
@@ -163,7 +163,7 @@ def fit_impute(train: pd.DataFrame | Table, schema: Schema, params: ImputeParams
             update={"features": kept | dict.fromkeys([*made, *indicators], Column(type="numeric"))}
         ),
         seen=rows_seen(table["@id"]),
-        **_models(table, kept, {name: _method(name, column, params) for name, column in kept.items()}, fills, params),
+        **fit_models(table, kept, methods, fills, params),
     )
 
 
@@ -204,28 +204,6 @@ def _ordered(schema: Schema, params: ImputeParams) -> bool:
     methods = {_method(name, column, params) for name, column in schema.features.items()}
     in_any_order = {"", "drop", "median", "constant", "missing_level", *get_args(Within)}
     return params.outliers != "none" or not methods <= in_any_order
-
-
-@dataclass(frozen=True)
-class Marked:
-    """Rows with their outlying cells missing or clipped, as the fits see them."""
-
-    block: Block
-    outliers: Outliers
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of its columns."""
-        return self.block.columns
-
-    def __len__(self) -> int:
-        return len(self.block)
-
-    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Its rows: all columns, or those asked for."""
-        rows = self.block.read(columns)
-        fences = {name: fence for name, fence in self.outliers.fences.items() if name in rows}
-        return mark_outliers(self.outliers.model_copy(update={"fences": fences}), rows)
 
 
 @dataclass(frozen=True)
@@ -311,48 +289,3 @@ def _indicators(marked: dict[str, Learnt], schema: Schema, params: ImputeParams)
             f"column {taken[0]} has the name of an indicator", mend="rename it, or impute.indicators: false"
         )
     return indicators
-
-
-def _models(
-    table: Table,
-    kept: dict[str, Column],
-    methods: dict[str, str],
-    fills: dict[str, float | str],
-    params: ImputeParams,
-) -> dict[str, Any]:
-    """What the learnt methods need, by field of Imputer."""
-    numeric = {name: column for name, column in kept.items() if column.type == "numeric"}
-    by = {m: [n for n, method in methods.items() if method == m] for m in (*KNOWN["numeric"], *get_args(Within))}
-    _check_needs(by, table, list(numeric))
-    models: dict[str, Any] = {"within": {name: method for method in get_args(Within) for name in by[method]}}
-    if not any(by[method] for method in get_args(Model)):
-        return models
-    train = table.read()
-    if by["regression"]:
-        models["regression"] = fit_regression(train, list(numeric), by["regression"], fills)
-    if by["mice"]:
-        models["chained"] = fit_chained(train, numeric, by["mice"], fills, seed=params.seed)
-    if by["forest"]:
-        models["forests"] = fit_forests(train, list(numeric), by["forest"], fills, seed=params.seed)
-    if by["autoencoder"]:
-        models["denoiser"] = fit_denoiser(train, list(numeric), by["autoencoder"], seed=params.seed)
-    if by["neighbours"]:
-        filled = {name: kept[name] for name in by["neighbours"]}
-        models["neighbours"] = fit_neighbours(train, list(numeric), filled, nearest=params.neighbours)
-    return models
-
-
-def _check_needs(by: dict[str, list[str]], train: Table, numeric: list[str]) -> None:
-    for method in get_args(Within):
-        if by[method] and "@time" not in train:
-            raise MedloopError(
-                f"impute: {method} fills {by[method][0]} from a patient's other moments, and the study has no time",
-                mend="name the column of the moment under `time`, or choose another method",
-            )
-    for method in ("forest", "neighbours", "autoencoder"):
-        alone = by[method] and not set(numeric) - set(by[method][:1])
-        if alone:
-            raise MedloopError(
-                f"impute: {method} fills {by[method][0]} from other numeric columns, and there is none",
-                mend="choose another method",
-            )

@@ -8,6 +8,7 @@ that no patient's value is stored and none can be singled out.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from contracts.errors import MedloopError
 from contracts.study import Column, Frozen
 from pipelines.forest import Tree, mean_of_leaves
 from pipelines.regression import Array
-from pipelines.table import Table
+from pipelines.table import Block, Table
 
 OutlierMethod = Literal["none", "iqr", "robust_z", "isolation_forest"]
 OutlierAction = Literal["missing", "clip", "flag"]
@@ -115,6 +116,28 @@ def mark_outliers(outliers: Outliers, samples: pd.DataFrame) -> pd.DataFrame:
             case "flag":
                 columns[f"{name} outlier"] = beyond.astype(np.float64)
     return samples.assign(**columns)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Rows with their outlying cells missing or clipped, as the fits see them."""
+
+    block: Block
+    outliers: Outliers
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return self.block.columns
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Its rows: all columns, or those asked for."""
+        rows = self.block.read(columns)
+        fences = {name: fence for name, fence in self.outliers.fences.items() if name in rows}
+        return mark_outliers(self.outliers.model_copy(update={"fences": fences}), rows)
 
 
 def _span(values: "pd.Series[float]", method: OutlierMethod, fences: float) -> tuple[float, float] | None:

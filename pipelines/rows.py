@@ -4,22 +4,20 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from contracts.errors import MedloopError, listed, masked
+from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column, Condition, Frozen, Study
 from pipelines.cells import Decimal, Mask, canonical, coded, read_cells
 from pipelines.conversion import convert
-from pipelines.copies import repeated, row_hashes, too_rare_for_chance
 from pipelines.spelling import Spelling
+from pipelines.spots import Spots, places, spots
 from pipelines.table import Block, Each, Table, as_table
-
-SHOWN = 8  # rows that an error names
 
 
 class Change(Frozen):
@@ -30,26 +28,6 @@ class Change(Frozen):
     rows: int = 0
     cells: int = 0
     detail: str = ""
-
-
-@dataclass(frozen=True)
-class Spots:
-    """Where a column's faulty cells are: how many, the first rows, and the shape of the first."""
-
-    count: int = 0
-    rows: tuple[str, ...] = ()
-    like: str = ""
-
-    def __add__(self, after: Self) -> "Spots":
-        return Spots(self.count + after.count, (self.rows + after.rows)[:SHOWN], self.like or after.like)
-
-
-def spots(rows: pd.DataFrame, name: str, at: Mask) -> Spots:
-    """The cells of column `name` marked, (N,); rows are named by `@row`."""
-    if not at.any():
-        return Spots()
-    first = rows.loc[at, ["@row", name]].iloc[:SHOWN]
-    return Spots(int(at.sum()), tuple(first["@row"]), masked(first[name].iloc[0]))
 
 
 def summed(ledgers: Iterable[Sequence[Change]]) -> list[Change]:
@@ -176,45 +154,6 @@ def cohort(
     return rows
 
 
-def distinct(
-    rows: Table, study: Study, *, duplicates: Literal["drop", "keep"], ledger: list[Change], each: Each = map
-) -> Table:
-    """Rows of unique ids.
-
-    Where ids are declared, a copy of a row goes whatever `duplicates` says. Where none are, equal rows may be patients
-    alike, so only those go that are too rare for chance; the others stay, and are counted.
-
-    Raises MedloopError when an id stands on rows that differ.
-    """
-    source = [name for name in rows.columns if not name.startswith("@")]
-    copies = repeated(rows, source, each)
-    if study.id:
-        rows = drop(rows, copies, "exact copy of a row", ledger)
-        _refuse_conflicts(rows, study.id, each)
-    elif duplicates == "drop":
-        rare = too_rare_for_chance(rows, copies, source)
-        kept = int((copies & ~rare).sum())
-        if kept:
-            alike = "perhaps visits of one patient alike" if study.group else "patients alike"
-            ledger.append(Change(rule="equal rows kept", rows=kept, detail=f"{alike}; declare an id to tell"))
-        rows = drop(rows, rare, "exact copy of a row", ledger)
-    return rows
-
-
-def _refuse_conflicts(rows: Table, name: str, each: Each) -> None:
-    hashes = pd.Series(np.concatenate(list(each(partial(row_hashes, ["@id"]), rows.blocks))))
-    again = rows.take(np.flatnonzero(hashes.duplicated(keep=False)), ["@id", "@row"])
-    again = again[again["@id"].duplicated(keep=False)]
-    if again.empty:
-        return
-    conflicting = again.groupby("@id", sort=False)["@row"].agg(" and ".join)
-    raise MedloopError(
-        f"{len(conflicting)} ids stand on several rows that differ",
-        where=f"column {name}, rows {listed(conflicting.tolist())}",
-        mend="correct the source; where a patient has many samples, name that column under `group`, not `id`",
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
     """Rows with a label, and `@target`, its class's index; where the labels of no class are, and the missing ones."""
@@ -270,12 +209,6 @@ def drop(rows: Table, gone: Mask, rule: str, ledger: list[Change], detail: str =
         return rows
     ledger.append(Change(rule=rule, rows=int(gone.sum()), detail=detail))
     return rows.where(~gone)
-
-
-def places(name: str, found: Spots) -> str:
-    """Where a column's faulty cells are, and the shape of the first."""
-    more = f" and {found.count - SHOWN} more" if found.count > SHOWN else ""
-    return f"column {name}, rows {listed(found.rows)}{more}, like {found.like!r}"
 
 
 def one_of(study: Study, name: str, levels: tuple[str, ...]) -> Column:

@@ -52,7 +52,7 @@ def _visits(start: int, rows: int) -> pd.DataFrame:
     numbers[rng.random(numbers.shape) < 0.1] = np.nan
     made |= {f"lab {i}": numbers[:, i] for i in range(NUMBERS)}
     made |= {f"answer {i}": rng.choice(["yes", "no", "perhaps", ""], rows) for i in range(LEVELS)}
-    made |= {f"scale {i}": rng.choice(list("12345") + [""], rows) for i in range(RANKS)}
+    made |= {f"scale {i}": rng.choice([*"12345", ""], rows) for i in range(RANKS)}
     days = pd.Timestamp("2015-01-01") + pd.to_timedelta(rng.integers(0, 3000, rows), unit="D")
     table = pd.DataFrame(made).assign(visit=days.strftime("%Y-%m-%d"))
     table["ill"] = np.where(numbers[:, 0] + rng.normal(0, 30, rows) > 120, "yes", "no")
