@@ -63,5 +63,7 @@ def _write_payloads(folder: Path, normalizer: Normalizer, rows: Table, payloads:
         write_payloads(folder, {})
         return
     held = list(normalizer.payloads.scales)
-    ready = ready_payloads(normalizer.payloads, rows.read(), payloads, lambda name: allocating(folder, held.index(name)))
+    ready = ready_payloads(
+        normalizer.payloads, rows.read(), payloads, lambda name: allocating(folder, held.index(name))
+    )
     write_payloads(folder, ready)
