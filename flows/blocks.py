@@ -59,10 +59,11 @@ def open_table(path: Path, *, coded: bool = False) -> Table:
 
 def places(path: Path, table: Table) -> list[Path]:
     """Where a table goes that is made of this one block by block: one file, or files in a folder, empty now."""
+    many = len(table.blocks) > 1
     if path.is_dir():
         shutil.rmtree(path)
-    path.unlink(missing_ok=True)
-    many = len(table.blocks) > 1
+    elif many:
+        path.unlink(missing_ok=True)
     return [path / f"{number:05d}.parquet" if many else path for number in range(len(table.blocks))]
 
 
