@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import MedloopError
+from contracts.tables import PARTS, Part, in_part
 from flows.store import blocks, read_table, write_table
 from pipelines.table import Block, Each, Held, Table
 
@@ -44,7 +45,7 @@ class Stored:
 
     def read(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """Its rows: all columns, or those asked for."""
-        return read_table(self.path, columns, coded=self.coded)
+        return read_table(self.path, columns, coded=self.coded, lean=True)
 
 
 def open_table(path: Path, *, coded: bool = False) -> Table:
@@ -55,6 +56,12 @@ def open_table(path: Path, *, coded: bool = False) -> Table:
     if path.is_dir():
         return Table(tuple(Stored(block, coded) for block in blocks(path)))
     return Table((Held(read_table(path, coded=coded)),))
+
+
+def in_parts(samples: Table, split: Path) -> "dict[Part, Table]":
+    """The samples of each part of a split that was written."""
+    parts, ids = read_table(split), samples["@id"]
+    return {part: samples.where(in_part(ids, parts, part)) for part in PARTS}
 
 
 def places(path: Path, table: Table) -> list[Path]:

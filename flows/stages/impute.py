@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from contracts.tables import Schema, in_part
-from flows.blocks import open_table, places, workers
+from contracts.tables import Schema
+from flows.blocks import in_parts, open_table, places, workers
 from flows.stages import Context
-from flows.store import read_model, read_table, write_json, write_table, write_text
+from flows.store import read_model, write_json, write_table, write_text
 from pipelines.gap_costs import gap_costs
 from pipelines.impute import Imputer, apply_impute, at_once, fit_impute
 from pipelines.missingness import missingness
@@ -27,8 +27,7 @@ def _run(context: Context, each: Each) -> str:
     schema = read_model(cleaned / "schema.json", Schema)
     if at_once(schema, params):
         samples = as_table(samples.read())
-    parts = read_table(context.folder("split") / "split.parquet")
-    train = samples.where(in_part(samples["@id"], parts, "train"))
+    train = in_parts(samples, context.folder("split") / "split.parquet")["train"]
     imputer = fit_impute(train, schema, params, each)
     write_json(folder / "imputer.json", imputer)
     costs = gap_costs(train.read(), schema, params) if params.datasets > 1 else ()

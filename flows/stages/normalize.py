@@ -5,10 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.tables import PARTS, in_part
-from flows.blocks import open_table, places, workers
+from flows.blocks import in_parts, open_table, places, workers
 from flows.stages import Context
-from flows.store import allocating, read_model, read_payloads, read_table, write_json, write_payloads, write_table
+from flows.store import allocating, read_model, read_payloads, write_json, write_payloads, write_table
 from pipelines.encode_payloads import ready_payloads
 from pipelines.forms import forms
 from pipelines.impute import Imputer
@@ -31,9 +30,7 @@ def _run(context: Context, each: Each) -> str:
     imputer = read_model(imputed / "imputer.json", Imputer)
     if at_once(imputer.after, params):
         samples = as_table(samples.read())
-    parts = read_table(context.folder("split") / "split.parquet")
-    ids, payloads = samples["@id"], context.payloads()
-    of_part = {part: samples.where(in_part(ids, parts, part)) for part in PARTS}
+    of_part, payloads = in_parts(samples, context.folder("split") / "split.parquet"), context.payloads()
     normalizer = fit_normalize(of_part["train"], imputer.after, params, payloads, imputer.sequence, each)
     write_json(folder / "normalizer.json", normalizer)
     for part, rows in of_part.items():

@@ -103,11 +103,11 @@ def assert_equal(whole: Cleaned | str, parted: Cleaned | str) -> None:
     assert (whole.schema, whole.ledger) == (parted.schema, parted.ledger)
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 10**6),
     rows=st.integers(12, 40),
-    size=st.integers(5, 30),
+    size=st.integers(8, 30),
     faulty=st.sampled_from([0.0, 0.0, 0.01, 0.1]),
     named=st.booleans(),
     params=st.sampled_from([CleanParams(), LENIENT, LENIENT.model_copy(update={"drop_rows_above": 0.2})]),
