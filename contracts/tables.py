@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Literal
 from contracts.study import PAYLOADS, Column, Frozen
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -56,8 +58,17 @@ class RowsSeen(Frozen):
 
 def rows_seen(ids: "pd.Series[str]") -> RowsSeen:
     """The evidence that the leak certificate checks: the ids of the rows that a fit was given."""
-    ordered = ids.sort_values().tolist()
-    return RowsSeen(count=len(ordered), sha256=hashlib.sha256("\0".join(ordered).encode()).hexdigest())
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = pa.table({"@id": ids.array}).column(0).combine_chunks().cast(pa.large_string())
+    ordered = texts.take(compute.array_sort_indices(texts))
+    nothing, between = (pa.scalar(text, pa.large_string()) for text in ("", "\0"))
+    ended = compute.binary_join_element_wise(ordered, nothing, between)
+    *_, characters = ended.buffers()
+    length = compute.sum(compute.binary_length(ended)).as_py() or 1
+    joined = memoryview(characters or b"")[: length - 1]  # a NUL between two ids
+    return RowsSeen(count=len(ordered), sha256=hashlib.sha256(joined).hexdigest())
 
 
 def feature_names(table: "pd.DataFrame") -> list[str]:
@@ -67,7 +78,12 @@ def feature_names(table: "pd.DataFrame") -> list[str]:
 
 def of_part(table: "pd.DataFrame", split: "pd.DataFrame", part: Part) -> "pd.DataFrame":
     """The rows of `table` that `split` puts in `part`, in the table's order."""
+    return table[in_part(table["@id"], split, part)].reset_index(drop=True)
+
+
+def in_part(ids: "pd.Series[str]", split: "pd.DataFrame", part: Part) -> "NDArray[np.bool_]":
+    """(N,) the samples of these ids that `split` puts in `part`."""
     chosen = split["@part"] == part
-    if not table["@id"].equals(split["@id"]):  # rows in the same order, as the stages write them, need no look-up
-        chosen = table["@id"].isin(split.loc[chosen, "@id"])
-    return table[chosen.to_numpy()].reset_index(drop=True)
+    if not ids.equals(split["@id"]):  # rows in the same order, as the stages write them, need no look-up
+        chosen = ids.isin(split.loc[chosen, "@id"])
+    return chosen.to_numpy()

@@ -71,19 +71,28 @@ def read_cells(
     `missing` holds the codes shared by all columns; the column's own are added.
     Raises MedloopError when `format` is no strptime pattern, or when two levels are the same after folding.
     """
-    codes, distinct = pd.factorize(text.fillna(""))
-    plain, without = pd.Series(distinct, dtype="str").str.strip(), {*missing, *column.missing}
+    codes, distinct = coded(text)
+    plain, without = distinct.str.strip(), {*missing, *column.missing}
     if column.type in ("categorical", "ordinal"):
         read = _categories(plain, without, column, name, spelling)
     else:
         read = _read_distinct(plain, column, without, name, decimal)
+    masks = {name: getattr(read, name) for name in ("missing", "unreadable", "infinite", "respelled")}
     return Cells(
-        values=read.values.take(codes).set_axis(text.index),
-        missing=read.missing[codes],
-        unreadable=read.unreadable[codes],
-        infinite=read.infinite[codes],
-        respelled=read.respelled[codes],
+        values=pd.Series(read.values.array.take(codes), index=text.index, copy=False),
+        **{name: mask[codes] if mask.any() else np.zeros(len(codes), dtype=bool) for name, mask in masks.items()},
     )
+
+
+def coded(text: "TextSeries") -> tuple[NDArray[np.integer[Any]], "TextSeries"]:
+    """(N,) a number for each cell, and the text of each number; that of a gap is blank.
+
+    A categorical has them already, perhaps of more texts than it holds.
+    """
+    if isinstance(text.dtype, pd.CategoricalDtype) and not text.hasnans:
+        return text.cat.codes.to_numpy(), pd.Series(text.cat.categories, dtype="str")
+    codes, distinct = pd.factorize(text.astype("str").fillna(""))
+    return codes, pd.Series(distinct, dtype="str")
 
 
 def out_of_range(values: "pd.Series[Any]", column: Column) -> Mask:

@@ -4,26 +4,52 @@ The columns that are dropped as empty or constant are found over all rows; that 
 shape, not a value, and says nothing of the label.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import Field
 
 from contracts.errors import MedloopError
 from contracts.payloads import Payloads
-from contracts.study import Column, Frozen, Study, Text
+from contracts.study import PAYLOADS, Column, Frozen, Study, Text
 from contracts.tables import Schema
-from pipelines.cells import Cells, Decimal, out_of_range, read_cells
-from pipelines.clean_payloads import clean_payloads, grouped
-from pipelines.conversion import convert
-from pipelines.faults import counted, faults_in, no_faults, part_with, reasons_by_row, refuse_fatal
-from pipelines.rows import Change, check_columns, distinct, drop, in_cohort, labelled, refuse_blank, with_ids
+from pipelines.cells import Decimal
+from pipelines.clean_payloads import grouped
+from pipelines.copies import distinct
+from pipelines.faults import (
+    Case,
+    Problem,
+    counted,
+    counts,
+    fatal_spots,
+    part_with,
+    reasons_by_row,
+    refuse_fatal,
+)
+from pipelines.reading import dense_rows, own_columns, read_columns
+from pipelines.rows import (
+    Change,
+    check_columns,
+    cohort,
+    drop,
+    labelled,
+    named,
+    refuse_blank,
+    refuse_labels,
+    summed,
+    with_ids,
+)
 from pipelines.signal.clean import SignalParams
 from pipelines.spelling import Spelling
+from pipelines.spots import Spots
+from pipelines.table import Block, Each, Keep, Table, as_table, hold
 from pipelines.text.clean import TextParams
+from pipelines.told import Told, what_is_told
 
 Verdict = Literal["fail", "missing", "quarantine"]
 
@@ -69,11 +95,16 @@ class CleanParams(Frozen):
 class Cleaned:
     """Samples, their schema, what was changed, the rows set aside (`@row`, `reason`), and the payloads changed."""
 
-    samples: pd.DataFrame
+    table: Table
     schema: Schema
     ledger: list[Change]
     quarantine: pd.DataFrame
     payloads: dict[str, Payloads]
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """All samples, in memory."""
+        return self.table.read()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,22 +122,27 @@ class Scorable:
 
 
 def clean(
-    raw: pd.DataFrame,
+    raw: pd.DataFrame | Table,
     study: Study,
     params: CleanParams,
     *,
     set_aside: pd.DataFrame | None = None,
     payloads: Mapping[str, Payloads] = MappingProxyType({}),
+    each: Each = map,
+    keep: Keep = hold,
 ) -> Cleaned:
     """Typed samples of the study's cohort.
 
     In this order: rows set aside by validation, rows outside the cohort and copies of rows go; labels and cells
-    are read; empty and constant columns go. Columns that the study does not declare are left behind.
+    are read; empty and constant columns go. Columns that the study does not declare are left behind. A table in blocks
+    gives what it gives in one piece, block by block.
 
     Args:
         raw: every column text, and `@row`.
         set_aside: rows that ingest or validation quarantined (`@row`, `reason`).
-        payloads: by image and sequence column.
+        payloads: by image and sequence column; a table in blocks has none.
+        each: maps work over blocks, here or elsewhere.
+        keep: where the samples of each block go; it is called twice for each.
 
     Raises:
         MedloopError: a declared column is absent; an id has conflicting rows; an id or a patient is blank; a label is
@@ -115,49 +151,99 @@ def clean(
     """
     ledger: list[Change] = []
     aside = pd.DataFrame({"@row": [], "reason": []}, dtype="str") if set_aside is None else set_aside
-    rows = _chosen(raw, study, params, aside["@row"].astype("str"), ledger)
-    table, faults, changed = _read(rows, study, study.features(), params, ledger, payloads)
-    refuse_fatal(faults, rows)
-    table, quarantined = part_with(table, faults[faults["verdict"] == "quarantine"])
-    ledger += counted(faults)
-    features = _informative(table, study.features(), params, ledger)
-    table, sparse, found = _dense(table.reset_index(drop=True), features, params)
-    ledger += counted(found)
+    rows = _chosen(as_table(raw), study, params, aside["@row"].astype("str"), ledger, each)
+    read = list(each(partial(_typed, study, params, payloads, keep), range(len(rows.blocks)), rows.blocks))
+    refuse_labels([r.labels for r in read], study, params.missing_label)
+    refuse_fatal([r.fatal for r in read], list(study.features()))
+    ledger += summed([r.ledger for r in read])
+    ledger += counted([r.faults for r in read], list(study.features()))
+    features = _informative([r.told for r in read], study.features(), params, ledger)
     schema = Schema(features=features, classes=study.target.classes, positive=study.target.positive)
-    samples = table[[*_own(table), *features]].reset_index(drop=True)
-    if params.near_duplicates == "group":
-        samples["@group"] = grouped(samples, schema, {**payloads, **changed}, ledger)
+    changed = read[0].payloads
+    finish = partial(_finished, schema, params, {**payloads, **changed}, keep)
+    done = list(each(finish, range(len(read)), [r.block for r in read]))
+    ledger += counted([d.faults for d in done], [])
+    ledger += summed([d.ledger for d in done])
+    set_apart = [aside, *(r.quarantine for r in read), *(d.quarantine for d in done)]
     return Cleaned(
-        samples=samples,
+        table=Table(tuple(d.block for d in done)),
         schema=schema,
         ledger=ledger,
         payloads=changed,
-        quarantine=pd.concat([part[["@row", "reason"]] for part in (aside, quarantined, sparse)], ignore_index=True),
+        quarantine=pd.concat([part[["@row", "reason"]] for part in set_apart], ignore_index=True),
     )
 
 
 def _chosen(
-    raw: pd.DataFrame, study: Study, params: CleanParams, aside: "pd.Series[str]", ledger: list[Change]
-) -> pd.DataFrame:
-    """The rows that are samples: not set aside, of the cohort, each once, with a label."""
+    raw: Table, study: Study, params: CleanParams, aside: "pd.Series[str]", ledger: list[Change], each: Each
+) -> Table:
+    """The rows that are samples: not set aside, of the cohort, each once; whether they have a label is still open."""
     roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
     check_columns(raw, [*study.features(), *roles])
-    rows = with_ids(raw, {"@id": study.id, "@group": study.group or study.id})
-    refused = rows["@row"].isin(aside).to_numpy()
-    rows = drop(rows, refused, "set aside before", ledger, "by ingest or validation")
-    refuse_blank(rows, {"@id": study.id, "@group": study.group})
-    rows = in_cohort(
-        rows, study, missing=params.missing, decimal=params.decimal, spelling=params.spelling, ledger=ledger
-    )
-    rows = distinct(rows, study, duplicates=params.duplicates, ledger=ledger)
-    return labelled(
+    if len(raw.blocks) > 1 and any(column.type in PAYLOADS for column in study.features().values()):
+        raise MedloopError("images, sequences and texts come in one piece, and this table is in blocks")
+    rows = named(raw, {"@id": study.id, "@group": study.group or study.id})
+    if len(aside):
+        rows = drop(rows, rows["@row"].isin(aside).to_numpy(), "set aside before", ledger, "by ingest or validation")
+    refuse_blank(rows, {"@id": study.id, "@group": study.group}, each)
+    rows = cohort(
         rows,
         study,
         missing=params.missing,
+        decimal=params.decimal,
         spelling=params.spelling,
-        missing_label=params.missing_label,
         ledger=ledger,
+        each=each,
     )
+    return distinct(rows, study, duplicates=params.duplicates, ledger=ledger, each=each)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    """What was made of a block: where it is kept, and what is to be summed over all of them."""
+
+    block: Block
+    ledger: list[Change]
+    faults: Counter[Case]
+    quarantine: pd.DataFrame
+    labels: tuple[Spots, Spots] = (Spots(), Spots())
+    fatal: dict[Problem, Spots] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
+    payloads: dict[str, Payloads] = field(default_factory=dict)
+
+
+def _typed(
+    study: Study, params: CleanParams, payloads: Mapping[str, Payloads], keep: Keep, number: int, block: Block
+) -> _Done:
+    """The rows of a block that have a label, their cells read, those to be quarantined apart."""
+    labels = labelled(block.read(), study, missing=params.missing, spelling=params.spelling)
+    ledger = labels.ledger
+    table, faults, changed = read_columns(labels.rows, study, study.features(), params, ledger, payloads)
+    fatal = fatal_spots(faults, labels.rows)
+    table, quarantined = part_with(table, faults[faults["verdict"] == "quarantine"])
+    table = table.reset_index(drop=True)
+    return _Done(
+        block=keep(number, table),
+        ledger=ledger,
+        faults=counts(faults),
+        quarantine=quarantined,
+        labels=(labels.unreadable, labels.missing),
+        fatal=fatal,
+        told={name: what_is_told(table[name]) for name in study.features()},
+        payloads=changed,
+    )
+
+
+def _finished(
+    schema: Schema, params: CleanParams, payloads: Mapping[str, Payloads], keep: Keep, number: int, block: Block
+) -> _Done:
+    """The samples of a block: rows with enough values, the columns of the schema."""
+    table, sparse, faults = dense_rows(block.read(), schema.features, params)
+    samples = table[[*own_columns(table), *schema.features]].reset_index(drop=True)
+    ledger: list[Change] = []
+    if params.near_duplicates == "group":
+        samples["@group"] = grouped(samples, schema, payloads, ledger)
+    return _Done(block=keep(number, samples), ledger=ledger, faults=counts(faults), quarantine=sparse)
 
 
 def clean_rows(
@@ -177,12 +263,12 @@ def clean_rows(
     check_columns(raw, [*schema.features, *units, study.id, study.time])
     patient = {"@group": study.group} if study.group in raw else {}
     rows = with_ids(raw, {"@id": study.id, **patient})
-    table, faults, changed = _read(rows, study, schema.features, params, [], payloads)
+    table, faults, changed = read_columns(rows, study, schema.features, params, [], payloads)
     fatal = faults["verdict"].isin(["fail", "quarantine"])
     samples, unscorable = part_with(table, faults[fatal])
     remarks = reasons_by_row(faults[~fatal]).reindex(samples.index).fillna("").astype("str")
-    samples = samples[[*_own(samples, also="@row"), *schema.features]].assign(**{"@remark": remarks})
-    samples, sparse, _ = _dense(samples.reset_index(drop=True), schema.features, params)
+    samples = samples[[*own_columns(samples, also="@row"), *schema.features]].assign(**{"@remark": remarks})
+    samples, sparse, _ = dense_rows(samples.reset_index(drop=True), schema.features, params)
     samples = samples.reset_index(drop=True)
     return Scorable(
         samples=samples.drop(columns="@remark"),
@@ -192,107 +278,19 @@ def clean_rows(
     )
 
 
-def _dense(
-    table: pd.DataFrame, features: Mapping[str, Column], params: CleanParams
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The rows with enough values, the others as `part_with` gives them, and their faults."""
-    sparse = (table[list(features)].isna().mean(axis=1) > params.drop_rows_above).to_numpy()
-    faults = pd.concat([no_faults(), *faults_in("the row", sparse=sparse)], ignore_index=True).assign(
-        verdict="quarantine"
-    )
-    return *part_with(table, faults), faults
-
-
-def _read(
-    rows: pd.DataFrame,
-    study: Study,
-    features: Mapping[str, Column],
-    params: CleanParams,
-    ledger: list[Change],
-    payloads: Mapping[str, Payloads],
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Payloads]]:
-    """The typed table, its faults (`at`, the row's position, `column`, `problem`, `verdict`), the payloads changed.
-
-    A faulty cell is missing in the table, or clipped.
-    """
-    values: dict[str, pd.Series[Any]] = {name: rows[name] for name in _own(rows, also="@row")}
-    faults = [no_faults()]
-    if study.time:
-        cells = _cells(rows, study.time, _time_column(study), params, ledger)
-        values["@time"] = cells.values
-        faults += faults_in(study.time, unreadable=cells.unreadable)
-    for name, column in features.items():
-        cells = _cells(rows, name, column, params, ledger)
-        faults += faults_in(name, unreadable=cells.unreadable, infinite=cells.infinite)
-        values[name], outside = _plausible(cells.values, name, column, params)
-        faults += outside
-        if column.type == "datetime" and study.time:
-            future = (values[name] > values["@time"]).to_numpy(dtype=bool)
-            faults += faults_in(name, future=future)
-            values[name] = values[name].mask(future)
-    done = clean_payloads(
-        pd.DataFrame(values, copy=False), features, payloads, texts=params.texts, sequences=params.sequences
-    )
-    ledger += done.ledger
-    found = pd.concat([*faults, *done.faults], ignore_index=True)
-    asked = {"unreadable": params.unreadable, "infinite": params.infinite, "future": params.future}
-    verdicts = {**asked, "outside": "missing", "clipped": "clipped"}
-    return done.table, found.assign(verdict=found["problem"].map(verdicts).fillna("quarantine")), done.payloads
-
-
-def _time_column(study: Study) -> Column:
-    name = str(study.time)
-    column = study.columns.get(name, Column(type="datetime"))
-    if column.type != "datetime":
-        raise MedloopError(
-            f"the study's time must be a datetime column, {name} is {column.type}",
-            mend="declare it as datetime, with its format: '%Y' for a year",
-        )
-    return column
-
-
-def _cells(rows: pd.DataFrame, name: str, column: Column, params: CleanParams, ledger: list[Change]) -> Cells:
-    cells = read_cells(
-        rows[name], column, missing=params.missing, name=name, decimal=params.decimal, spelling=params.spelling
-    )
-    coded = int((cells.missing & (rows[name] != "").to_numpy()).sum())
-    if coded:
-        ledger.append(Change(rule="missing by code", column=name, cells=coded))
-    if cells.respelled.any():
-        ledger.append(Change(rule="spelled as declared", column=name, cells=int(cells.respelled.sum())))
-    cells, converted = convert(cells, rows, name, column)
-    ledger += [Change(rule=f"converted from {unit}", column=name, cells=count) for unit, count in converted if count]
-    return cells
-
-
-def _plausible(
-    values: "pd.Series[Any]", name: str, column: Column, params: CleanParams
-) -> tuple["pd.Series[Any]", list[pd.DataFrame]]:
-    """The values within the declared range, and the faults of those that were not."""
-    if column.range is None or params.out_of_range == "keep":
-        return values, []
-    outside = out_of_range(values, column)
-    if params.out_of_range == "clip" and column.type == "numeric":
-        return values.clip(*column.range), faults_in(name, clipped=outside)
-    return values.mask(outside), faults_in(name, outside=outside)
-
-
 def _informative(
-    table: pd.DataFrame, features: Mapping[str, Column], params: CleanParams, ledger: list[Change]
+    told: list[dict[str, Told]], features: Mapping[str, Column], params: CleanParams, ledger: list[Change]
 ) -> dict[str, Column]:
     """The features that are neither empty nor constant; one level plus gaps is information and stays."""
-    if table.empty:
+    found = {name: sum((one[name] for one in told), start=Told()) for name in features}
+    rows = max((one.rows for one in found.values()), default=0)
+    if not rows:
         raise MedloopError("no row is left after cleaning", mend="check the cohort, the classes and the missing codes")
-    empty = {name for name in features if table[name].isna().all()}
-    same = {n for n in set(features) - empty if (table[n] == table[n].iloc[0]).fillna(False).all()}
-    constant = same if params.constant == "drop" else set()
-    ledger += [Change(rule="empty column dropped", column=n, cells=len(table)) for n in features if n in empty]
-    ledger += [Change(rule="constant column dropped", column=n, cells=len(table)) for n in features if n in constant]
+    empty = {name for name in features if not found[name].known}
+    constant = {name for name in features if found[name].constant} if params.constant == "drop" else set()
+    ledger += [Change(rule="empty column dropped", column=n, cells=rows) for n in features if n in empty]
+    ledger += [Change(rule="constant column dropped", column=n, cells=rows) for n in features if n in constant]
     kept = {name: column for name, column in features.items() if name not in empty | constant}
     if not kept:
         raise MedloopError("no feature is left after cleaning", mend="declare columns that vary")
     return kept
-
-
-def _own(table: pd.DataFrame, also: str = "") -> list[str]:
-    return [n for n in table.columns if n in ("@id", "@group", "@time", "@target", also)]

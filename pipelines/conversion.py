@@ -8,7 +8,7 @@ import pandas as pd
 from contracts.errors import MedloopError, listed
 from contracts.study import Column
 from contracts.units import UnitRule
-from pipelines.cells import LARGEST, Cells, Mask
+from pipelines.cells import LARGEST, Cells, Mask, coded
 
 
 def convert(cells: Cells, rows: pd.DataFrame, name: str, column: Column) -> tuple[Cells, list[tuple[str, int]]]:
@@ -41,5 +41,6 @@ def _in_unit(cells: Cells, rows: pd.DataFrame, rule: UnitRule) -> Mask:
     high = np.inf if rule.where.max is None else rule.where.max
     found = cells.values.between(low, high)
     if rule.by:
-        found &= rows[rule.by].str.strip().isin(rule.among)
+        numbers, texts = coded(rows[rule.by])
+        found &= texts.str.strip().isin(rule.among).to_numpy()[numbers]
     return np.asarray(found, dtype=bool)

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.study import Frozen
+from pipelines.table import Table
 
 Encoder = Literal["onehot", "ordinal", "target", "index"]
 Codes = NDArray[np.intp]
@@ -47,7 +48,7 @@ class Encoding(Frozen):
 
 
 def fit_encoding(
-    train: pd.DataFrame,
+    train: Table,
     name: str,
     method: Encoder,
     *,
@@ -145,5 +146,5 @@ def _cross_fitted(codes: Codes, train: pd.DataFrame, fold: Numbers, bucket: int,
     return shares
 
 
-def _labels_and_patients(train: pd.DataFrame) -> tuple[Numbers, Numbers]:
+def _labels_and_patients(train: pd.DataFrame | Table) -> tuple[Numbers, Numbers]:
     return train["@target"].to_numpy(dtype=np.int64), pd.factorize(train["@group"])[0].astype(np.int64)

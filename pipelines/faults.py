@@ -1,20 +1,25 @@
 """Cells that hold no usable value: which, why, and what becomes of their rows."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from contracts.errors import MedloopError, listed
 from pipelines.cells import Mask
-from pipelines.rows import Change, places
+from pipelines.rows import Change
+from pipelines.spots import Spots, places, spots
+
+Problem = tuple[str, str]  # a column, and what is wrong
+Case = tuple[str, str, str]  # and what became of the cell
 
 _PROBLEMS = {
     "unreadable": "not readable as declared",
     "infinite": "infinite or beyond 1e300",
-    "future": "later than the sample's own time",
     "outside": "outside the declared range",
     "clipped": "outside the declared range",
+    "future": "later than the sample's own time",
     "sparse": "more cells missing than clean.drop_rows_above",
 }
 
@@ -33,18 +38,29 @@ def faults_in(column: str, **masks: Mask) -> list[pd.DataFrame]:
     ]
 
 
-def refuse_fatal(faults: pd.DataFrame, rows: pd.DataFrame) -> None:
-    """Raises MedloopError when the `verdict` of a fault is "fail"; rows are named by `@row`, values never."""
+def fatal_spots(faults: pd.DataFrame, rows: pd.DataFrame) -> dict[Problem, Spots]:
+    """By column and problem, the cells whose `verdict` is "fail"; `rows` hold `@row` and the cells as written."""
     fatal = faults[faults["verdict"] == "fail"]
-    if fatal.empty:
+    return {
+        (str(name), str(problem)): spots(rows, str(name), np.isin(np.arange(len(rows)), cells))
+        for (name, problem), cells in fatal.groupby(["column", "problem"], sort=False)["at"]
+    }
+
+
+def refuse_fatal(fatal: Iterable[Mapping[Problem, Spots]], columns: Sequence[str]) -> None:
+    """Raises MedloopError for the fatal cells of all blocks; rows are named by `@row`, values never."""
+    found: dict[Problem, Spots] = {}
+    for cells in fatal:
+        for case, at in cells.items():
+            found[case] = found.get(case, Spots()) + at
+    if not found:
         return
-    found = []
-    for (name, problem), cells in fatal.groupby(["column", "problem"], sort=False)["at"]:
-        at = np.isin(np.arange(len(rows)), cells)
-        found.append(f"{len(cells)} {_PROBLEMS[str(problem)]}: {places(rows, str(name), at)}")
+    ordered = sorted(found, key=lambda case: _place(case, columns))
+    told = [f"{found[case].count} {_PROBLEMS[case[1]]}: {places(case[0], found[case])}" for case in ordered]
     raise MedloopError(
-        f"{len(fatal)} cells in {fatal['column'].nunique()} columns hold no usable value",
-        where=listed(found),
+        f"{sum(at.count for at in found.values())} cells in {len({name for name, _ in found})} columns hold no usable "
+        "value",
+        where=listed(told),
         mend="correct them, declare them as missing codes, or set clean.unreadable, clean.infinite or clean.future "
         "to missing or quarantine",
     )
@@ -66,15 +82,27 @@ def reasons_by_row(faults: pd.DataFrame) -> "pd.Series[str]":
     return texts.groupby(faults["at"]).agg("; ".join)
 
 
-def counted(faults: pd.DataFrame) -> list[Change]:
-    """The faults as lines of the ledger, by column, problem and verdict."""
-    cases = list(zip(faults["column"], faults["problem"], faults["verdict"], strict=True))
+def counts(faults: pd.DataFrame) -> Counter[Case]:
+    """How many cells, by column, problem and verdict."""
+    return Counter(zip(faults["column"], faults["problem"], faults["verdict"], strict=True))
+
+
+def counted(counts: Iterable[Counter[Case]], columns: Sequence[str]) -> list[Change]:
+    """The faults of all blocks as lines of the ledger, in the order of the columns."""
+    found = sum(counts, start=Counter[Case]())
     return [
         Change(
             rule=f"{_PROBLEMS.get(problem, problem)}: {verdict}",
             column=column,
-            rows=count if verdict == "quarantine" else 0,
-            cells=count,
+            rows=found[column, problem, verdict] if verdict == "quarantine" else 0,
+            cells=found[column, problem, verdict],
         )
-        for (column, problem, verdict), count in Counter(cases).items()
+        for column, problem, verdict in sorted(found, key=lambda case: _place(case[:2], columns))
     ]
+
+
+def _place(case: Problem, columns: Sequence[str]) -> tuple[bool, int, int]:
+    """The samples' time, then column by column, as problems are looked for; those of payloads after all of these."""
+    column, problem = case
+    known = [*_PROBLEMS, problem]
+    return problem not in _PROBLEMS, columns.index(column) if column in columns else -1, known.index(problem)

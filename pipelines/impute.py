@@ -1,5 +1,8 @@
 """Gaps filled with values learnt from training rows; where they were stays visible to the model."""
 
+import hashlib
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -10,16 +13,19 @@ from contracts.errors import MedloopError
 from contracts.names import nearest
 from contracts.study import Column, Frozen, Text
 from contracts.tables import RowsSeen, Schema, rows_seen
-from pipelines.chained import Chained, fill_chained, fit_chained
-from pipelines.denoising import Denoiser, fill_denoised, fit_denoiser
+from pipelines.chained import Chained, fill_chained
+from pipelines.denoising import Denoiser, fill_denoised
 from pipelines.fills import MISSING, constant_fill, simple_fill
-from pipelines.forest import Forests, fill_forests, fit_forests
-from pipelines.neighbours import Neighbours, fill_neighbours, fit_neighbours
-from pipelines.outliers import OutlierAction, OutlierMethod, Outliers, fit_outliers, mark_outliers
-from pipelines.regression import Regression, fill_gaps, fit_regression
+from pipelines.forest import Forests, fill_forests
+from pipelines.learnt_fills import fit_models
+from pipelines.neighbours import Neighbours, fill_neighbours
+from pipelines.outliers import Marked, OutlierAction, OutlierMethod, Outliers, fit_outliers, mark_outliers
+from pipelines.regression import Regression, fill_gaps
 from pipelines.signal.fill import Filling
+from pipelines.table import Each, Table, as_table
 from pipelines.within import Within, fill_within
 
+Simple = Literal["median", "mean", "most_frequent", "constant", "missing_level"]
 Ordered = Literal["median", "constant", "neighbours", "forward", "backward"]
 Ordinal = Literal[Ordered, "most_frequent"]
 Numeric = Literal[Ordered, "mean", "most_frequent", "interpolate", "regression", "mice", "forest", "autoencoder"]
@@ -124,27 +130,29 @@ class Imputer(Frozen):
     seen: RowsSeen
 
 
-def fit_impute(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> Imputer:
+def fit_impute(train: pd.DataFrame | Table, schema: Schema, params: ImputeParams, each: Each = map) -> Imputer:
     """Learn from training rows, in whatever order, what fills each gap.
+
+    `each` maps work over columns, which are read one at a time, but for the methods that `at_once` names.
 
     Raises MedloopError when `params` names no feature, a method or value that its type does not know, or a method
     that needs a time or another numeric column where there is none.
     """
     _check_overrides(schema, params)
+    table = as_table(train)
     if _ordered(schema, params):
-        train = train.sort_values("@id", ignore_index=True)  # sums depend on the order, in their last digits
-    outliers = _outliers(train, schema, params)
-    if outliers:
-        train = mark_outliers(outliers, train)
-    gaps = train[list(schema.features)].isna()
-    dropped = _dropped(gaps, params)
+        table = table.ordered("@id")  # sums depend on the order, in their last digits
+    outliers = _outliers(table, schema, params, each)
+    if outliers and outliers.action != "flag":
+        table = Table((Marked(table, outliers),))
+    learnt = dict(zip(schema.features, each(partial(_learn, table, schema, params), schema.features), strict=True))
+    dropped = {name: one.dropped for name, one in learnt.items() if one.dropped}
     kept = {name: column for name, column in schema.features.items() if name not in dropped}
     methods = {name: _method(name, column, params) for name, column in kept.items()}
-    fillable = {name: column for name, column in kept.items() if methods[name]}
-    fills = {name: _fill(train[name], name, column, methods[name], params) for name, column in fillable.items()}
+    fills = {name: one.fill for name, one in learnt.items() if one.fill is not None}
     made = list(outliers.made) if outliers else []
-    marked = [name for name in fills if fills[name] != MISSING]
-    indicators = _indicators(gaps[marked], schema, params) if params.indicators else {}
+    marked = {name: learnt[name] for name in fills if fills[name] != MISSING}
+    indicators = _indicators(marked, schema, params) if params.indicators else {}
     return Imputer(
         outliers=outliers,
         fills=fills,
@@ -154,8 +162,8 @@ def fit_impute(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> Imp
         after=schema.model_copy(
             update={"features": kept | dict.fromkeys([*made, *indicators], Column(type="numeric"))}
         ),
-        seen=rows_seen(train["@id"]),
-        **_models(train, kept, methods, fills, params),
+        seen=rows_seen(table["@id"]),
+        **fit_models(table, kept, methods, fills, params),
     )
 
 
@@ -184,11 +192,37 @@ def apply_impute(imputer: Imputer, samples: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
+def at_once(schema: Schema, params: ImputeParams) -> list[str]:
+    """The methods asked for that look at all numeric columns, or at all of a patient's rows, at once."""
+    methods = {_method(name, column, params) for name, column in schema.features.items()} | {params.outliers}
+    column_by_column = {"", "none", "drop", "iqr", "robust_z", *get_args(Simple)}
+    return sorted(methods - column_by_column)
+
+
 def _ordered(schema: Schema, params: ImputeParams) -> bool:
     """Whether what is learnt depends on the order of rows; sorting millions of ids takes longer than all medians."""
     methods = {_method(name, column, params) for name, column in schema.features.items()}
     in_any_order = {"", "drop", "median", "constant", "missing_level", *get_args(Within)}
     return params.outliers != "none" or not methods <= in_any_order
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What is learnt of a column: the share of its gaps, a hash of where they are, why it is dropped, its fill."""
+
+    gaps: float
+    where: str
+    dropped: str
+    fill: float | str | None
+
+
+def _learn(train: Table, schema: Schema, params: ImputeParams, name: str) -> Learnt:
+    values, column = train[name], schema.features[name]
+    gaps = values.isna().to_numpy(dtype=bool)
+    share, method = float(gaps.mean()) if len(gaps) else 0.0, _method(name, column, params)
+    dropped = _dropped(name, share, params)
+    fill = None if dropped or not method else _fill(values, name, column, method, params)
+    return Learnt(share, hashlib.sha256(np.packbits(gaps).tobytes()).hexdigest(), dropped, fill)
 
 
 def _check_overrides(schema: Schema, params: ImputeParams) -> None:
@@ -209,14 +243,13 @@ def _check_overrides(schema: Schema, params: ImputeParams) -> None:
             )
 
 
-def _dropped(gaps: pd.DataFrame, params: ImputeParams) -> dict[str, str]:
-    dropped = {name: "by the settings" for name, method in params.columns.items() if method == "drop"}
-    for name, share in gaps.mean().items():
-        if share == 1:
-            dropped[str(name)] = "no value in the training rows"
-        elif share > params.drop_above:
-            dropped[str(name)] = f"missing in {share:.1%} of the training rows, above {params.drop_above:.1%}"
-    return dropped
+def _dropped(name: str, share: float, params: ImputeParams) -> str:
+    """Why a column with this share of gaps is deleted, or ""."""
+    if share == 1:
+        return "no value in the training rows"
+    if share > params.drop_above:
+        return f"missing in {share:.1%} of the training rows, above {params.drop_above:.1%}"
+    return "by the settings" if params.columns.get(name) == "drop" else ""
 
 
 def _method(name: str, column: Column, params: ImputeParams) -> str:
@@ -229,22 +262,26 @@ def _fill(values: "pd.Series[Any]", name: str, column: Column, method: str, para
     return simple_fill(values, column, method)
 
 
-def _outliers(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> Outliers | None:
+def _outliers(train: Table, schema: Schema, params: ImputeParams, each: Each) -> Outliers | None:
     if params.outliers == "none":
         return None
-    gone = _dropped(train[list(schema.features)].isna(), params)
-    judged = [name for name in params.outlier_columns or schema.of_type("numeric") if name not in gone]
+    asked = params.outlier_columns or schema.of_type("numeric")
+    shares = each(partial(_gaps, train), asked)
+    judged = [name for name, share in zip(asked, shares, strict=True) if not _dropped(name, share, params)]
     how = (params.outliers, params.outlier_action)
     return fit_outliers(train, schema.features, judged, *how, fences=params.fences, seed=params.seed)
 
 
-def _indicators(gaps: pd.DataFrame, schema: Schema, params: ImputeParams) -> dict[str, str]:
+def _gaps(train: Table, name: str) -> float:
+    return float(train[name].isna().mean())
+
+
+def _indicators(marked: dict[str, Learnt], schema: Schema, params: ImputeParams) -> dict[str, str]:
     """By indicator, the first of the columns whose gaps are the same in all training rows."""
-    shares = gaps.mean()
-    often = [name for name in gaps.columns if shares[name] > 0 and shares[name] >= params.indicator_share]
-    first: dict[bytes, str] = {}
-    for name in often:
-        first.setdefault(gaps[name].to_numpy().tobytes(), name)
+    first: dict[str, str] = {}
+    for name, one in marked.items():
+        if one.gaps > 0 and one.gaps >= params.indicator_share:
+            first.setdefault(one.where, name)
     indicators = {f"{name} is missing": name for name in first.values()}
     taken = sorted(set(indicators) & set(schema.features))
     if taken:
@@ -252,45 +289,3 @@ def _indicators(gaps: pd.DataFrame, schema: Schema, params: ImputeParams) -> dic
             f"column {taken[0]} has the name of an indicator", mend="rename it, or impute.indicators: false"
         )
     return indicators
-
-
-def _models(
-    train: pd.DataFrame,
-    kept: dict[str, Column],
-    methods: dict[str, str],
-    fills: dict[str, float | str],
-    params: ImputeParams,
-) -> dict[str, Any]:
-    """What the learnt methods need, by field of Imputer."""
-    numeric = {name: column for name, column in kept.items() if column.type == "numeric"}
-    by = {m: [n for n, method in methods.items() if method == m] for m in (*KNOWN["numeric"], *get_args(Within))}
-    _check_needs(by, train, list(numeric))
-    models: dict[str, Any] = {"within": {name: method for method in get_args(Within) for name in by[method]}}
-    if by["regression"]:
-        models["regression"] = fit_regression(train, list(numeric), by["regression"], fills)
-    if by["mice"]:
-        models["chained"] = fit_chained(train, numeric, by["mice"], fills, seed=params.seed)
-    if by["forest"]:
-        models["forests"] = fit_forests(train, list(numeric), by["forest"], fills, seed=params.seed)
-    if by["autoencoder"]:
-        models["denoiser"] = fit_denoiser(train, list(numeric), by["autoencoder"], seed=params.seed)
-    if by["neighbours"]:
-        filled = {name: kept[name] for name in by["neighbours"]}
-        models["neighbours"] = fit_neighbours(train, list(numeric), filled, nearest=params.neighbours)
-    return models
-
-
-def _check_needs(by: dict[str, list[str]], train: pd.DataFrame, numeric: list[str]) -> None:
-    for method in get_args(Within):
-        if by[method] and "@time" not in train:
-            raise MedloopError(
-                f"impute: {method} fills {by[method][0]} from a patient's other moments, and the study has no time",
-                mend="name the column of the moment under `time`, or choose another method",
-            )
-    for method in ("forest", "neighbours", "autoencoder"):
-        alone = by[method] and not set(numeric) - set(by[method][:1])
-        if alone:
-            raise MedloopError(
-                f"impute: {method} fills {by[method][0]} from other numeric columns, and there is none",
-                mend="choose another method",
-            )

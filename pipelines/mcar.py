@@ -52,7 +52,7 @@ def little(samples: pd.DataFrame, numeric: list[str]) -> Little:
     chosen by their `@id`. Values enter as normal scores of their ranks: completely random gaps stay so, and skewed
     values keep the level of the test. Rows are taken as independent.
     """
-    samples = _some(samples)
+    samples = some_rows(samples)
     chosen = _chosen(samples[numeric])
     if len(chosen) < 2 or not samples[chosen].isna().any().any():
         return Little(reason="it takes two numeric columns, one with gaps in up to half of the rows")
@@ -69,8 +69,8 @@ def little(samples: pd.DataFrame, numeric: list[str]) -> Little:
     return Little(columns=tuple(chosen), statistic=round(statistic, 3), freedom=freedom, p=float(f"{p:.3g}"))
 
 
-def _some(samples: pd.DataFrame) -> pd.DataFrame:
-    """More rows would take time and find what is too little to matter."""
+def some_rows(samples: pd.DataFrame) -> pd.DataFrame:
+    """At most 5000 rows, chosen by their `@id`: more would take time and find what is too little to matter."""
     if len(samples) <= MOST_ROWS:
         return samples
     order = pd.util.hash_array(samples["@id"].astype(str).to_numpy(dtype=object))

@@ -1,6 +1,8 @@
 """Typed samples to the float32 matrix of a model: scaled numbers, encoded levels, dates in days."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ from pipelines.encoding import Encoder, Encoding, Numbers, encoded_names, fit_en
 from pipelines.scaling import Array, Scaler, Scaling, fit_scaling, row_lengths, scaled, scaled_within_patient
 from pipelines.signal.fill import Filling
 from pipelines.suitable import ACROSS, ENCODERS, SCALINGS, refuse_twins, refuse_unfitting
+from pipelines.table import Each, Table, as_table
 
 
 class NormalizeParams(PayloadParams):
@@ -90,32 +93,29 @@ class Normalizer(Frozen):
 
 
 def fit_normalize(
-    train: pd.DataFrame,
+    train: pd.DataFrame | Table,
     schema: Schema,
     params: NormalizeParams,
     payloads: Mapping[str, Payloads] = MappingProxyType({}),
     gaps: Filling = "interpolate",
+    each: Each = map,
 ) -> Normalizer:
     """Learn scalings and levels from training rows without gaps; "target" alone looks at `@target`.
 
-    `gaps` says how those inside sequences are filled.
+    `gaps` says how those inside sequences are filled; `each` maps work over columns, which are read one at a time.
     Raises MedloopError on values missing or infinite, when `params.columns` names no feature or a method that does not
     fit its type, when a method has nothing to work on ("patient" where each has one row, "unit" on one column), and
     when two features would have one name.
     """
     refuse_unfitting(schema, params.columns)
-    methods = {name: _method(name, column, params) for name, column in schema.tabular.items()}
-    relative = "@time" in train
-    scalings: dict[str, Scaling] = {}
-    numbers: dict[str, Scaler] = {}
-    for name, column in schema.tabular.items():
-        for part, values in _parts(train, name, column, relative):
-            flag = name not in params.columns and np.isin(values, (0, 1)).all()
-            scalings[part] = "none" if flag else cast(Scaling, methods[name])
-            numbers[part] = fit_scaling(values, scalings[part], clip=params.clip, name=part)
-    encodings = _encodings(train, schema, methods, params)
+    table, relative = as_table(train), "@time" in as_table(train)
+    learn = partial(_learn, table, schema, params)
+    learnt = dict(zip(schema.tabular, each(learn, schema.tabular), strict=True))
+    scalings = {part: scaling for one in learnt.values() for part, (scaling, _) in one.parts.items()}
+    numbers = {part: scaler for one in learnt.values() for part, (_, scaler) in one.parts.items()}
+    encodings = {name: one.encoding for name, one in learnt.items() if one.encoding}
     encoding = (
-        fit_payloads(train, schema, params, payloads, gaps=gaps, min_count=params.min_count, clip=params.clip)
+        fit_payloads(table.read(), schema, params, payloads, gaps=gaps, min_count=params.min_count, clip=params.clip)
         if len(schema.tabular) < len(schema.features)
         else None
     )
@@ -129,11 +129,16 @@ def fit_normalize(
         relative=relative,
         before=schema,
         names=(*tabular, *(encoding.names if encoding else ())),
-        seen=rows_seen(train["@id"]),
+        seen=rows_seen(table["@id"]),
     )
     refuse_twins(normalizer.names)
-    _refuse_idle(normalizer, train)
+    _refuse_idle(normalizer, table)
     return normalizer
+
+
+def at_once(schema: Schema, params: NormalizeParams) -> list[str]:
+    """The methods asked for that look at all of a patient's or of the training rows at once, when they are applied."""
+    return sorted({_method(name, column, params) for name, column in schema.tabular.items()} & {"patient", "target"})
 
 
 def apply_normalize(
@@ -151,8 +156,8 @@ def apply_normalize(
     Raises MedloopError when a gap is left in a numeric, ordinal or datetime column: impute first; when `training` is
     said of other rows; and when a column is scaled within the patient and the samples do not name the patients.
     """
-    _refuse_strangers(normalizer, samples, training)
     crossed = training and any(encoding.target for encoding in normalizer.encodings.values())
+    _refuse_strangers(normalizer, samples, crossed)
     fold = patient_folds(samples["@group"]) if crossed else None
     matrix = np.zeros((len(samples), len(normalizer.names)), dtype=np.float32, order="F")
     place = 0
@@ -185,26 +190,32 @@ def _method(name: str, column: Column, params: NormalizeParams) -> str:
     return "" if (column.type, method) == ("ordinal", "ordinal") else method
 
 
-def _encodings(
-    train: pd.DataFrame, schema: Schema, methods: dict[str, str], params: NormalizeParams
-) -> dict[str, Encoding]:
+@dataclass(frozen=True)
+class Learnt:
+    """What is learnt of a column: of each of its numeric parts how it is scaled, or how its levels are encoded."""
+
+    parts: dict[str, tuple[Scaling, Scaler]]
+    encoding: Encoding | None
+
+
+def _learn(train: Table, schema: Schema, params: NormalizeParams, name: str) -> Learnt:
+    column, method = schema.features[name], _method(name, schema.features[name], params)
+    parts: dict[str, tuple[Scaling, Scaler]] = {}
+    for part, values in _parts(train, name, column, "@time" in train):
+        flag = name not in params.columns and np.isin(values, (0, 1)).all()
+        scaling = "none" if flag else cast(Scaling, method)
+        parts[part] = scaling, fit_scaling(values, scaling, clip=params.clip, name=part)
+    leveled = method and column.type in ("categorical", "ordinal")
+    return Learnt(parts, _encoding(train, schema, name, cast(Encoder, method), params) if leveled else None)
+
+
+def _encoding(train: Table, schema: Schema, name: str, method: Encoder, params: NormalizeParams) -> Encoding:
     last = len(schema.classes) - 1
     classes = [schema.positive_index] if last == 1 else range(last)
-    return {
-        name: fit_encoding(
-            train,
-            name,
-            cast(Encoder, methods[name]),
-            classes=classes,
-            min_count=params.min_count,
-            smoothing=params.smoothing,
-        )
-        for name in schema.of_type("categorical", "ordinal")
-        if methods[name]
-    }
+    return fit_encoding(train, name, method, classes=classes, min_count=params.min_count, smoothing=params.smoothing)
 
 
-def _refuse_idle(normalizer: Normalizer, train: pd.DataFrame) -> None:
+def _refuse_idle(normalizer: Normalizer, train: Table) -> None:
     """Methods that would wipe out or not change what they are given."""
     if normalizer.patient and not train["@group"].duplicated().any():
         raise MedloopError(
@@ -218,8 +229,8 @@ def _refuse_idle(normalizer: Normalizer, train: pd.DataFrame) -> None:
         )
 
 
-def _refuse_strangers(normalizer: Normalizer, samples: pd.DataFrame, training: bool) -> None:
-    if training and rows_seen(samples["@id"]) != normalizer.seen:
+def _refuse_strangers(normalizer: Normalizer, samples: pd.DataFrame, crossed: bool) -> None:
+    if crossed and rows_seen(samples["@id"]) != normalizer.seen:
         raise MedloopError("these are not the training rows that normalisation was fitted on")
     if normalizer.patient and "@group" not in samples:
         raise MedloopError(
@@ -228,7 +239,7 @@ def _refuse_strangers(normalizer: Normalizer, samples: pd.DataFrame, training: b
         )
 
 
-def _parts(samples: pd.DataFrame, name: str, column: Column, relative: bool) -> Iterator[tuple[str, Array]]:
+def _parts(samples: pd.DataFrame | Table, name: str, column: Column, relative: bool) -> Iterator[tuple[str, Array]]:
     """The numbers of a numeric or datetime column, by the feature's name."""
     if column.type == "numeric":
         yield name, samples[name].to_numpy(dtype=np.float64)

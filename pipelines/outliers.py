@@ -8,6 +8,7 @@ that no patient's value is stored and none can be singled out.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from contracts.errors import MedloopError
 from contracts.study import Column, Frozen
 from pipelines.forest import Tree, mean_of_leaves
 from pipelines.regression import Array
+from pipelines.table import Block, Table
 
 OutlierMethod = Literal["none", "iqr", "robust_z", "isolation_forest"]
 OutlierAction = Literal["missing", "clip", "flag"]
@@ -59,7 +61,7 @@ class Outliers(Frozen):
 
 
 def fit_outliers(
-    train: pd.DataFrame,
+    train: Table,
     features: Mapping[str, Column],
     columns: Sequence[str],
     method: OutlierMethod,
@@ -116,6 +118,28 @@ def mark_outliers(outliers: Outliers, samples: pd.DataFrame) -> pd.DataFrame:
     return samples.assign(**columns)
 
 
+@dataclass(frozen=True)
+class Marked:
+    """Rows with their outlying cells missing or clipped, as the fits see them."""
+
+    block: Block
+    outliers: Outliers
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return self.block.columns
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Its rows: all columns, or those asked for."""
+        rows = self.block.read(columns)
+        fences = {name: fence for name, fence in self.outliers.fences.items() if name in rows}
+        return mark_outliers(self.outliers.model_copy(update={"fences": fences}), rows)
+
+
 def _span(values: "pd.Series[float]", method: OutlierMethod, fences: float) -> tuple[float, float] | None:
     if len(values) < FEWEST or values.nunique() <= 2:
         return None
@@ -133,14 +157,14 @@ def _fence(values: "pd.Series[float]", low: float, high: float) -> Fence:
     return Fence(low=low, high=high, beyond=int(((values < low) | (values > high)).sum()))
 
 
-def _grow(train: pd.DataFrame, spans: dict[str, tuple[float, float]], seed: int) -> Isolation:
+def _grow(train: Table, spans: dict[str, tuple[float, float]], seed: int) -> Isolation:
     if not spans:
         raise MedloopError(
             "impute.outliers: an isolation forest needs a numeric column of some spread",
             mend="set impute.outliers: none",
         )
     middle = {name: float(train[name].median()) for name in spans}
-    table = train[list(spans)].fillna(middle).to_numpy(dtype=np.float64)
+    table = train.read(list(spans)).fillna(middle).to_numpy(dtype=np.float64)
     rng = np.random.default_rng(seed)
     size = min(SAMPLE, len(table))
     box = np.array(list(spans.values()))

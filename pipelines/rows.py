@@ -1,20 +1,23 @@
 """Which rows of a raw table are samples: their ids, the cohort, copies, and the label."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from contracts.errors import MedloopError, listed, masked
+from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column, Condition, Frozen, Study
-from pipelines.cells import Decimal, Mask, canonical, read_cells
+from pipelines.cells import Decimal, Mask, canonical, coded, read_cells
 from pipelines.conversion import convert
-from pipelines.copies import codes, repeated, too_rare_for_chance
 from pipelines.spelling import Spelling
+from pipelines.spots import Spots, places, spots
+from pipelines.table import Block, Each, Table, as_table
 
 
 class Change(Frozen):
@@ -27,7 +30,18 @@ class Change(Frozen):
     detail: str = ""
 
 
-def check_columns(raw: pd.DataFrame, needed: Iterable[str | None]) -> None:
+def summed(ledgers: Iterable[Sequence[Change]]) -> list[Change]:
+    """The lines of several ledgers, alike ones as one; those of no row and no cell are left out."""
+    found: dict[tuple[str, str | None, str], Change] = {}
+    for line in (line for ledger in ledgers for line in ledger):
+        key = line.rule, line.column, line.detail
+        before = found.get(key)
+        more = {"rows": before.rows + line.rows, "cells": before.cells + line.cells} if before else {}
+        found[key] = line.model_copy(update=more)
+    return [line for line in found.values() if line.rows or line.cells]
+
+
+def check_columns(raw: pd.DataFrame | Table, needed: Iterable[str | None]) -> None:
     """Raises MedloopError when a column of `needed` is absent."""
     absent = sorted({name for name in needed if name} - set(raw.columns))
     if absent:
@@ -38,11 +52,52 @@ def check_columns(raw: pd.DataFrame, needed: Iterable[str | None]) -> None:
         )
 
 
-def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None]) -> pd.DataFrame:
-    """`raw` with the columns of `roles` beside it, as text; None stands for the row's number, from 1."""
-    numbers = numbered(pd.Series(np.arange(1, len(raw) + 1), index=raw.index))
-    named = {role: raw[name].str.strip() if name else numbers for role, name in roles.items()}
-    return raw.assign(**{"@row": numbered(raw["@row"])}, **named).reset_index(drop=True)
+@dataclass(frozen=True)
+class Named:
+    """A block of the raw table with the columns of `roles` beside it, and `@row` as text; see `with_ids`."""
+
+    block: Block
+    first: int
+    roles: Mapping[str, str | None]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return list(dict.fromkeys([*self.block.columns, "@row", *self.roles]))
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Its rows, numbered from 0: all columns, or those asked for."""
+        asked = self.columns if columns is None else list(columns)
+        roles = {role: name for role, name in self.roles.items() if role in asked}
+        needed = [*filter(None, roles.values()), *(n for n in asked if n not in self.roles)]
+        # Of a table that holds no column, nobody knows the number of rows.
+        raw = self.block.read(None if columns is None else list(dict.fromkeys(needed)) or self.block.columns[:1])
+        return with_ids(raw, roles, first=self.first)[asked]
+
+
+def named(raw: Table, roles: Mapping[str, str | None]) -> Table:
+    """The raw table with the columns of `roles` beside it; rows are numbered over all blocks."""
+    starts = raw.starts.tolist()
+    return Table(tuple(Named(block, first, roles) for block, first in zip(raw.blocks, starts, strict=False)))
+
+
+def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None], *, first: int = 0) -> pd.DataFrame:
+    """`raw` with the columns of `roles` beside it, as text; None stands for the row's number, from `first` + 1."""
+    named = {role: _stripped(raw[name]) for role, name in roles.items() if name}
+    if None in roles.values():
+        numbers = numbered(pd.Series(np.arange(first + 1, first + len(raw) + 1), index=raw.index))
+        named |= {role: numbers for role, name in roles.items() if not name}
+    if "@row" in raw:
+        named["@row"] = numbered(raw["@row"])
+    return raw.assign(**{role: named[role] for role in ("@row", *roles) if role in named}).reset_index(drop=True)
+
+
+def _stripped(text: "pd.Series[str]") -> "pd.Series[str]":
+    numbers, texts = coded(text)
+    return pd.Series(texts.str.strip().array.take(numbers), index=text.index, copy=False)
 
 
 def numbered(rows: "pd.Series[Any]") -> "pd.Series[str]":
@@ -52,14 +107,14 @@ def numbered(rows: "pd.Series[Any]") -> "pd.Series[str]":
     return pd.Series(pa.array(rows.to_numpy()).cast(pa.large_string()).to_pandas(), dtype="str").set_axis(rows.index)
 
 
-def refuse_blank(rows: pd.DataFrame, roles: Mapping[str, str | None]) -> None:
+def refuse_blank(rows: Table, roles: Mapping[str, str | None], each: Each = map) -> None:
     """Raises MedloopError when an id or a patient that comes from a column is blank."""
     for role, name in roles.items():
-        blank = _mask(rows[role] == "")
-        if name and blank.any():
+        blank = sum(each(partial(_blank, role, name), rows.blocks), start=Spots()) if name else Spots()
+        if name and blank.count:
             raise MedloopError(
-                f"{blank.sum()} rows have a blank {'id' if role == '@id' else 'patient'}",
-                where=places(rows, name, blank),
+                f"{blank.count} rows have a blank {'id' if role == '@id' else 'patient'}",
+                where=places(name, blank),
                 mend="fill them in, or remove these rows from the source",
             )
 
@@ -73,100 +128,87 @@ def in_cohort(
     ledger: list[Change],
     spelling: Spelling = "exact",
 ) -> pd.DataFrame:
-    """The rows that meet every condition of the cohort, in the columns' own units; a missing cell meets none."""
-    for name, condition in study.cohort.items():
-        if condition.among:
-            column = one_of(study, name, condition.among)
-            cells = read_cells(rows[name], column, missing=missing, name=name, spelling=spelling)
-            meets = _mask(cells.values.notna())
-        elif condition.most:
-            meets = ~_beyond(rows, name, condition)
-        else:
-            meets = _between(rows, name, study.columns.get(name), condition, missing, decimal)
-        rows = drop(rows, ~meets, "outside the cohort", ledger, f"by {name}")
-    return rows
+    """As `cohort`, of a table in memory."""
+    table = as_table(rows)
+    return cohort(table, study, missing=missing, decimal=decimal, spelling=spelling, ledger=ledger).read()
 
 
-def distinct(
-    rows: pd.DataFrame, study: Study, *, duplicates: Literal["drop", "keep"], ledger: list[Change]
-) -> pd.DataFrame:
-    """Rows of unique ids.
-
-    Where ids are declared, a copy of a row goes whatever `duplicates` says. Where none are, equal rows may be patients
-    alike, so only those go that are too rare for chance; the others stay, and are counted.
-
-    Raises MedloopError when an id stands on rows that differ.
-    """
-    source = [name for name in rows.columns if not name.startswith("@")]
-    coded = pd.DataFrame({name: codes(rows[name]) for name in source}, copy=False)
-    copies = repeated(coded)
-    if study.id:
-        rows = drop(rows, copies, "exact copy of a row", ledger)
-    elif duplicates == "drop":
-        rare = too_rare_for_chance(coded, copies)
-        kept = int((copies & ~rare).sum())
-        if kept:
-            alike = "perhaps visits of one patient alike" if study.group else "patients alike"
-            ledger.append(Change(rule="equal rows kept", rows=kept, detail=f"{alike}; declare an id to tell"))
-        rows = drop(rows, rare, "exact copy of a row", ledger)
-    if not study.id:
-        return rows
-    conflicting = rows["@id"].duplicated(keep=False)
-    if conflicting.any():
-        again = rows[conflicting].groupby("@id", sort=False)["@row"].agg(" and ".join)
-        raise MedloopError(
-            f"{len(again)} ids stand on several rows that differ",
-            where=f"column {study.id}, rows {listed(again.tolist())}",
-            mend="correct the source; where a patient has many samples, name that column under `group`, not `id`",
-        )
-    return rows
-
-
-def labelled(
-    rows: pd.DataFrame,
+def cohort(
+    rows: Table,
     study: Study,
     *,
     missing: Collection[str],
-    spelling: Spelling = "exact",
-    missing_label: Literal["exclude", "fail"],
+    decimal: Decimal,
     ledger: list[Change],
-) -> pd.DataFrame:
-    """Rows with a label, and `@target`, its class's index.
+    spelling: Spelling = "exact",
+    each: Each = map,
+) -> Table:
+    """The rows that meet every condition of the cohort, in the columns' own units; a missing cell meets none."""
+    for name, condition in study.cohort.items():
+        if condition.most:
+            gone = _beyond(rows.read(["@id", name]), name, condition)
+        else:
+            misses = partial(_misses, name, study, condition, missing, decimal, spelling)
+            gone = _all_numbers(name, list(each(misses, rows.blocks)))
+        rows = drop(rows, gone, "outside the cohort", ledger, f"by {name}")
+    return rows
 
-    Raises MedloopError when a label is none of the classes, or missing where that fails.
-    """
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Rows with a label, and `@target`, its class's index; where the labels of no class are, and the missing ones."""
+
+    rows: pd.DataFrame
+    unreadable: Spots
+    missing: Spots
+    ledger: list[Change]
+
+
+def labelled(rows: pd.DataFrame, study: Study, *, missing: Collection[str], spelling: Spelling = "exact") -> Labelled:
+    """The rows that have a label; one that is none of the classes counts as none."""
     name, classes = study.target.column, list(study.target.classes)
     column = one_of(study, name, study.target.classes)
     cells = read_cells(rows[name], column, missing=missing, name=name, spelling=spelling)
-    if cells.unreadable.any():
+    target = pd.Categorical(cells.values, categories=classes).codes.astype(np.int64)
+    without = cells.missing | cells.unreadable
+    targeted = rows.assign(**{"@target": target})
+    return Labelled(
+        rows=targeted[~without].reset_index(drop=True) if without.any() else targeted,
+        unreadable=spots(rows, name, cells.unreadable),
+        missing=spots(rows, name, cells.missing),
+        ledger=[
+            Change(rule="spelled as declared", column=name, cells=int(cells.respelled.sum())),
+            Change(rule="without a label", rows=int(cells.missing.sum()), detail=f"column {name}"),
+        ],
+    )
+
+
+def refuse_labels(
+    blocks: Sequence[tuple[Spots, Spots]], study: Study, missing_label: Literal["exclude", "fail"]
+) -> None:
+    """Raises MedloopError when a label is none of the classes, or missing where that fails; `blocks` say where."""
+    unreadable, missing = (sum((block[kind] for block in blocks), start=Spots()) for kind in (0, 1))
+    name, classes = study.target.column, list(study.target.classes)
+    if unreadable.count:
         raise MedloopError(
-            f"{cells.unreadable.sum()} labels are none of the classes {classes}",
-            where=places(rows, name, cells.unreadable),
+            f"{unreadable.count} labels are none of the classes {classes}",
+            where=places(name, unreadable),
             mend=f"add the class, or leave these rows out: cohort: {{{name}: {{among: {classes}}}}}",
         )
-    if cells.missing.any() and missing_label == "fail":
+    if missing.count and missing_label == "fail":
         raise MedloopError(
-            f"{cells.missing.sum()} rows have no label",
-            where=places(rows, name, cells.missing),
+            f"{missing.count} rows have no label",
+            where=places(name, missing),
             mend="fill them in, or set clean.missing_label: exclude",
         )
-    if cells.respelled.any():
-        ledger.append(Change(rule="spelled as declared", column=name, cells=int(cells.respelled.sum())))
-    target = pd.Categorical(cells.values, categories=classes).codes.astype(np.int64)
-    return drop(rows.assign(**{"@target": target}), cells.missing, "without a label", ledger, f"column {name}")
 
 
-def drop(rows: pd.DataFrame, gone: Mask, rule: str, ledger: list[Change], detail: str = "") -> pd.DataFrame:
-    """`rows` without those `gone`, counted in the ledger."""
+def drop(rows: Table, gone: Mask, rule: str, ledger: list[Change], detail: str = "") -> Table:
+    """`rows` without those `gone`, (N,), counted in the ledger."""
     if not gone.any():
         return rows
     ledger.append(Change(rule=rule, rows=int(gone.sum()), detail=detail))
-    return rows[~gone].reset_index(drop=True)
-
-
-def places(rows: pd.DataFrame, name: str, at: Mask) -> str:
-    """Where a column's faulty cells are, and the shape of the first."""
-    return f"column {name}, rows {listed(rows.loc[at, '@row'].tolist())}, like {masked(rows.loc[at, name].iloc[0])!r}"
+    return rows.where(~gone)
 
 
 def one_of(study: Study, name: str, levels: tuple[str, ...]) -> Column:
@@ -180,45 +222,66 @@ def one_of(study: Study, name: str, levels: tuple[str, ...]) -> Column:
     return Column(type="categorical", levels=levels, missing=own.missing, spellings=spellings)
 
 
-def _between(
-    rows: pd.DataFrame,
+def _blank(role: str, name: str, block: Block) -> Spots:
+    blank = _mask(block.read([role])[role] == "")
+    return spots(block.read(["@row", name]), name, blank) if blank.any() else Spots()
+
+
+def _misses(
     name: str,
-    declared: Column | None,
+    study: Study,
     condition: Condition,
     missing: Collection[str],
     decimal: Decimal,
-) -> Mask:
-    column = (
-        Column(type="numeric", missing=declared.missing, convert=declared.convert)
-        if declared
-        else Column(type="numeric")
-    )
+    spelling: Spelling,
+    block: Block,
+) -> tuple[Mask, Spots]:
+    """(N,) the rows of a block that do not meet a condition; and where one on numbers finds none."""
+    if condition.among:
+        column = one_of(study, name, condition.among)
+        texts = block.read([name])[name]
+        cells = read_cells(texts, column, missing=missing, name=name, spelling=spelling)
+        return _mask(cells.values.isna()), Spots()
+    declared = study.columns.get(name, Column(type="numeric"))
+    column = Column(type="numeric", missing=declared.missing, convert=declared.convert)
+    rows = block.read(list(dict.fromkeys(["@row", name, *(rule.by for rule in column.convert if rule.by)])))
     cells = read_cells(rows[name], column, missing=missing, name=name, decimal=decimal)
-    if cells.unreadable.any():
-        raise MedloopError(
-            f"the cohort asks for numbers in {name}, and {cells.unreadable.sum()} cells are none",
-            where=places(rows, name, cells.unreadable),
-            mend="correct them, declare them as missing codes, or use `among` on texts",
-        )
+    unreadable = spots(rows, name, cells.unreadable)
     cells, _ = convert(cells, rows, name, column)
     low = -np.inf if condition.min is None else condition.min
     high = np.inf if condition.max is None else condition.max
-    return _mask(cells.values.between(low, high))
+    return ~_mask(cells.values.between(low, high)), unreadable
+
+
+def _all_numbers(name: str, found: Sequence[tuple[Mask, Spots]]) -> Mask:
+    """What `_misses` found in all blocks. Raises MedloopError where a cell is no number."""
+    unreadable = sum((at for _, at in found), start=Spots())
+    if unreadable.count:
+        raise MedloopError(
+            f"the cohort asks for numbers in {name}, and {unreadable.count} cells are none",
+            where=places(name, unreadable),
+            mend="correct them, declare them as missing codes, or use `among` on texts",
+        )
+    return np.concatenate([gone for gone, _ in found])
 
 
 def _beyond(rows: pd.DataFrame, name: str, condition: Condition) -> Mask:
     """The rows of a level beyond its number, in the order of a hash of their ids, which other rows do not change."""
-    level = canonical(rows[name].str.strip())
-    drawn = pd.Series([hashlib.sha256(i.encode()).hexdigest() for i in rows["@id"]], index=rows.index)
-    absent = sorted(set(condition.most) - set(level))
+    level = canonical(_stripped(rows[name]))
+    absent = sorted(set(condition.most) - set(level.unique()))
     if absent:
         raise MedloopError(
             f"the cohort limits levels of {name} that no row has: {listed(absent)}{nearest(absent[0], level.unique())}",
             where=f"cohort, {name}",
             mend="write the level as in the source",
         )
-    rank = drawn.groupby(level).rank(method="first").to_numpy(dtype=np.float64)
-    return np.asarray(rank > level.map(condition.most).fillna(np.inf).to_numpy(dtype=np.float64))
+    beyond = np.zeros(len(rows), dtype=bool)
+    for limited, most in condition.most.items():
+        at = np.flatnonzero(level == limited)
+        digests = (hashlib.sha256(i.encode()).digest() for i in rows["@id"].iloc[at])
+        drawn = np.fromiter(digests, dtype="S32", count=len(at))
+        beyond[at[np.argsort(drawn, kind="stable")[most:]]] = True
+    return beyond
 
 
 def _mask(series: "pd.Series[Any]") -> Mask:

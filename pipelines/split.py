@@ -97,13 +97,19 @@ def test_hash(parts: pd.DataFrame) -> str:
 def rarest_class(samples: pd.DataFrame) -> "pd.Series[int]":
     """By patient, the rarest of the classes that their rows have."""
     rows_of_class = samples["@target"].map(samples["@target"].value_counts())
-    rarest = samples.assign(rows=rows_of_class).sort_values(["rows", "@target"]).drop_duplicates("@group")
+    rarest = (
+        samples[["@group", "@target"]]
+        .assign(rows=rows_of_class)
+        .sort_values(["rows", "@target"])
+        .drop_duplicates("@group")
+    )
     return rarest.set_index("@group")["@target"]
 
 
-def shuffled(names: Iterable[object], seed: object) -> list[str]:
-    """A hash of seed and name for each patient: an order that other patients do not change."""
-    return [hashlib.sha256(f"{seed}\0{name}".encode()).hexdigest() for name in names]
+def shuffled(names: Iterable[object], seed: object) -> NDArray[np.uint64]:
+    """The first 64 bits of a hash of seed and name for each patient: an order that other patients do not change."""
+    hashes = (hashlib.sha256(f"{seed}\0{name}".encode()).digest() for name in names)
+    return np.fromiter((int.from_bytes(one[:8], "big") for one in hashes), dtype=np.uint64)
 
 
 def _set_before(

@@ -1,29 +1,52 @@
 """samples.parquet, schema.json, split.parquet → samples.parquet, imputer.json, missingness.json, missingness.html"""
 
-from contracts.tables import Schema, of_part
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from contracts.tables import Schema
+from flows.blocks import in_parts, open_table, places, workers
 from flows.stages import Context
-from flows.store import read_model, read_table, write_json, write_table, write_text
+from flows.store import read_model, write_json, write_table, write_text
 from pipelines.gap_costs import gap_costs
-from pipelines.impute import apply_impute, fit_impute
+from pipelines.impute import Imputer, apply_impute, at_once, fit_impute
 from pipelines.missingness import missingness
 from pipelines.missingness_page import missingness_page
+from pipelines.table import Block, Each, Table, as_table
 
 
 def run(context: Context) -> str:
     """Learns on training rows how missing cells are filled, fills them everywhere, and shows which were missing."""
-    folder, cleaned = context.folder("impute"), context.folder("clean")
-    samples = read_table(cleaned / "samples.parquet")
+    with workers() as each:
+        return _run(context, each)
+
+
+def _run(context: Context, each: Each) -> str:
+    folder, cleaned, params = context.folder("impute"), context.folder("clean"), context.settings.impute
+    samples = open_table(cleaned / "samples.parquet")
     schema = read_model(cleaned / "schema.json", Schema)
-    parts = read_table(context.folder("split") / "split.parquet")
-    train = of_part(samples, parts, "train")
-    imputer = fit_impute(train, schema, context.settings.impute)
+    if at_once(schema, params):
+        samples = as_table(samples.read())
+    train = in_parts(samples, context.folder("split") / "split.parquet")["train"]
+    imputer = fit_impute(train, schema, params, each)
     write_json(folder / "imputer.json", imputer)
-    write_table(folder / "samples.parquet", apply_impute(imputer, samples))
-    costs = gap_costs(train, schema, context.settings.impute)
-    found = missingness(train, schema).model_copy(update={"costs": costs})
+    costs = gap_costs(train.read(), schema, params) if params.datasets > 1 else ()
+    found = missingness(train, schema, each).model_copy(update={"costs": costs})
     write_json(folder / "missingness.json", found)
     write_text(folder / "missingness.html", missingness_page(found, f"{context.settings.study.title}: missing values"))
-    missing = samples[list(schema.features)].isna().to_numpy().mean()
+    missing = _fill(imputer, samples, list(schema.features), folder / "samples.parquet", each)
     beyond = sum(fence.beyond for fence in imputer.outliers.fences.values()) if imputer.outliers else 0
     told = f"; {beyond:,} training cells beyond their fences" if beyond else ""
     return f"{missing:.0%} of the cells were missing; {len(imputer.after.features)} features after{told}"
+
+
+def _fill(imputer: Imputer, samples: Table, features: Sequence[str], path: Path, each: Each) -> float:
+    """Writes the samples without gaps; the share of the cells that were missing."""
+    counts = each(partial(_fill_block, imputer, features), samples.blocks, places(path, samples))
+    return float(sum(counts) / (len(samples) * len(features)))
+
+
+def _fill_block(imputer: Imputer, features: Sequence[str], block: Block, path: Path) -> int:
+    samples = block.read()
+    write_table(path, apply_impute(imputer, samples))
+    return int(samples[list(features)].isna().to_numpy().sum())

@@ -1,37 +1,41 @@
 """samples, payloads, imputer, split → train, validation, test (parquet, payloads/PART), normalizer.json, inputs.json"""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.tables import PARTS, of_part
+from flows.blocks import in_parts, open_table, places, workers
 from flows.stages import Context
-from flows.store import allocating, read_model, read_payloads, read_table, write_json, write_payloads, write_table
+from flows.store import allocating, read_model, read_payloads, write_json, write_payloads, write_table
 from pipelines.encode_payloads import ready_payloads
 from pipelines.forms import forms
 from pipelines.impute import Imputer
-from pipelines.normalize import Normalizer, apply_normalize, fit_normalize
+from pipelines.normalize import Normalizer, apply_normalize, at_once, fit_normalize
+from pipelines.table import Block, Each, Table, as_table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from contracts.payloads import Payloads
 
 
 def run(context: Context) -> str:
     """Learns scales and encodings on training rows; writes each part apart, so that training cannot see the test."""
-    folder, imputed = context.folder("normalize"), context.folder("impute")
-    samples = read_table(imputed / "samples.parquet")
+    with workers() as each:
+        return _run(context, each)
+
+
+def _run(context: Context, each: Each) -> str:
+    folder, imputed, params = context.folder("normalize"), context.folder("impute"), context.settings.normalize
+    samples = open_table(imputed / "samples.parquet")
     imputer = read_model(imputed / "imputer.json", Imputer)
-    parts = read_table(context.folder("split") / "split.parquet")
-    payloads = context.payloads()
-    normalizer = fit_normalize(
-        of_part(samples, parts, "train"), imputer.after, context.settings.normalize, payloads, imputer.sequence
-    )
+    if at_once(imputer.after, params):
+        samples = as_table(samples.read())
+    of_part, payloads = in_parts(samples, context.folder("split") / "split.parquet"), context.payloads()
+    normalizer = fit_normalize(of_part["train"], imputer.after, params, payloads, imputer.sequence, each)
     write_json(folder / "normalizer.json", normalizer)
-    for part in PARTS:
-        rows = of_part(samples, parts, part)
-        write_table(folder / f"{part}.parquet", apply_normalize(normalizer, rows, payloads, training=part == "train"))
+    for part, rows in of_part.items():
+        write = partial(_write_block, normalizer, payloads, part == "train")
+        list(each(write, rows.blocks, places(folder / f"{part}.parquet", rows)))
         _write_payloads(folder / "payloads" / part, normalizer, rows, payloads)
     write_json(folder / "inputs.json", _told(normalizer, folder / "payloads" / "train"))
     return f"{len(normalizer.names)} inputs for the models"
@@ -45,12 +49,18 @@ def _told(normalizer: Normalizer, train: Path) -> dict[str, object]:
     return {"figures": list(normalizer.payloads.names), "payloads": {name: asdict(form) for name, form in told.items()}}
 
 
-def _write_payloads(
-    folder: Path, normalizer: Normalizer, rows: "pd.DataFrame", payloads: "dict[str, Payloads]"
+def _write_block(
+    normalizer: Normalizer, payloads: "dict[str, Payloads]", training: bool, block: Block, path: Path
 ) -> None:
+    write_table(path, apply_normalize(normalizer, block.read(), payloads, training=training))
+
+
+def _write_payloads(folder: Path, normalizer: Normalizer, rows: Table, payloads: "dict[str, Payloads]") -> None:
     if normalizer.payloads is None:
         write_payloads(folder, {})
         return
     held = list(normalizer.payloads.scales)
-    ready = ready_payloads(normalizer.payloads, rows, payloads, lambda name: allocating(folder, held.index(name)))
+    ready = ready_payloads(
+        normalizer.payloads, rows.read(), payloads, lambda name: allocating(folder, held.index(name))
+    )
     write_payloads(folder, ready)

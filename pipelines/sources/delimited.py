@@ -21,7 +21,7 @@ from pipelines.sources.encodings import to_utf8
 from pipelines.sources.raw import Layout, Raw, nothing, tidy_header
 
 SEPARATORS = {",": '","', ";": '";"', "\t": r'"\t"', "|": '"|"'}
-BLOCK = 1 << 26  # Arrow cannot read a record longer than one block
+BLOCKS = (1 << 22, 1 << 26)  # the first stays in the cache; Arrow cannot read a record longer than one block
 CHUNK = 250  # records at a time: few enough to stay in the cache, four times as fast as 20,000
 
 
@@ -34,7 +34,7 @@ def read_delimited(data: bytes, layout: Layout, *, where: str) -> Raw:
     """
     csv.field_size_limit(sys.maxsize)  # a clinical note may be long; the default stops at 131,072
     text, encoding = to_utf8(data, layout.encoding, where=where)
-    if not text.strip():
+    if not text or text.isspace():
         raise MedloopError("a table has a header and rows; the file is empty", where=where, mend="export it again")
     separator = _separator(text, layout.separator, where=where)
     header = tidy_header(next(_records(text, separator, where=where))[1], where=where)
@@ -50,28 +50,32 @@ def read_delimited(data: bytes, layout: Layout, *, where: str) -> Raw:
 
 def _fast(text: bytes, separator: str, header: list[str]) -> pd.DataFrame | None:
     """The table by Arrow; None when a record may span lines or the lines differ in length."""
-    from pyarrow import csv as arrow
-
-    lines = text.count(b"\n") + (not text.endswith(b"\n"))
-    lone_returns = text.count(b"\r") != text.count(b"\r\n")
+    lone_returns = b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
     if lone_returns or not _quotes_are_plain(text, separator):
         return None
-    names = [str(position) for position in range(len(header))]
-    try:
-        table = arrow.read_csv(
-            pa.BufferReader(text),
-            read_options=arrow.ReadOptions(column_names=names, block_size=min(BLOCK, len(text) + 1)),
-            parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=b'"' in text),
-            convert_options=arrow.ConvertOptions(
-                strings_can_be_null=False, column_types=dict.fromkeys(names, pa.large_string())
-            ),
-        )
-    except pa.ArrowInvalid:
-        return None
-    if len(table) != lines:
+    table = _parsed(text, separator, [str(position) for position in range(len(header))])
+    if table is None or len(table) != text.count(b"\n") + (not text.endswith(b"\n")):
         return None
     rows = np.arange(2, len(table) + 1, dtype=np.int64)
     return _frame(table.slice(1), header, rows)
+
+
+def _parsed(text: bytes, separator: str, names: list[str]) -> "pa.Table | None":
+    from pyarrow import csv as arrow
+
+    for block in BLOCKS:
+        try:
+            return arrow.read_csv(
+                pa.BufferReader(text),
+                read_options=arrow.ReadOptions(column_names=names, block_size=min(block, len(text) + 1)),
+                parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=b'"' in text),
+                convert_options=arrow.ConvertOptions(
+                    strings_can_be_null=False, column_types=dict.fromkeys(names, pa.large_string())
+                ),
+            )
+        except pa.ArrowInvalid:
+            continue
+    return None
 
 
 def _frame(table: "pa.Table", header: list[str], rows: "NDArray[np.int64]") -> pd.DataFrame:

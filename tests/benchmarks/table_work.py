@@ -89,7 +89,9 @@ def by_medloop(source: Path, folder: Path) -> None:
     write_table(folder / "table.parquet", ingested.table)
     part("write text")
     del raw, ingested
-    cleaned = pipelines.clean.clean(read_table(folder / "table.parquet"), study, pipelines.clean.CleanParams())
+    cleaned = pipelines.clean.clean(
+        read_table(folder / "table.parquet", coded=True), study, pipelines.clean.CleanParams()
+    )
     write_table(folder / "samples.parquet", cleaned.samples)
     schema = cleaned.schema
     del cleaned

@@ -5,7 +5,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.copies import codes, repeated, too_rare_for_chance
+from pipelines.copies import repeated, too_rare_for_chance
+from pipelines.table import Held, Table
 
 
 def alike(rows: pd.DataFrame) -> np.ndarray:
@@ -39,12 +40,12 @@ def test_settings_of_one_device_go_together_and_prove_nothing() -> None:
 @given(st.lists(st.tuples(*[st.sampled_from(["", "a", "b", "é"])] * 3), min_size=1, max_size=40))
 def test_rows_are_repeated_where_every_cell_is(cells: list[tuple[str, ...]]) -> None:
     table = pd.DataFrame(cells, dtype="str")
-    coded = pd.DataFrame({name: codes(table[name]) for name in table})
-    assert repeated(coded).tolist() == table.duplicated().tolist()
+    blocks = Table(tuple(Held(table[at : at + 7]) for at in range(0, len(table), 7)))
+    assert repeated(blocks, list(table)).tolist() == table.duplicated().tolist()
 
 
 def test_rows_that_differ_in_a_cell_like_no_copy_explain_one() -> None:
     table = pd.DataFrame(dict.fromkeys(range(13), np.repeat(np.arange(10), 100)))
     table[13] = np.maximum(np.arange(1000), 1)  # the first two rows are equal, as many could have been
-    assert np.flatnonzero(repeated(table)).tolist() == [1]
-    assert not too_rare_for_chance(table, repeated(table)).any()
+    assert np.flatnonzero(table.duplicated()).tolist() == [1]
+    assert not too_rare_for_chance(table, table.duplicated().to_numpy()).any()

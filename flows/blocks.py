@@ -1,0 +1,110 @@
+"""Tables in blocks on the disk: read a block, or a column, at a time, here or by the workers of a cluster."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import MedloopError
+from contracts.tables import PARTS, Part, in_part
+from flows.store import blocks, read_table, write_table
+from pipelines.table import Block, Each, Held, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLUSTER = "MEDLOOP_DASK"  # the environment variable that holds the address of a Dask scheduler
+PATIENCE = "20s"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A block that lies in a parquet file; `coded` as `read_table` says."""
+
+    path: Path
+    coded: bool = False
+
+    @cached_property
+    def _facts(self) -> tuple[list[str], int]:
+        from pyarrow.parquet import ParquetFile
+
+        with ParquetFile(self.path) as file:
+            return file.schema_arrow.names, file.metadata.num_rows
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return self._facts[0]
+
+    def __len__(self) -> int:
+        return self._facts[1]
+
+    def read(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+        """Its rows: all columns, or those asked for."""
+        return read_table(self.path, columns, coded=self.coded, lean=True)
+
+
+def open_table(path: Path, *, coded: bool = False) -> Table:
+    """A table in one piece is read; of one in blocks, each when it is asked for.
+
+    Raises MedloopError when it is missing or damaged.
+    """
+    if path.is_dir():
+        return Table(tuple(Stored(block, coded) for block in blocks(path)))
+    return Table((Held(read_table(path, coded=coded)),))
+
+
+def in_parts(samples: Table, split: Path) -> "dict[Part, Table]":
+    """The samples of each part of a split that was written."""
+    parts, ids = read_table(split), samples["@id"]
+    return {part: samples.where(in_part(ids, parts, part)) for part in PARTS}
+
+
+def places(path: Path, table: Table) -> list[Path]:
+    """Where a table goes that is made of this one block by block: one file, or files in a folder, empty now."""
+    many = len(table.blocks) > 1
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif many:
+        path.unlink(missing_ok=True)
+    return [path / f"{number:05d}.parquet" if many else path for number in range(len(table.blocks))]
+
+
+def write_block(paths: Sequence[Path], number: int, table: "pd.DataFrame") -> Block:
+    """Writes the block of this number."""
+    write_table(paths[number], table)
+    return Stored(paths[number])
+
+
+@contextmanager
+def workers() -> Iterator[Each]:
+    """What maps a function over blocks or columns: `map`, or the workers of the Dask cluster that MEDLOOP_DASK names.
+
+    The workers see the same files under the same paths, and have this version of medloop. Results come in the order
+    of what was given, and an error as itself. Raises MedloopError when the cluster cannot be reached.
+    """
+    address = os.environ.get(CLUSTER)
+    if not address:
+        yield map
+        return
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise MedloopError(
+            f"the Dask cluster cannot be reached ({type(error).__name__})",
+            where=f"{CLUSTER}={address}",
+            mend="start its scheduler, correct the address (tcp://host:8786), or unset the variable to work here",
+        ) from None
+
+    def each(function: Any, *given: Iterable[Any]) -> list[Any]:
+        gathered: list[Any] = client.gather(client.map(function, *map(list, given), pure=False))
+        return gathered
+
+    with client:
+        yield each

@@ -1,0 +1,135 @@
+"""A table as blocks of rows that are read when they are asked for: one in memory, or many that no memory would hold.
+
+What looks at whole rows goes block by block, what is fitted on a column reads that column of all blocks.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Positions = NDArray[np.intp]
+Each = Callable[..., Iterable[Any]]  # `map`, or what does the same on many machines
+
+
+class Block(Protocol):
+    """Some rows of a table."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Its rows, numbered from 0: all columns, or those asked for."""
+
+
+Keep = Callable[[int, pd.DataFrame], Block]  # puts the block of this number somewhere
+
+
+@dataclass(frozen=True)
+class Held:
+    """A block in memory."""
+
+    table: pd.DataFrame
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return list(self.table.columns)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Its rows, not copied."""
+        return self.table if columns is None else self.table[list(columns)]
+
+
+def hold(number: int, table: pd.DataFrame) -> Block:
+    """Keeps a block in memory."""
+    return Held(table)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The rows of a block at these positions, in their order."""
+
+    block: Block
+    rows: Positions
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return self.block.columns
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The chosen rows, numbered from 0."""
+        return self.block.read(columns).take(self.rows).reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Blocks, one after the other; a block itself."""
+
+    blocks: tuple[Block, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return self.blocks[0].columns
+
+    @cached_property
+    def starts(self) -> Positions:
+        """(B + 1,) the position of each block's first row, and the number of rows."""
+        return np.cumsum([0, *map(len, self.blocks)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.columns
+
+    def __getitem__(self, name: str) -> "pd.Series[Any]":
+        return self.read([name])[name]
+
+    def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """All rows, in memory."""
+        some = [block for block in self.blocks if len(block)] or self.blocks[:1]
+        tables = [block.read(columns) for block in some]
+        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+
+    def take(self, at: Positions, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows at these positions, which ascend."""
+        return self._chosen(at).read(columns)
+
+    def where(self, kept: Mask) -> "Table":
+        """The rows marked, (N,), in as many blocks."""
+        return self if kept.all() else self._chosen(np.flatnonzero(kept))
+
+    def ordered(self, name: str) -> "Table":
+        """The rows in the order of a column of different values, as one block."""
+        return Table((Chosen(self, np.asarray(self[name].argsort(), dtype=np.intp)),))
+
+    def _chosen(self, at: Positions) -> "Table":
+        edges = np.searchsorted(at, self.starts)
+        local = [at[edges[n] : edges[n + 1]] - start for n, start in enumerate(self.starts[:-1])]
+        return Table(tuple(_rows_of(block, own) for block, own in zip(self.blocks, local, strict=True)))
+
+
+def as_table(table: pd.DataFrame | Table) -> Table:
+    """A table in memory is one of one block."""
+    return Table((Held(table.reset_index(drop=True)),)) if isinstance(table, pd.DataFrame) else table
+
+
+def _rows_of(block: Block, at: Positions) -> Block:
+    return Chosen(block.block, block.rows[at]) if isinstance(block, Chosen) else Chosen(block, at)
