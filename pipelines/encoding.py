@@ -112,7 +112,7 @@ def _levels(values: "pd.Series[Any]", patients: "pd.Series[Any]", min_count: int
     pairs = np.unique(codes[known] * np.int64(len(names)) + of_patient[known])
     rows = np.bincount(codes[known], minlength=len(levels)).tolist()
     often = np.bincount(pairs // max(len(names), 1), minlength=len(levels)) >= min_count
-    return tuple(level for _, level in sorted((-rows[at], str(levels[at])) for at in np.flatnonzero(often)))
+    return tuple(level for _, level in sorted((-rows[at], str(levels[at])) for at in np.flatnonzero(often).tolist()))
 
 
 def _codes(encoding: Encoding, values: "pd.Series[Any]") -> Codes:

@@ -44,3 +44,13 @@ def test_a_table_in_blocks_is_read_as_one(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read_table(path), pd.concat([TABLE, TABLE.iloc[:1], TABLE], ignore_index=True))
     write_blocks(path, iter([TABLE]))
     pd.testing.assert_frame_equal(read_table(path), TABLE)
+
+
+def test_texts_that_repeat_are_read_as_categoricals_where_asked(tmp_path: Path) -> None:
+    texts = {"@id": [f"{n}" for n in range(40)], "ward": ["a", "", "b", "a"] * 10}
+    table = pd.DataFrame(texts, dtype="str").assign(age=1.5)
+    write_table(tmp_path / "t.parquet", table)
+    coded = read_table(tmp_path / "t.parquet", coded=True)
+    assert [str(kind) for kind in coded.dtypes] == ["str", "category", "float64"]
+    pd.testing.assert_frame_equal(coded.astype({"ward": "str"}), table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), table)
