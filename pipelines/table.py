@@ -132,6 +132,17 @@ def as_table(table: pd.DataFrame | Table) -> Table:
     return Table((Held(table.reset_index(drop=True)),)) if isinstance(table, pd.DataFrame) else table
 
 
+def coded(text: "pd.Series[str]") -> tuple[NDArray[np.integer[Any]], "pd.Series[str]"]:
+    """(N,) a number for each cell, and the text of each number; that of a gap is blank.
+
+    A categorical has them already, perhaps of more texts than it holds.
+    """
+    if isinstance(text.dtype, pd.CategoricalDtype) and not text.hasnans:
+        return text.cat.codes.to_numpy(), pd.Series(text.cat.categories, dtype="str")
+    codes, distinct = pd.factorize(text.astype("str").fillna(""))
+    return codes, pd.Series(distinct, dtype="str")
+
+
 def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One below the other; of categoricals the categories of all, where pandas would write every text out."""
     return pd.DataFrame({name: _joined([table[name] for table in tables]) for name in tables[0]}, copy=False)
