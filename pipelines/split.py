@@ -98,7 +98,12 @@ def test_hash(parts: pd.DataFrame) -> str:
 def rarest_class(samples: pd.DataFrame) -> "pd.Series[int]":
     """By patient, the rarest of the classes that their rows have."""
     rows_of_class = samples["@target"].map(samples["@target"].value_counts())
-    rarest = samples[["@group", "@target"]].assign(rows=rows_of_class).sort_values(["rows", "@target"]).drop_duplicates("@group")
+    rarest = (
+        samples[["@group", "@target"]]
+        .assign(rows=rows_of_class)
+        .sort_values(["rows", "@target"])
+        .drop_duplicates("@group")
+    )
     return rarest.set_index("@group")["@target"]
 
 
