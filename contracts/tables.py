@@ -1,7 +1,7 @@
 """The conventions of the tables that flow between stages.
 
 raw       every column text (blank is ""; of an image or sequence the position of its payload), and `@row`, the row's
-          line in its file (text `file:line` for a folder of tables).
+          line in its file (text `file:line` for a folder of tables). Cleaning takes texts as categoricals, too.
 samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
           `@target` the class's index, then one column a feature: numeric float64,
           categorical, ordinal and text `str`, datetime datetime64; image and sequence Int64, the position in the

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from contracts.errors import MedloopError
 from contracts.study import Column
 from pipelines.spelling import Spelling, fold, folded, ways
+from pipelines.table import coded
 
 if TYPE_CHECKING:
     TextSeries = pd.Series[str]
@@ -82,17 +83,6 @@ def read_cells(
         values=pd.Series(read.values.array.take(codes), index=text.index, copy=False),
         **{name: mask[codes] if mask.any() else np.zeros(len(codes), dtype=bool) for name, mask in masks.items()},
     )
-
-
-def coded(text: "TextSeries") -> tuple[NDArray[np.integer[Any]], "TextSeries"]:
-    """(N,) a number for each cell, and the text of each number; that of a gap is blank.
-
-    A categorical has them already, perhaps of more texts than it holds.
-    """
-    if isinstance(text.dtype, pd.CategoricalDtype) and not text.hasnans:
-        return text.cat.codes.to_numpy(), pd.Series(text.cat.categories, dtype="str")
-    codes, distinct = pd.factorize(text.astype("str").fillna(""))
-    return codes, pd.Series(distinct, dtype="str")
 
 
 def out_of_range(values: "pd.Series[Any]", column: Column) -> Mask:

@@ -8,7 +8,8 @@ import pandas as pd
 from contracts.errors import MedloopError, listed
 from contracts.study import Column
 from contracts.units import UnitRule
-from pipelines.cells import LARGEST, Cells, Mask, coded
+from pipelines.cells import LARGEST, Cells, Mask
+from pipelines.table import coded
 
 
 def convert(cells: Cells, rows: pd.DataFrame, name: str, column: Column) -> tuple[Cells, list[tuple[str, int]]]:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError, listed
 from contracts.study import Study
-from pipelines.cells import coded
 from pipelines.rows import Change, drop
-from pipelines.table import Block, Each, Table
+from pipelines.table import Block, Each, Table, coded
 
 Codes = NDArray[np.int32]
 

@@ -106,9 +106,13 @@ def patient_folds(patients: "pd.Series[Any]") -> Numbers:
 
 def _levels(values: "pd.Series[Any]", patients: "pd.Series[Any]", min_count: int) -> tuple[str, ...]:
     """The levels of at least `min_count` patients, by falling number of rows."""
-    counts = values.value_counts()
-    often = counts[patients.groupby(values).nunique().reindex(counts.index) >= min_count]
-    return tuple(sorted(often.index, key=lambda level: (-often[level], level)))
+    codes, levels = pd.factorize(values)
+    of_patient, names = pd.factorize(patients)
+    known = codes >= 0
+    pairs = np.unique(codes[known] * np.int64(len(names)) + of_patient[known])
+    rows = np.bincount(codes[known], minlength=len(levels)).tolist()
+    often = np.bincount(pairs // max(len(names), 1), minlength=len(levels)) >= min_count
+    return tuple(level for _, level in sorted((-rows[at], str(levels[at])) for at in np.flatnonzero(often).tolist()))
 
 
 def _codes(encoding: Encoding, values: "pd.Series[Any]") -> Codes:

@@ -15,8 +15,7 @@ MISSING = "‹missing›"
 def simple_fill(values: "pd.Series[Any]", column: Column, method: str) -> float | str:
     """What goes into a gap by a simple method; what a learnt one starts from, or falls back on."""
     if column.type == "numeric":
-        often = values.value_counts()
-        if method == "most_frequent" and often.iloc[0] >= FEWEST:
+        if method == "most_frequent" and values.value_counts().iloc[0] >= FEWEST:
             return float(values.mode().iloc[0])
         started = method in ("mean", "regression", "mice", "forest", "autoencoder")
         return float(values.mean() if started else values.median())

@@ -13,11 +13,11 @@ import pyarrow as pa
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column, Condition, Frozen, Study
-from pipelines.cells import Decimal, Mask, canonical, coded, read_cells
+from pipelines.cells import Decimal, Mask, canonical, read_cells
 from pipelines.conversion import convert
 from pipelines.spelling import Spelling
 from pipelines.spots import Spots, places, spots
-from pipelines.table import Block, Each, Table, as_table
+from pipelines.table import Block, Each, Table, as_table, coded
 
 
 class Change(Frozen):

@@ -77,13 +77,14 @@ def split(
     samples (see `pipelines.placement`), when there are fewer than 3 patients, when training lacks a class, when a part
     holds one class only, or when the test set is not the frozen one.
     """
-    patients = samples["@group"].nunique()
-    if patients < len(PARTS):
-        raise MedloopError(f"{patients} patients cannot fill {len(PARTS)} parts", mend="gather more data")
+    of_patient, patients = pd.factorize(samples["@group"])
+    if len(patients) < len(PARTS):
+        raise MedloopError(f"{len(patients)} patients cannot fill {len(PARTS)} parts", mend="gather more data")
     set_before = _set_before(samples, schema, params, placed)
     free = samples if set_before.empty else samples[~samples["@group"].isin(set_before.index)]
     part = pd.concat([set_before, _drawn(free, params, set_before)])
-    parts = pd.DataFrame({"@id": samples["@id"], "@part": samples["@group"].map(part).astype("str")})
+    named = part.reindex(patients).astype("str").array.take(of_patient)
+    parts = pd.DataFrame({"@id": samples["@id"], "@part": pd.Series(named, index=samples.index)})
     _refuse_one_class(samples["@target"], parts["@part"], schema)
     _refuse_another_test_set(parts, params)
     return parts
@@ -135,7 +136,7 @@ def _drawn(samples: pd.DataFrame, params: SplitParams, set_before: "pd.Series[st
 def _patients(samples: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
     """By patient: the stratum it is drawn from, and the order in it; the first are tested."""
     patients = pd.DataFrame({"stratum": 0, "rank": 0}, index=samples.groupby("@group").size().index)
-    patients["hash"] = shuffled(patients.index, params.seed)
+    patients["hash"] = shuffled(patients.index.tolist(), params.seed)
     if params.method in ("stratified", "site", "file"):
         patients["stratum"] = rarest_class(samples)
     if params.method == "time":

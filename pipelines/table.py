@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import union_categoricals
 
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.intp]
@@ -106,7 +107,7 @@ class Table:
         """All rows, in memory."""
         some = [block for block in self.blocks if len(block)] or self.blocks[:1]
         tables = [block.read(columns) for block in some]
-        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+        return tables[0] if len(tables) == 1 else _stacked(tables)
 
     def take(self, at: Positions, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The rows at these positions, which ascend."""
@@ -129,6 +130,30 @@ class Table:
 def as_table(table: pd.DataFrame | Table) -> Table:
     """A table in memory is one of one block."""
     return Table((Held(table.reset_index(drop=True)),)) if isinstance(table, pd.DataFrame) else table
+
+
+def coded(text: "pd.Series[str]") -> tuple[NDArray[np.integer[Any]], "pd.Series[str]"]:
+    """(N,) a number for each cell, and the text of each number; that of a gap is blank.
+
+    A categorical has them already, perhaps of more texts than it holds.
+    """
+    if isinstance(text.dtype, pd.CategoricalDtype) and not text.hasnans:
+        return text.cat.codes.to_numpy(), pd.Series(text.cat.categories, dtype="str")
+    codes, distinct = pd.factorize(text.astype("str").fillna(""))
+    return codes, pd.Series(distinct, dtype="str")
+
+
+def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other; of categoricals the categories of all, where pandas would write every text out."""
+    return pd.DataFrame({name: _joined([table[name] for table in tables]) for name in tables[0]}, copy=False)
+
+
+def _joined(parts: "list[pd.Series[Any]]") -> "pd.Series[Any]":
+    coded = [isinstance(part.dtype, pd.CategoricalDtype) for part in parts]
+    if all(coded):
+        return pd.Series(union_categoricals(parts))
+    texts = [part.astype("str") if of_numbers else part for part, of_numbers in zip(parts, coded, strict=True)]
+    return pd.concat(texts, ignore_index=True)
 
 
 def _rows_of(block: Block, at: Positions) -> Block:

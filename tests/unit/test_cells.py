@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.errors import MedloopError
 from contracts.study import Column
@@ -107,3 +109,14 @@ def test_out_of_range_includes_both_ends_and_ignores_gaps() -> None:
 def test_the_range_of_a_date_holds_years() -> None:
     values = pd.Series(pd.to_datetime(["1899-12-31", "2000-01-01", None]))
     assert out_of_range(values, Column(type="datetime", range=(1900, 2025))).tolist() == [True, False, False]
+
+
+@given(st.lists(st.sampled_from(["1", " 1", "1.0", "NA", "", "x", "inf", "1e301", "-999"]), max_size=12))
+@pytest.mark.parametrize("kind", ["numeric", "categorical", "text"])
+def test_categoricals_are_read_as_their_texts_are(kind: str, cells: list[str]) -> None:
+    column, text = Column(type=kind, missing=(-999,)), pd.Series(cells, dtype="str")
+    categorical = text.astype(pd.CategoricalDtype(["never", *dict.fromkeys(cells)]))
+    expected, found = (read_cells(given, column, missing=("NA",), name="x") for given in (text, categorical))
+    pd.testing.assert_series_equal(found.values, expected.values)
+    for mask in ("missing", "unreadable", "infinite", "respelled"):
+        assert getattr(found, mask).tolist() == getattr(expected, mask).tolist()

@@ -59,3 +59,13 @@ def test_what_was_there_stays_when_a_later_block_fails(tmp_path: Path) -> None:
             write_blocks(tmp_path / "t.parquet", failing())
         assert len(blocks(tmp_path / "t.parquet")) == len(before)
         assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
+
+
+def test_texts_that_repeat_are_read_as_categoricals_where_asked(tmp_path: Path) -> None:
+    texts = {"@id": [f"{n}" for n in range(40)], "ward": ["a", "", "b", "a"] * 10}
+    table = pd.DataFrame(texts, dtype="str").assign(age=1.5)
+    write_table(tmp_path / "t.parquet", table)
+    coded = read_table(tmp_path / "t.parquet", coded=True)
+    assert [str(kind) for kind in coded.dtypes] == ["str", "category", "float64"]
+    pd.testing.assert_frame_equal(coded.astype({"ward": "str"}), table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), table)
