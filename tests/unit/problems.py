@@ -9,7 +9,10 @@ from contracts.examples import Examples, Form, Inputs, Kind
 from contracts.payloads import Payloads, ragged
 
 # Settings that keep the tests of a family fast; one that is not named here is tested as it is by default.
-SMALL: dict[str, dict[str, object]] = {"cnn": {"filters": [8, 16], "width": 32, "dropout": 0.1}}
+SMALL: dict[str, dict[str, object]] = {
+    "cnn": {"filters": [8, 16], "width": 32, "dropout": 0.1},
+    "transformer": {"width": 16, "heads": 2, "layers": 1, "feed_forward": 16, "patches": 3, "dropout": 0.1},
+}
 FORMS = {
     "image": Form(kind="image", channels=["grey"], size=[12, 12], centre=[60.0], spread=[60.0]),
     "sequence": Form(kind="sequence", channels=["a", "b"], longest=16, pace=1.0),
