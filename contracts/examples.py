@@ -65,14 +65,16 @@ class Form:
 class Inputs:
     """What a model must know of its inputs before it sees them; saved beside its weights.
 
-    `columns` names the F columns of the table, `figures` those of them that sum up payloads, `classes` the labels by
-    index, `positive` the index of the class that is looked for.
+    `columns` names the F columns of the table, `figures` those of them that sum up payloads, `sources` the study's
+    column that each of the F tells of (empty where each is one), `classes` the labels by index, `positive` the index
+    of the class that is looked for.
     """
 
     columns: list[str]
     classes: list[str]
     positive: int
     figures: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
     payloads: dict[str, Form] = field(default_factory=dict)
 
     def of_kind(self, kind: Kind) -> dict[str, Form]:
@@ -80,8 +82,13 @@ class Inputs:
         return {name: form for name, form in self.payloads.items() if form.kind == kind}
 
     @property
+    def own(self) -> list[int]:
+        """The places of the table's columns that sum up no payload."""
+        figures = set(self.figures)
+        return [place for place, name in enumerate(self.columns) if name not in figures]
+
+    @property
     def kinds(self) -> list[Kind]:
         """The kinds of columns there are; a table of payloads' figures alone is none of its own."""
-        own = set(self.columns) - set(self.figures)
-        found: list[Kind] = ["table"] if own or not self.payloads else []
+        found: list[Kind] = ["table"] if self.own or not self.payloads else []
         return [*found, *dict.fromkeys(form.kind for form in self.payloads.values())]

@@ -38,6 +38,7 @@ def inputs(features: "pd.DataFrame", schema: Schema, told: Mapping[str, Any]) ->
     return Inputs(
         columns=feature_names(features),
         figures=told["figures"],
+        sources=told["sources"],
         payloads={name: Form(**form) for name, form in told["payloads"].items()},
         classes=list(schema.classes),
         positive=schema.positive_index,

@@ -76,6 +76,13 @@ class PayloadEncoding(Frozen):
         terms = [f"{name} {term}" for name, of in self.terms.items() for term in tfidf_names(of)]
         return (*figures, *terms, *(f"{name} missing" for name in self.missing))
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The column that each of `names` tells of."""
+        figures = [name for name, of in self.figures.items() for _ in of.names]
+        terms = [name for name, of in self.terms.items() for _ in tfidf_names(of)]
+        return (*figures, *terms, *self.missing)
+
 
 def fit_payloads(
     train: pd.DataFrame,

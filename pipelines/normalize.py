@@ -91,6 +91,13 @@ class Normalizer(Frozen):
     names: tuple[str, ...]
     seen: RowsSeen
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The column of `before` that each of `names` tells of."""
+        tabular = self.before.tabular.items()
+        own = [name for name, column in tabular for _ in _names(name, column, self.encodings, self.before)]
+        return (*own, *(self.payloads.sources if self.payloads else ()))
+
 
 def fit_normalize(
     train: pd.DataFrame | Table,

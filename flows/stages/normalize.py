@@ -37,16 +37,17 @@ def _run(context: Context, each: Each) -> str:
         write = partial(_write_block, normalizer, payloads, part == "train")
         list(each(write, rows.blocks, places(folder / f"{part}.parquet", rows)))
         _write_payloads(folder / "payloads" / part, normalizer, rows, payloads)
-    write_json(folder / "inputs.json", _told(normalizer, folder / "payloads" / "train"))
+    write_json(folder / "inputs.json", _told(normalizer, imputer.indicators, folder / "payloads" / "train"))
     return f"{len(normalizer.names)} inputs for the models"
 
 
-def _told(normalizer: Normalizer, train: Path) -> dict[str, object]:
-    """What models must know of the payloads: which columns of the table sum them up, and their forms."""
+def _told(normalizer: Normalizer, indicators: dict[str, str], train: Path) -> dict[str, object]:
+    """What models must know: of the features the study's columns and which sum up payloads, of payloads their forms."""
+    sources = [indicators.get(source, source) for source in normalizer.sources]
     if normalizer.payloads is None:
-        return {"figures": [], "payloads": {}}
-    told = forms(normalizer.payloads, read_payloads(train))
-    return {"figures": list(normalizer.payloads.names), "payloads": {name: asdict(form) for name, form in told.items()}}
+        return {"figures": [], "sources": sources, "payloads": {}}
+    told = {name: asdict(form) for name, form in forms(normalizer.payloads, read_payloads(train)).items()}
+    return {"figures": list(normalizer.payloads.names), "sources": sources, "payloads": told}
 
 
 def _write_block(

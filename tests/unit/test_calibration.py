@@ -291,7 +291,7 @@ def context(tmp_path: Path) -> Context:
     write_table(made.folder("balance") / "train.parquet", balanced.table)
     write_payloads(made.folder("balance") / "payloads", {})
     normalized = made.folder("normalize")
-    write_json(normalized / "inputs.json", {"figures": [], "payloads": {}})
+    write_json(normalized / "inputs.json", {"figures": [], "sources": [], "payloads": {}})
     for part in PARTS:
         write_payloads(normalized / "payloads" / part, {})
     write_table(normalized / "validation.parquet", features(800, 1))
