@@ -5,12 +5,13 @@ The block is the ResNet of Gorishniy et al., Revisiting Deep Learning Models for
 no running state, so a batch of one row trains and a resumed run is exact.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from torch import Tensor, nn
 
 from contracts.examples import Inputs, Kind
 from models.batches import Batch
+from models.layers.numbers import Numbers
 
 READS: tuple[Kind, ...] = ("table",)
 
@@ -39,26 +40,6 @@ class Config:
             raise ValueError(f"dropout lies in [0, 1); got {self.dropout} and {self.input_dropout}")
 
 
-class Block(nn.Module):
-    """`x + f(x)`, f normalising, widening nothing. Shape: (B, D) -> (B, D)."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(width, width),
-            nn.Dropout(dropout),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Shape: (B, D) -> (B, D)."""
-        y: Tensor = x + self.body(x)
-        return y
-
-
 class Encoder(nn.Module):
     """Embeds the table.
 
@@ -68,16 +49,9 @@ class Encoder(nn.Module):
     def __init__(self, inputs: Inputs, config: Config) -> None:
         super().__init__()
         self.dim_out = config.width
-        self.body = nn.Sequential(
-            nn.Dropout(config.input_dropout),
-            nn.Linear(len(inputs.columns), config.width),
-            *(Block(config.width, config.dropout) for _ in range(config.blocks)),
-            nn.LayerNorm(config.width),
-            nn.ReLU(),
-            nn.Dropout(config.dropout),
-        )
+        self.table = Numbers(len(inputs.columns), **asdict(config))
 
     def forward(self, batch: Batch) -> Tensor:
         """Shape: batch["table"] (B, F) -> (B, dim_out)."""
-        y: Tensor = self.body(batch["table"])
+        y: Tensor = self.table(batch["table"])
         return y
