@@ -4,12 +4,12 @@ from functools import partial
 
 import pandas as pd
 
-from contracts.study import Study
+from contracts.study import PAYLOADS, Study
 from flows.blocks import open_table, places, workers, write_block
 from flows.stages import Context
 from flows.store import read_model, read_payloads, read_table, write_json, write_payloads, write_table
 from pipelines.clean import clean
-from pipelines.table import hold
+from pipelines.table import as_table, hold
 
 
 def run(context: Context) -> str:
@@ -17,6 +17,8 @@ def run(context: Context) -> str:
     settings, folder = context.settings, context.folder("clean")
     raw = open_table(context.folder("ingest") / "table.parquet", coded=True)
     study = read_model(context.folder("ingest") / "declaration.json", Study)
+    if any(column.type in PAYLOADS for column in study.features().values()):
+        raw = as_table(raw.read())  # near copies are looked for among all rows
     asides = [read_table(context.folder(stage) / "quarantine.parquet") for stage in ("ingest", "validate")]
     set_aside = pd.concat([aside.astype({"@row": "str"}) for aside in asides], ignore_index=True)
     payloads = read_payloads(context.folder("ingest") / "payloads")
