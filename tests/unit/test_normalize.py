@@ -62,6 +62,11 @@ def test_names_order_and_types() -> None:
     assert table.columns[:3].tolist() == ["@id", "@group", "@target"]
 
 
+def test_each_feature_tells_of_a_column() -> None:
+    normalizer = fit_normalize(train(), SCHEMA, NormalizeParams())
+    assert normalizer.sources == ("dose", "flag", "race", "race", "race", "stage", "born", "born", "born")
+
+
 def test_standard_has_mean_0_and_deviation_1() -> None:
     dose = features(NormalizeParams(clip=100))["dose"]
     assert (dose.mean(), dose.std(ddof=0)) == pytest.approx((0, 1), abs=1e-5)
