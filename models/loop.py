@@ -164,7 +164,8 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         with self.arithmetic:
             logits = self.forwarded(batch)
         losses = row_losses(logits.float(), target, self.log_shares, self.params)
-        loss = (losses * weight).sum() / of
+        mean = (losses * weight).mean()
+        loss = mean if len(rows) == of else mean * (len(rows) / of)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
