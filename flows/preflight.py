@@ -12,5 +12,5 @@ def check_models(root: Path, settings: Settings, say: Say) -> None:
     """Parses the settings of every model of a study, which imports torch. Raises MedloopError naming the key."""
     where = str(study_file(root, settings.name))
     say("checking the models' settings")
-    for model, values in settings.models.items():
-        parse_config(load(model).Config, values, f"{where}, models.{model}")
+    for model in settings.models:
+        parse_config(load(model).Config, settings.architecture(model), f"{where}, models.{model}")

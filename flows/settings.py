@@ -30,6 +30,7 @@ class Settings(BaseModel):
     """A study's declaration and every stage's settings: params.yaml, overridden by the study's own file.
 
     `train` is checked and stays plain; `models` too, unchecked: their types lie beside torch, which is slow to import.
+    A model may have a `train` of its own, whose values go before the study's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +55,14 @@ class Settings(BaseModel):
         """The study's name, which is its file's."""
         return self.study.name
 
+    def training(self, model: str) -> dict[str, Any]:
+        """How a model is trained: as the study says, but for what the model's own `train` does."""
+        return {**self.train, **self.models[model].get("train", {})}
+
+    def architecture(self, model: str) -> dict[str, Any]:
+        """The settings of a model's family."""
+        return {key: value for key, value in self.models[model].items() if key != "train"}
+
 
 SECTIONS = tuple(f.alias or name for name, f in Settings.model_fields.items() if name not in ("study", "source"))
 DECLARATION = tuple(name for name in Study.model_fields if name != "name")
@@ -75,10 +84,11 @@ def load(root: Path, name: str) -> Settings:
     _refuse_unknown(shared, ("default_study", *SECTIONS), root / PARAMS)
     _refuse_unknown(own, (*DECLARATION, "source", *SECTIONS), path)
     merged = {section: _section(section, shared, own, path) for section in SECTIONS}
-    for model in merged["models"]:
-        check_name(model, what="model", where=f"{path}, models")
     parse_config(TrainParams, shared.get("train") or {}, f"{root / PARAMS}, train")
     parse_config(TrainParams, merged["train"], f"{path}, train")
+    for model, values in merged["models"].items():
+        check_name(model, what="model", where=f"{path}, models")
+        parse_config(TrainParams, {**merged["train"], **values.get("train", {})}, f"{path}, models.{model}.train")
     declaration = {key: own[key] for key in DECLARATION}
     try:
         return Settings(study=Study(name=name, **declaration), source=own["source"], **merged)
@@ -115,12 +125,21 @@ def _section(name: str, shared: Mapping[str, Any], own: Mapping[str, Any], path:
     if name != "models":
         return {**base, **override}
     return {
-        model: {
-            **_mapping(base.get(model), path.parents[1] / PARAMS, f"models.{model}"),
-            **_mapping(values, path, f"models.{model}"),
-        }
+        model: _model(
+            _mapping(base.get(model), path.parents[1] / PARAMS, f"models.{model}"),
+            _mapping(values, path, f"models.{model}"),
+            path,
+            f"models.{model}",
+        )
         for model, values in override.items()
     }
+
+
+def _model(shared: dict[str, Any], own: dict[str, Any], path: Path, key: str) -> dict[str, Any]:
+    """A model's shared settings, overridden by the study's, those of its training one by one."""
+    trainings = [_mapping(settings.get("train"), path, f"{key}.train") for settings in (shared, own)]
+    merged = {**trainings[0], **trainings[1]}
+    return {**shared, **own, **({"train": merged} if merged else {})}
 
 
 def _mapping(value: object, path: Path, name: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ def run(context: Context) -> str:
     train, validation = read_table(balanced / "train.parquet"), read_table(ready / "validation.parquet")
     payloads = with_made(read_payloads(ready / "payloads" / "train"), read_payloads(balanced / "payloads"))
     correction = read_json(balanced / "report.json")["prior"]["correction"]
-    params = parse_config(TrainParams, settings.train, f"study {settings.name}, train")
-    config = parse_config(load(model).Config, settings.models[model], f"study {settings.name}, models.{model}")
+    params = parse_config(TrainParams, settings.training(model), f"study {settings.name}, models.{model}.train")
+    config = parse_config(load(model).Config, settings.architecture(model), f"study {settings.name}, models.{model}")
     history: list[dict[str, float]] = []
     kept = checkpoints(context.root) / settings.name / model
     trained = fit(

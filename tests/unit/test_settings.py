@@ -34,9 +34,25 @@ def test_the_study_overrides_the_shared_values(tmp_path: Path, write: Callable[.
     assert settings.models == {"mlp": {"hidden": [8]}, "logistic": {"max_iter": 25}}
 
 
+def test_a_models_own_training_goes_before_the_studys(tmp_path: Path, write: Callable[..., None]) -> None:
+    (tmp_path / "params.yaml").write_text(
+        "train: {epochs: 9}\nmodels: {mlp: {hidden: [8], train: {seed: 3, threads: 2}}}\n"
+    )
+    write(train={"patience": 2}, models={"mlp": {"train": {"epochs": 4, "seed": 5}}, "logistic": {}})
+    settings = load(tmp_path, "tiny")
+    assert settings.training("mlp") == {"epochs": 4, "patience": 2, "seed": 5, "threads": 2}
+    assert settings.training("logistic") == {"epochs": 9, "patience": 2}
+    assert settings.architecture("mlp") == {"hidden": [8]}
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        (
+            {"models": {"mlp": {"train": {"epoch": 3}}}},
+            r"did you mean epochs(.|\n)*tiny\.yaml, models\.mlp\.train\.epoch",
+        ),
+        ({"models": {"mlp": {"train": 3}}}, r"mapping of keys(.|\n)*tiny\.yaml, models\.mlp\.train"),
         ({"train": {"epoch": 3}}, r"did you mean epochs(.|\n)*tiny\.yaml, train\.epoch"),
         ({"train": {"epochs": 0}}, r"1 or more(.|\n)*tiny\.yaml, train"),
         ({"train": {"threshold": "best"}}, r"tiny\.yaml, train\.threshold"),
