@@ -48,8 +48,9 @@ class Encoder(nn.Module):
     def __init__(self, inputs: Inputs, config: Config) -> None:
         super().__init__()
         self.names = list(inputs.of_kind("sequence"))
-        self.columns = nn.ModuleList(Sequences(form, **asdict(config)) for form in inputs.of_kind("sequence").values())
-        self.dim_out = sum(column.dim_out for column in self.columns)
+        columns = [Sequences(form, **asdict(config)) for form in inputs.of_kind("sequence").values()]
+        self.columns = nn.ModuleList(columns)
+        self.dim_out = sum(column.dim_out for column in columns)
 
     def forward(self, batch: Batch) -> Tensor:
         """Shape: batch["sequence/COLUMN"] (B, T, C) -> (B, dim_out)."""

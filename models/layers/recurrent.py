@@ -38,18 +38,17 @@ class Recurrent(nn.Module):
         super().__init__()
         directions = 2 if bidirectional else 1
         self.dim_out, self.width = directions * width, width
-        self.layers = nn.ModuleList(
-            nn.ModuleList(CELLS[cell](before, width, batch_first=True) for _ in range(directions))
-            for before in [dim_in, *[self.dim_out] * (layers - 1)]
-        )
+        dims = [dim_in, *[self.dim_out] * (layers - 1)]
+        self.onward = nn.ModuleList(CELLS[cell](dim, width, batch_first=True) for dim in dims)
+        self.reverse = nn.ModuleList(CELLS[cell](dim, width, batch_first=True) for dim in dims if bidirectional)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, steps: Tensor, length: Tensor) -> Tensor:
         """Shape: (B, T, C), (B,) -> (B, T, dim_out)."""
-        for layer in self.layers:
-            states = [layer[0](steps)[0]]
-            if len(layer) == 2:
-                states.append(backwards(layer[1](backwards(steps, length))[0], length))
+        for depth, onward in enumerate(self.onward):
+            states = [onward(steps)[0]]
+            for reverse in self.reverse[depth : depth + 1]:
+                states.append(backwards(reverse(backwards(steps, length))[0], length))
             steps = self.dropout(torch.cat(states, dim=2))
         return steps
 
@@ -76,7 +75,8 @@ class Attention(nn.Module):
         """Of a row's own steps, summing to 1; 0 beyond them. Shape: (B, T, D), (B,) -> (B, T)."""
         own = inside(states, length)
         scores = self.score(states)[..., 0].masked_fill(~own, torch.finfo(states.dtype).min)
-        return scores.softmax(dim=1) * own
+        weights: Tensor = scores.softmax(dim=1) * own
+        return weights
 
     def forward(self, states: Tensor, length: Tensor) -> Tensor:
         """Shape: (B, T, D), (B,) -> (B, D)."""

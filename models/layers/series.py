@@ -27,7 +27,7 @@ def framed(steps: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor]:
     Shape: (B, T, C), (B,) -> (B, ceil(T / size), size * C), (B,).
     """
     padded = functional.pad(steps, (0, 0, 0, -steps.shape[1] % size))
-    return padded.unflatten(1, (-1, size)).flatten(2), (length + size - 1) // size
+    return padded.reshape(len(steps), -1, size * steps.shape[2]), (length + size - 1) // size
 
 
 def frame_size(form: Form, resolution: int) -> int:
@@ -43,7 +43,7 @@ def mean_and_max(steps: Tensor, length: Tensor) -> Tensor:
     return torch.cat([mean, most.masked_fill(length[:, None] == 0, 0.0)], dim=1)
 
 
-def over_own(convolution: nn.Conv1d, steps: Tensor, length: Tensor) -> Tensor:
+def over_own(convolution: nn.Module, steps: Tensor, length: Tensor) -> Tensor:
     """A convolution that sees zeros beyond a row's own steps. Shape: (B, T, C), (B,) -> (B, T', C')."""
     seen = steps * inside(steps, length)[..., None]
     made: Tensor = convolution(seen.transpose(1, 2)).transpose(1, 2)

@@ -79,8 +79,8 @@ def test_both_directions_equal_packed_sequences(cell: Any) -> None:
     )
     weights = {
         f"{key}_l{depth}{'_reverse' * side}": weight
-        for depth, layer in enumerate(ours.layers)
-        for side, direction in enumerate(layer)
+        for side, directions in enumerate((ours.onward, ours.reverse))
+        for depth, direction in enumerate(directions)
         for key, weight in ((key.removesuffix("_l0"), weight) for key, weight in direction.named_parameters())
     }
     torchs.load_state_dict(weights)
@@ -127,7 +127,6 @@ def test_mean_and_maximum_are_of_own_steps() -> None:
     "name, settings",
     [
         ("rnn", {"width": 16}),
-        ("rnn", {"width": 16, "cell": "gru", "pool": "last", "bidirectional": False}),
         ("rnn", {"width": 16, "cell": "rnn", "pool": "last", "bidirectional": False}),
         ("cnn1d", {"filters": [16, 16], "width": 16, "kernel": 5}),
         ("cnn-rnn", {"filters": [16], "width": 16, "kernel": 5}),
@@ -152,7 +151,7 @@ def test_learns_what_only_the_order_of_steps_tells(name: str, settings: dict[str
     model = fit(
         name,
         settings,
-        TrainParams(epochs=25, batch_size=32, learning_rate=1e-2),
+        TrainParams(epochs=10, batch_size=32, learning_rate=1e-2, monitor="loss"),
         inputs=told("x"),
         train=rows(320, 1),
         validation=rows(100, 2),
