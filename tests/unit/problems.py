@@ -12,10 +12,10 @@ from contracts.payloads import Payloads, ragged
 SMALL: dict[str, dict[str, object]] = {
     "cnn": {"filters": [8, 16], "width": 32, "dropout": 0.1},
     "cnn1d": {"filters": [8, 16], "width": 16, "kernel": 3},
-    "cnn-rnn": {"filters": [8], "width": 8, "kernel": 3},
     "fusion": {"width": 16, "filters": [8], "dropout": 0.1},
-    "rnn": {"width": 8},
     "transformer": {"width": 16, "heads": 2, "layers": 1, "feed_forward": 16, "patches": 3, "dropout": 0.1},
+    "cnn-rnn": {"filters": [8], "width": 16, "kernel": 3, "dropout": 0.1},
+    "rnn": {"width": 32, "dropout": 0.1},
 }
 FORMS = {
     "image": Form(kind="image", channels=["grey"], size=[12, 12], centre=[60.0], spread=[60.0]),
