@@ -11,7 +11,7 @@ A batch is a mapping of tensors, so that it can be traced and exported:
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,11 @@ Batch = dict[str, Tensor]
 
 SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that payloads may take; larger ones stay beside it
 SCORED_AT_ONCE = 1 << 26  # bytes of input, of which activations take a multiple
+
+
+def keys(forms: Mapping[str, Form]) -> list[tuple[str, str]]:
+    """What each column's encoder is given of a batch: the payload, and whether it is there or how long it is."""
+    return [(f"{form.kind}/{n}", f"{'present' if form.kind == 'image' else 'length'}/{n}") for n, form in forms.items()]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,11 @@ Deep residual learning for image recognition (CVPR 2016), with group normalisati
 batch normalisation: it keeps no running state, so a batch of one row trains and a resumed run is exact.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import get_args
 
-import torch
-from torch import Tensor, nn
-
 from contracts.examples import Inputs, Kind
-from models.batches import Batch
+from models.layers.columns import Columns
 from models.layers.image import Design, Images
 
 READS: tuple[Kind, ...] = ("image",)
@@ -45,22 +42,9 @@ class Config:
             raise ValueError(f"dropout lies in [0, 1); got {self.dropout}")
 
 
-class Encoder(nn.Module):
+class Encoder(Columns):
     """Embeds every column of images. Shape: batch["image/COLUMN"] (B, C, H, W) -> (B, dim_out)."""
 
     def __init__(self, inputs: Inputs, config: Config) -> None:
-        super().__init__()
-        self.names = list(inputs.of_kind("image"))
-        self.columns = nn.ModuleList(
-            Images(form, design=config.design, filters=config.filters, width=config.width, dropout=config.dropout)
-            for form in inputs.of_kind("image").values()
-        )
-        self.dim_out = config.width * len(self.names)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Shape: batch["image/COLUMN"] (B, C, H, W), batch["present/COLUMN"] (B,) -> (B, dim_out)."""
-        embedded = [
-            of(batch[f"image/{name}"], batch[f"present/{name}"])
-            for name, of in zip(self.names, self.columns, strict=True)
-        ]
-        return torch.cat(embedded, dim=1)
+        forms = inputs.of_kind("image")
+        super().__init__(forms, [Images(form, **asdict(config)) for form in forms.values()])

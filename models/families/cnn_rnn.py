@@ -6,11 +6,8 @@ recognition (Sensors 2016).
 
 from dataclasses import asdict, dataclass
 
-import torch
-from torch import Tensor, nn
-
 from contracts.examples import Inputs, Kind
-from models.batches import Batch
+from models.layers.columns import Columns
 from models.layers.recurrent import Cell, Pool, Sequences
 
 READS: tuple[Kind, ...] = ("sequence",)
@@ -52,17 +49,9 @@ class Config:
             raise ValueError(f"dropout lies in [0, 1); got {self.dropout}")
 
 
-class Encoder(nn.Module):
+class Encoder(Columns):
     """Embeds every column of sequences. Shape: batch["sequence/COLUMN"] (B, T, C) -> (B, dim_out)."""
 
     def __init__(self, inputs: Inputs, config: Config) -> None:
-        super().__init__()
-        self.names = list(inputs.of_kind("sequence"))
-        columns = [Sequences(form, **asdict(config)) for form in inputs.of_kind("sequence").values()]
-        self.columns = nn.ModuleList(columns)
-        self.dim_out = sum(column.dim_out for column in columns)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Shape: batch["sequence/COLUMN"] (B, T, C) -> (B, dim_out)."""
-        columns = zip(self.names, self.columns, strict=True)
-        return torch.cat([of(batch[f"sequence/{name}"], batch[f"length/{name}"]) for name, of in columns], dim=1)
+        forms = inputs.of_kind("sequence")
+        super().__init__(forms, [Sequences(form, **asdict(config)) for form in forms.values()])

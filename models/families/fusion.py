@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from contracts.examples import Form, Inputs, Kind
 from models.batches import Batch
+from models.layers.columns import Columns
 from models.layers.image import Images
 from models.layers.joining import Attention, Concatenate, Gate, Way, thinned
 from models.layers.numbers import Numbers
@@ -64,21 +65,17 @@ class Encoder(nn.Module):
     def __init__(self, inputs: Inputs, config: Config) -> None:
         super().__init__()
         self.own, self.column_dropout = inputs.own, config.column_dropout
-        self.keys = [(form.kind, name) for name, form in inputs.payloads.items()]
-        self.payloads = nn.ModuleList(_column(form, config) for form in inputs.payloads.values())
+        self.payloads = Columns(inputs.payloads, [_column(form, config) for form in inputs.payloads.values()])
+        self.present = [f"present/{name}" for name in inputs.payloads]
         self.table = _table(len(self.own), config) if self.own else None
-        columns = len(self.keys) + (self.table is not None)
+        columns = len(self.present) + (self.table is not None)
         self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(columns))
         self.join = _joined(columns, config)
         self.dim_out = self.join.dim_out
 
     def forward(self, batch: Batch) -> Tensor:
         """Shape: as `models.batches` -> (B, dim_out)."""
-        there = [batch[f"present/{name}"] for _, name in self.keys]
-        parts = [
-            of(batch[f"{kind}/{name}"], batch[f"present/{name}" if kind == "image" else f"length/{name}"])
-            for of, (kind, name) in zip(self.payloads, self.keys, strict=True)
-        ]
+        parts, there = self.payloads.each(batch), [batch[key] for key in self.present]
         if self.table is not None:
             parts.append(self.table(batch["table"][:, self.own]))
             there.append(torch.ones(len(parts[-1]), dtype=torch.bool, device=parts[-1].device))
@@ -95,7 +92,7 @@ def _table(features: int, config: Config) -> Numbers:
     return Numbers(features, width=config.width, blocks=1, dropout=config.dropout, input_dropout=0.0)
 
 
-def _column(form: Form, config: Config) -> nn.Module:
+def _column(form: Form, config: Config) -> Images | Sequences | Texts:
     width, dropout = config.width, config.dropout
     if form.kind == "image":
         return Images(form, design="residual", filters=config.filters, width=width, dropout=dropout)

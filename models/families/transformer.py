@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from contracts.examples import Form, Inputs, Kind
-from models.batches import Batch
+from models.batches import Batch, keys
 from models.layers.attention import Block, visible
 from models.layers.positions import SCALE, Positioning
 from models.layers.tokens import ImageTokens, SequenceTokens, TableTokens, TextTokens
@@ -108,10 +108,7 @@ class Tokens(nn.Module):
         self.own, sources = inputs.own, inputs.sources or inputs.columns
         self.table = TableTokens([sources[place] for place in self.own], width=config.width) if self.own else None
         self.payloads = nn.ModuleList(_tokens(form, config) for form in inputs.payloads.values())
-        self.keys = [
-            (f"{form.kind}/{name}", f"present/{name}" if form.kind == "image" else f"length/{name}")
-            for name, form in inputs.payloads.items()
-        ]
+        self.keys = keys(inputs.payloads)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Shape: as `models.batches` -> (B, T, D), (B, T)."""

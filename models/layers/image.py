@@ -28,6 +28,7 @@ class Images(nn.Module):
 
     def __init__(self, form: Form, *, design: Design, filters: Sequence[int], width: int, dropout: float) -> None:
         super().__init__()
+        self.dim_out = width
         body, features = {"plain": _plain, "residual": _residual}[design](form, filters)
         self.body = nn.Sequential(*body, nn.Flatten())
         self.dense = nn.Sequential(nn.Linear(features, width), nn.ReLU(), nn.Dropout(dropout))

@@ -110,6 +110,7 @@ class Signals(nn.Module):
     ) -> None:
         super().__init__()
         self.body = Convolutions(form, filters=filters, kernel=kernel, dropout=dropout, resolution=resolution)
+        self.dim_out = width
         self.dense = nn.Sequential(nn.Linear(2 * self.body.dim_out, width), nn.ReLU(), nn.Dropout(dropout))
 
     def forward(self, steps: Tensor, length: Tensor) -> Tensor:

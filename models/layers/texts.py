@@ -16,6 +16,7 @@ class Texts(nn.Module):
 
     def __init__(self, form: Form, *, width: int, heads: int, layers: int, longest: int, dropout: float) -> None:
         super().__init__()
+        self.dim_out = width
         self.tokens = TextTokens(form, width=width, longest=longest, positions="sinusoidal")
         self.blocks = nn.ModuleList(
             Block(width, heads=heads, feed_forward=2 * width, dropout=dropout) for _ in range(layers)
