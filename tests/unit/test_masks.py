@@ -32,7 +32,7 @@ def test_a_mask_deletes_nothing_and_changes_nothing(method: str, seed: int) -> N
     hidden = np.bincount(balanced.table.loc[masked, "@target"], minlength=3).tolist()
     assert list(report.masked.values()) == hidden
     assert all(report.before[i] + report.made[i] - report.masked[i] == report.after[i] for i in range(3))
-    assert len(examples(balanced.table)) == sum(report.after.values())
+    assert len(examples(balanced.table, {})) == sum(report.after.values())
 
 
 @pytest.mark.parametrize("method", sorted(UNDER))
@@ -50,7 +50,7 @@ def test_no_mask_no_column() -> None:
 
 def test_what_training_is_given_are_the_rows_not_masked() -> None:
     table = balance(train(0, 40, 12), BalanceParams(method="near_miss_1"), n_classes=2).table
-    given_rows = examples(table)
+    given_rows = examples(table, {})
     shown = table[~table["@masked"]]
     assert given_rows.target is not None and given_rows.weight is not None
     assert given_rows.target.tolist() == shown["@target"].tolist()
