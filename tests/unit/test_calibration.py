@@ -278,8 +278,8 @@ def context(tmp_path: Path) -> Context:
     settings: Any = SimpleNamespace(
         name="toy",
         study=SimpleNamespace(title="Toy"),
-        train={"calibration": "prior"},
-        models={"logistic": {}},
+        training=lambda model: {"calibration": "prior"},
+        architecture=lambda model: {},
         evaluate=EvaluateParams(resamples=100),
     )
     made = Context(root=tmp_path, settings=settings, model="logistic", say=lambda text: None)

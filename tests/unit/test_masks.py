@@ -54,7 +54,7 @@ def test_what_training_is_given_are_the_rows_not_masked() -> None:
     shown = table[~table["@masked"]]
     assert given_rows.target is not None and given_rows.weight is not None
     assert given_rows.target.tolist() == shown["@target"].tolist()
-    assert (given_rows.features["table"][:, 0] == shown["x0"].to_numpy()).all()
+    assert (given_rows.table[:, 0] == shown["x0"].to_numpy()).all()
     assert len(given_rows.weight) == 24
 
 
