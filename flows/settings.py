@@ -1,5 +1,6 @@
 """Reads params.yaml and studies/NAME.yaml into frozen, typed settings; says which key is wrong and which was meant."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cached_property
@@ -64,6 +65,7 @@ class Settings(BaseModel):
         return {key: value for key, value in self.models[model].items() if key != "train"}
 
 
+LARGEST = 2**63  # what 64 bits hold
 SECTIONS = tuple(f.alias or name for name, f in Settings.model_fields.items() if name not in ("study", "source"))
 DECLARATION = tuple(name for name in Study.model_fields if name != "name")
 
@@ -84,6 +86,8 @@ def load(root: Path, name: str) -> Settings:
     _refuse_unknown(shared, ("default_study", *SECTIONS), root / PARAMS)
     _refuse_unknown(own, (*DECLARATION, "source", *SECTIONS), path)
     merged = {section: _section(section, shared, own, path) for section in SECTIONS}
+    for section, values in merged.items():
+        _refuse_unusable(values, path, section)
     parse_config(TrainParams, shared.get("train") or {}, f"{root / PARAMS}, train")
     parse_config(TrainParams, merged["train"], f"{path}, train")
     for model, values in merged["models"].items():
@@ -138,8 +142,20 @@ def _section(name: str, shared: Mapping[str, Any], own: Mapping[str, Any], path:
 def _model(shared: dict[str, Any], own: dict[str, Any], path: Path, key: str) -> dict[str, Any]:
     """A model's shared settings, overridden by the study's, those of its training one by one."""
     trainings = [_mapping(settings.get("train"), path, f"{key}.train") for settings in (shared, own)]
+    rest = {name: value for name, value in {**shared, **own}.items() if name != "train"}
     merged = {**trainings[0], **trainings[1]}
-    return {**shared, **own, **({"train": merged} if merged else {})}
+    return {**rest, "train": merged} if merged else rest
+
+
+def _refuse_unusable(value: object, path: Path, key: str) -> None:
+    """Raises MedloopError for a number that is none, is infinite or takes more than 64 bits, however deep it stands."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            _refuse_unusable(inner, path, f"{key}.{name}")
+    elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) < LARGEST):
+        raise MedloopError(
+            f"a number of usual size was expected; got {value}", where=f"{path}, {key}", mend="correct it"
+        )
 
 
 def _mapping(value: object, path: Path, name: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ MOST_CLASSES = 20
 STEPS = ("ingest", "validate", "clean", "split", "impute", "normalize", "balance")
 SECTIONS = (*STEPS, "audit", "train", "evaluate", "compare")
 MODELS = ("mlp", "logistic", "boosting")
+NETWORKS = {"image": ("cnn",), "sequence": ("cnn1d", "rnn"), "text": ("transformer",)}  # `fusion` reads all together
 RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"])
 SUSPECTS = (
     "DROPPED for now, since each alone tells much of the label: decide whether it is a leak, or a strong predictor "
@@ -195,6 +196,10 @@ def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
     lines += _block("protect", [f"{_plain(name)}: {spelled(treated)}" for name, treated in draft.protect.items()])
     lines += ["", *(f"{section}: {{}}" for section in SECTIONS)]
     lines += ["models:", *(f"  {model}: {{}}" for model in MODELS)]
+    kinds = dict.fromkeys(column.type for column in draft.columns.values() if column.type in NETWORKS)
+    lines += [
+        f"  # {model}: {{}}  # reads columns of type {kind} themselves" for kind in kinds for model in NETWORKS[kind]
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -35,7 +35,9 @@ def make(root: Path, rows: int) -> None:
     columns |= {f"scale {i}": {"type": "ordinal", "levels": list("12345")} for i in range(RANKS)}
     columns |= {"visit": {"type": "datetime"}}
     Workspace(root).write_study(
-        lambda study: study.update(columns=columns, protect={}, source={"kind": "file", "path": "visits.csv"})
+        lambda study: study.update(
+            columns=columns, protect={"visit": {"keep": "made up"}}, source={"kind": "file", "path": "visits.csv"}
+        )
     )
     path = root / "visits.csv"
     path.unlink(missing_ok=True)

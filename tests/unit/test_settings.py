@@ -43,6 +43,9 @@ def test_a_models_own_training_goes_before_the_studys(tmp_path: Path, write: Cal
     assert settings.training("mlp") == {"epochs": 4, "patience": 2, "seed": 5, "threads": 2}
     assert settings.training("logistic") == {"epochs": 9, "patience": 2}
     assert settings.architecture("mlp") == {"hidden": [8]}
+    write(models={"mlp": {"train": None}, "logistic": {"train": None}})
+    assert load(tmp_path, "tiny").training("mlp") == {**STUDY["train"], "seed": 3, "threads": 2}
+    assert load(tmp_path, "tiny").training("logistic") == STUDY["train"]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +55,8 @@ def test_a_models_own_training_goes_before_the_studys(tmp_path: Path, write: Cal
             {"models": {"mlp": {"train": {"epoch": 3}}}},
             r"did you mean epochs(.|\n)*tiny\.yaml, models\.mlp\.train\.epoch",
         ),
+        ({"train": {"min_delta": float("nan")}}, r"usual size(.|\n)*tiny\.yaml, train\.min_delta"),
+        ({"models": {"mlp": {"train": {"seed": 10**22}}}}, r"usual size(.|\n)*tiny\.yaml, models\.mlp\.train\.seed"),
         ({"models": {"mlp": {"train": 3}}}, r"mapping of keys(.|\n)*tiny\.yaml, models\.mlp\.train"),
         ({"train": {"epoch": 3}}, r"did you mean epochs(.|\n)*tiny\.yaml, train\.epoch"),
         ({"train": {"epochs": 0}}, r"1 or more(.|\n)*tiny\.yaml, train"),
