@@ -30,7 +30,10 @@ def test_a_folder_of_pictures_is_drafted_run_and_asked(pictures: Workspace, medl
     study = YAML(typ="safe").load(file.read_text())
     assert study["columns"] == {"file": {"type": "image", "size": [32, 32], "colour": "grey", "depth": 8}}
     assert study["id"] == "picture"
-    file.write_text(file.read_text().replace("  mlp: {}\n", "").replace("  boosting: {}\n", ""))
+    drafted_text, network = file.read_text(), "  # cnn: {}  # reads columns of type image themselves\n"
+    assert network in drafted_text
+    models = drafted_text.index("models:\n") + len("models:\n")
+    file.write_text(drafted_text[:models] + "  cnn: {filters: [8], width: 16, train: {epochs: 2}}\n")
     assert pictures.medloop("run", "scans").returncode == 0
     new = pictures.root / "new"
     new.mkdir()
