@@ -45,8 +45,12 @@ def client(root: Path) -> Any:
 def _prepare_database(path: Path) -> None:
     """Write-ahead logging lets the pages be read while a run is recorded."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path, timeout=30)) as database:
-        database.execute("PRAGMA journal_mode=WAL")
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.DatabaseError as error:
+        mend = "check the disk and what else holds it, or move it away: MLflow begins anew, data and weights lie in DVC"
+        raise MedloopError(f"MLflow's database cannot be used: {error}", where=f"{path}", mend=mend) from None
 
 
 def experiment_id(mlflow: Any, root: Path, study: str) -> str:
