@@ -1,0 +1,10 @@
+"""The DVC workspace: which stages are stale, why, running one as `dvc repro` would, runs of the past.
+
+This package alone imports dvc.
+"""
+
+from flows.workspace.bringing import Outcome, bring_up_to_date
+from flows.workspace.graph import NEVER, order_lock, outputs, plan
+from flows.workspace.past import pin, revision
+
+__all__ = ["NEVER", "Outcome", "bring_up_to_date", "order_lock", "outputs", "pin", "plan", "revision"]

@@ -1,0 +1,123 @@
+"""Bringing one stage up to date as `dvc repro` would, its function in this process."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from contracts.errors import MedloopError
+from flows import lockfile
+from flows.workspace.repository import repository, stage_of, unlocked
+
+Outcome = Literal["ran", "restored", "unchanged"]
+
+
+def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> Outcome:
+    """Runs one stage the way `dvc repro` would, its function in this process and outside the lock.
+
+    `work` is None for a command that is not ours: DVC then runs it as a child. When `work` fails, the outputs that
+    were there before are put back. Raises MedloopError when what it depends on changed while it ran.
+    """
+    with repository(root) as repo:
+        stage = stage_of(repo, name)
+        if not stage.changed():
+            return "unchanged"
+        outcome: Outcome = "ran"
+        with _reserved(stage):
+            if work is None:
+                stage.reproduce()
+            else:
+                stage.remove_outs(ignore_remove=False, force=False)
+                if _restored(stage):
+                    outcome = "restored"
+                else:
+                    _run_unlocked(stage, work)
+        if not lockfile.put(root, name, _entry(stage)):
+            stage.dump(update_pipeline=False)
+        return outcome
+
+
+def _entry(stage: Any) -> str:
+    """What dvc.lock says of a stage, as DVC itself writes it."""
+    from dvc.stage.serialize import to_lockfile
+    from dvc.utils.serialize import dumps_yaml
+
+    return str(dumps_yaml({"stages": to_lockfile(stage)})).removeprefix("stages:\n")
+
+
+@contextlib.contextmanager
+def _reserved(stage: Any) -> Iterator[None]:
+    """DVC's own mark that these files are being read and written, which `dvc repro` in another process heeds."""
+    from dvc.rwlock import rwlock
+
+    read = [dep.fs_path for dep in stage.deps if dep.fs.protocol == "local"]
+    write = [out.fs_path for out in stage.outs]
+    hardlink = stage.repo.config["core"].get("hardlink_lock", False)
+    with rwlock(stage.repo.tmp_dir, stage.repo.fs, " ".join(sys.argv), read, write, hardlink):
+        yield
+
+
+def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
+    """Others may use the workspace while `work` runs; what it depends on must be the same after it."""
+    stage.save_deps()
+    before = _fingerprint(stage)
+    try:
+        with unlocked(stage.repo):
+            work()
+    except BaseException:
+        _put_back(stage)
+        raise
+    stage.save_deps()
+    if _fingerprint(stage) != before:
+        name = stage.addressing
+        raise MedloopError(f"what {name} depends on changed while it ran", where=name, mend="run it again")
+    stage.save()
+    _drop_damaged(stage)
+    stage.commit()
+
+
+def _put_back(stage: Any) -> None:
+    """The outputs of the last run that ended well, out of the cache; half-written ones go."""
+    stage.remove_outs(ignore_remove=False, force=True)
+    for out in stage.outs:
+        if out.hash_info and not out.changed_cache():
+            out.checkout(force=True)
+
+
+def _fingerprint(stage: Any) -> list[tuple[str, str]]:
+    return [(str(dep), str(dep.hash_info.value)) for dep in stage.deps]
+
+
+def _restored(stage: Any) -> bool:
+    """Brings the outputs of an identical earlier run out of the cache, each object checked against its hash."""
+    from dvc.stage.cache import RunCacheNotFoundError
+
+    try:
+        stage.repo.stage_cache.restore(stage)
+        stage.save()
+    except RunCacheNotFoundError:
+        return False
+    if _drop_damaged(stage):
+        stage.remove_outs(ignore_remove=False, force=False)
+        return False
+    stage.commit()
+    return True
+
+
+def _drop_damaged(stage: Any) -> bool:
+    """Removes the cached objects of a saved stage's outputs whose content is not what their name says.
+
+    DVC hands them out without a word, and at a commit even puts them in the place of good outputs.
+    """
+    from dvc_data.hashfile.hash import file_md5
+
+    damaged = False
+    for out in stage.outs:
+        hashes = [out.hash_info, *(info for _, _, info in out.obj)] if out.is_dir_checksum else [out.hash_info]
+        for info in hashes:
+            path = Path(out.cache.oid_to_path(info.value))
+            if path.is_file() and file_md5(str(path), out.cache.fs) != info.value.removesuffix(".dir"):
+                path.unlink()
+                damaged = True
+    return damaged
