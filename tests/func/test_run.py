@@ -75,7 +75,8 @@ def holding(files: list[Path], pattern: str) -> set[str]:
     Closing a file ends all POSIX locks of this process on it, SQLite's too: to read a database here would break it.
     """
     found = subprocess.run(["grep", "-laE", "-e", pattern, "--", *map(str, files)], capture_output=True, text=True)
-    assert found.returncode in (0, 1), found.stderr
+    # Prefect's server is at work: a write-ahead log may have gone since it was listed.
+    assert not [line for line in found.stderr.splitlines() if "No such file" not in line]
     return {Path(line).name for line in found.stdout.splitlines()}
 
 
