@@ -116,6 +116,30 @@ def predict(
     predict_rows(model, data, out)
 
 
+@app.command()
+def reproduce(
+    run: Annotated[
+        str,
+        typer.Argument(help="A run key with /MODEL or without, a run id, a study (its champion), or a Git revision."),
+    ],
+    study: Annotated[str | None, typer.Option(help="Of a Git revision: which study; else its default one.")] = None,
+    values: Annotated[list[str] | None, typer.Option("--set", "-S", help="Change a setting first: what if?")] = None,
+    *,
+    env: Annotated[bool, typer.Option("--env", help="In an environment of exactly the packages of then.")] = False,
+    source: Annotated[bool, typer.Option("--source", help="Read the source again, not what was read then.")] = False,
+    tolerance: Annotated[float, typer.Option(help="Within which probabilities are the same.")] = 1e-6,
+    seeds: Annotated[int, typer.Option(min=0, help="Other seeds to train with, where predictions differ.")] = 5,
+) -> None:
+    """Run a past recipe again on its data and say how alike the models are; nothing here is touched.
+
+    Ends with 0 where they are bit-identical, 3: the same predictions, 4: within the spread of seeds, 5: different.
+    """
+    from flows.commands import reproduce_run
+
+    code = reproduce_run(run, study, values or [], env=env, source=source, tolerance=tolerance, seeds=seeds)
+    raise typer.Exit(code)
+
+
 def main() -> None:
     """The entry point: faults are told, not traced."""
     # Imports make hundreds of thousands of objects that stay; looking through them again and again costs a tenth more.

@@ -11,6 +11,8 @@ from typing import Any
 from flows import bundle, tracking, workspace
 from flows import journal as journals
 from flows import settings as settings_files
+from flows.environment import machine
+from flows.git import git
 from flows.index import INDEX, NOTES
 from flows.journal import Journal
 from flows.plan import Stage
@@ -57,7 +59,8 @@ def _untracked(root: Path, journal: Journal) -> list[str]:
     """Files that Git may not know yet and without which the run cannot be had again."""
     own = [f"{folder}/{name}" for name in journal.studies for folder in ("studies", NOTES)]
     files = [INDEX, "dvc.lock", *(f"{path}.{kind}" for path in own for kind in ("yaml", "json"))]
-    return [path for path in files if (root / path).is_file()]
+    new_code = git(root, "ls-files", "--others", "--exclude-standard", "--", "*.py").splitlines()
+    return [path for path in (*files, *new_code) if (root / path).is_file()]
 
 
 def _tags(context: Context, journal: Journal, certificate: Certificate) -> dict[str, str]:
@@ -67,6 +70,7 @@ def _tags(context: Context, journal: Journal, certificate: Certificate) -> dict[
         "medloop.run": journal.key,
         "medloop.experiment": str(journal.experiment),
         "medloop.git_commit": workspace.revision(context.root),
+        "medloop.machine": machine().model_dump_json(),
         "medloop.environment_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "no lock",
         "medloop.data_sha256": _data_hash(context),
         "medloop.certificate": certificate.verdict,

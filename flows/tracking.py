@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.errors import MedloopError
 from flows.bundle import DESCRIPTION
-from flows.servers import artifacts, tracking_uri
+from flows.servers import artifacts, elsewhere, tracking_uri
 
 PARENT = "mlflow.parentRunId"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -192,3 +192,50 @@ def _by_registered_name(mlflow: Any, reference: str) -> str | None:
     if version:
         return str(mlflow.get_model_version(name, version).run_id)
     return str(mlflow.get_model_version_by_alias(name, alias or CHAMPION).run_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A model's run as MLflow has it."""
+
+    run_id: str
+    study: str
+    model: str
+    tags: Mapping[str, str]
+
+
+def recorded(root: Path, reference: str) -> list[Recorded]:
+    """The models' runs that `reference` names; of a run key without `/MODEL`, all of that run. Empty: unknown."""
+    if not elsewhere("mlflow") and not Path(tracking_uri(root).removeprefix("sqlite:///")).is_file():
+        return []
+    mlflow = client(root)
+    ids = list(_of_key(mlflow, reference))
+    if not ids:
+        try:
+            ids = [_resolve(mlflow, reference)]
+        except MedloopError:
+            return []
+    return [_recorded(mlflow, run_id) for run_id in ids]
+
+
+def _of_key(mlflow: Any, key: str) -> Iterable[str]:
+    if "'" in key:
+        return
+    everywhere = [e.experiment_id for e in mlflow.search_experiments()]
+    clause = f"tags.`medloop.run` = '{key}' and tags.`medloop.kind` = 'comparison'"
+    for page in mlflow.search_runs(everywhere, clause):
+        yield from (run for name, run in page.data.tags.items() if name.startswith("medloop.model."))
+
+
+def _recorded(mlflow: Any, run_id: str) -> Recorded:
+    run = mlflow.get_run(run_id)
+    tags = run.data.tags
+    study = mlflow.get_experiment(run.info.experiment_id).name
+    return Recorded(run_id=run_id, study=study, model=tags.get("medloop.model", ""), tags=tags)
+
+
+def tag(root: Path, run_id: str, tags: Mapping[str, str]) -> None:
+    """Adds to what is said of a run."""
+    mlflow = client(root)
+    for key, value in tags.items():
+        mlflow.set_tag(run_id, key, value)

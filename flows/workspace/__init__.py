@@ -5,6 +5,18 @@ This package alone imports dvc.
 
 from flows.workspace.bringing import Outcome, bring_up_to_date
 from flows.workspace.graph import NEVER, order_lock, outputs, plan
-from flows.workspace.past import pin, revision
+from flows.workspace.past import bring_back, pin, revision, run_again, share_cache
 
-__all__ = ["NEVER", "Outcome", "bring_up_to_date", "order_lock", "outputs", "pin", "plan", "revision"]
+__all__ = [
+    "NEVER",
+    "Outcome",
+    "bring_back",
+    "bring_up_to_date",
+    "order_lock",
+    "outputs",
+    "pin",
+    "plan",
+    "revision",
+    "run_again",
+    "share_cache",
+]

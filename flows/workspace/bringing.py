@@ -73,7 +73,7 @@ def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
         name = stage.addressing
         raise MedloopError(f"what {name} depends on changed while it ran", where=name, mend="run it again")
     stage.save()
-    _drop_damaged(stage)
+    drop_damaged(stage)
     stage.commit()
 
 
@@ -98,14 +98,14 @@ def _restored(stage: Any) -> bool:
         stage.save()
     except RunCacheNotFoundError:
         return False
-    if _drop_damaged(stage):
+    if drop_damaged(stage):
         stage.remove_outs(ignore_remove=False, force=False)
         return False
     stage.commit()
     return True
 
 
-def _drop_damaged(stage: Any) -> bool:
+def drop_damaged(stage: Any) -> bool:
     """Removes the cached objects of a saved stage's outputs whose content is not what their name says.
 
     DVC hands them out without a word, and at a commit even puts them in the place of good outputs.
@@ -114,8 +114,8 @@ def _drop_damaged(stage: Any) -> bool:
 
     damaged = False
     for out in stage.outs:
-        hashes = [out.hash_info, *(info for _, _, info in out.obj)] if out.is_dir_checksum else [out.hash_info]
-        for info in hashes:
+        within = (out.get_obj() or []) if out.is_dir_checksum else []
+        for info in (out.hash_info, *(info for _, _, info in within)):
             path = Path(out.cache.oid_to_path(info.value))
             if path.is_file() and file_md5(str(path), out.cache.fs) != info.value.removesuffix(".dir"):
                 path.unlink()

@@ -2,7 +2,7 @@
 
 import hashlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,17 @@ def _why_stale(stage: Any) -> list[str]:
         if isinstance(entry, str):
             reasons.append({"changed checksum": "its command or its outputs' list changed"}.get(entry, entry))
             continue
-        for changes in entry.values():
-            for path, change in changes.items():
-                inner = change.items() if isinstance(change, dict) else [("", change)]
-                reasons += [f"{path}: {key} is {what}" if key else f"{path} is {what}" for key, what in inner]
+        reasons += [said for changes in entry.values() for said in sentences(changes)]
     return reasons
+
+
+def sentences(changes: Mapping[str, Any]) -> list[str]:
+    """What DVC says of a dependency or output, as sentences."""
+    told: list[str] = []
+    for path, change in changes.items():
+        inner = change.items() if isinstance(change, dict) else [("", change)]
+        told += [f"{path}: {key} is {what}" if key else f"{path} is {what}" for key, what in inner]
+    return told
 
 
 def order_lock(root: Path) -> None:

@@ -1,0 +1,235 @@
+"""`medloop reproduce`: a past run's recipe run again on its data, in a clone, and how alike what comes out is."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import MedloopError
+from contracts.names import nearest
+from flows import clones, environment, overrides, tracking, workspace
+from flows.console import Watcher
+from flows.environment import Machine
+from flows.git import commit_of
+from flows.home import data_folder, home
+from flows.plan import Stage
+from flows.reproduction import Divergence, Kind, Reproduction, differences, gap, grade, in_spread
+from flows.settings import load
+from flows.store import read_json, read_table, write_json
+from flows.studies import PARAMS, default_study, read_yaml, study_file
+from pipelines.sources import QuerySource
+
+Do = Callable[[Sequence[str]], None]  # runs a stage, given as on the command line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What a reference names: where it is pinned, whose models, their runs in MLflow and the machine of then."""
+
+    revision: str
+    study: str | None
+    models: tuple[str, ...]
+    runs: Mapping[str, str]
+    machine: Machine | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How to run it again.
+
+    values: settings to change first, as `-S` takes them
+    source: read the study's source again, rather than take what ingest read then
+    own_environment: in an environment of the packages of then
+    tolerance: within which predictions are the same
+    seeds: how many other seeds tell the spread where predictions differ
+    """
+
+    values: Sequence[str] = ()
+    source: bool = False
+    own_environment: bool = False
+    tolerance: float = 1e-6
+    seeds: int = 5
+
+
+def find(root: Path, reference: str) -> Past:
+    """Raises MedloopError when neither MLflow nor Git knows the reference, or Git has not the commit of the run."""
+    known = tracking.recorded(root, reference)
+    if known:
+        tags = known[0].tags
+        revision = commit_of(root, tags.get("medloop.experiment", "")) or commit_of(root, tags.get("medloop.run", ""))
+        if revision is None:
+            raise MedloopError(
+                f"this clone has not the commit that pins run {tags.get('medloop.run', reference)}",
+                mend="dvc exp pull REMOTE KEY brings it from a Git remote that it was pushed to",
+            )
+        told = tags.get("medloop.machine")
+        return Past(
+            revision=revision,
+            study=known[0].study,
+            models=tuple(one.model for one in known),
+            runs={one.model: one.run_id for one in known},
+            machine=Machine.model_validate_json(told) if told else None,
+        )
+    key, _, model = reference.partition("/")
+    revision = commit_of(root, reference) or commit_of(root, key)
+    if revision is None:
+        raise MedloopError(
+            f"neither MLflow nor Git knows {reference!r}",
+            mend="give a run key, such as diabetes-20261122-0315-k3f9, with /MODEL or without, an MLflow run id, "
+            "a registered model (diabetes@champion) or a Git revision",
+        )
+    by_model = (model,) if model and not commit_of(root, reference) else ()
+    return Past(revision=revision, study=None, models=by_model, runs={}, machine=None)
+
+
+def reproduce(root: Path, reference: str, study: str | None, asked: Asked, watcher: Watcher) -> list[Reproduction]:
+    """Runs the recipe again and grades every model; each verdict is kept as JSON and as a tag of the run in MLflow.
+
+    Raises MedloopError when the run, its data or its models cannot be had, or a stage fails.
+    """
+    past = find(root, reference)
+    with clones.clone_at(root, past.revision) as clone:
+        name = past.study or study or default_study(clone)
+        if asked.source:
+            _link_sources(root, clone, name)
+        around = _around(clone, past.machine, own_environment=asked.own_environment)
+        python = clones.own_environment(clone) if asked.own_environment else sys.executable
+        with clones.stages_of(clone, python) as do:
+            again = Again(clone, name, past.models, asked, do, watcher)
+            verdicts = [again.verdict(model, reference, past.revision, around) for model in again.models]
+    for verdict in verdicts:
+        _keep(root, verdict, past.runs.get(verdict.model))
+    return verdicts
+
+
+class Again:
+    """A study's stages run again in a clone of its past."""
+
+    def __init__(self, clone: Path, study: str, models: Sequence[str], asked: Asked, do: Do, watcher: Watcher) -> None:
+        self.clone, self.study, self.asked, self.watcher = clone, study, asked, watcher
+        plan = workspace.plan(clone, [study])
+        there = [stage.model for stage in plan if stage.model]
+        self.models = _chosen(models, list(dict.fromkeys(there)))
+        self.stages = _needed(plan, self.models)
+        first = [stage for stage in self.stages if not stage.after]
+        workspace.bring_back(clone, [s.name for s in self.stages if s.model or s in first])
+        self.then = {model: self._judged(model) for model in self.models}
+        self.do = do
+        if asked.values:
+            overrides.apply(clone, [study], asked.values)
+        again = self.stages if asked.source else [stage for stage in self.stages if stage not in first]
+        self.diverged = {stage.name: found for stage in again if (found := self._run(stage)).files}
+        self.ran = {stage.name for stage in again}
+        self.now = {model: self._judged(model) for model in self.models}
+
+    def _run(self, stage: Stage, seed: str = "") -> Divergence:
+        start, name = time.monotonic(), stage.name.rpartition(":")[2]
+        self.watcher.start(name)
+        work = partial(self.do, stage.arguments) if stage.arguments else None
+        changed, files = workspace.run_again(self.clone, stage.name, work)
+        said = seed or f"differs: {', '.join(Path(file).name for file in files[:3])}" if seed or files else "the same"
+        self.watcher.end(name, "ran", said, time.monotonic() - start)
+        return Divergence(stage=name, changed=changed, files=files)
+
+    def _judged(self, model: str) -> "tuple[Any, dict[str, float]]":
+        """The predicted probabilities and the metrics on the test rows."""
+        folder = data_folder(self.clone, self.study, "evaluate") / model
+        predictions = read_table(folder / "predictions.parquet").filter(like="@probability=").to_numpy()
+        return predictions, read_json(folder / "metrics.json")
+
+    def verdict(self, model: str, reference: str, revision: str, around: Mapping[Kind, Sequence[str]]) -> Reproduction:
+        """The grade of one model, with its evidence."""
+        mine = [stage for stage in self.stages if stage.model in (None, model) and stage.name in self.ran]
+        first = next((self.diverged[stage.name] for stage in mine if stage.name in self.diverged), None)
+        (was, then), (probability, now) = self.then[model], self.now[model]
+        difference, metric = gap(was, probability), self._metric()
+        close = difference is not None and difference <= self.asked.tolerance
+        seeds = [] if first is None or close else self._seeds(model, mine, metric)
+        spread = in_spread(then[metric], now[metric], seeds)
+        return Reproduction(
+            reference=reference,
+            study=self.study,
+            model=model,
+            revision=revision,
+            grade=grade(first, difference, self.asked.tolerance, spread),
+            stages=len(mine),
+            first=first,
+            differs=differences(first, around),
+            gap=difference,
+            tolerance=self.asked.tolerance,
+            metric=metric,
+            then=then[metric],
+            now=now[metric],
+            seeds=seeds,
+            ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _metric(self) -> str:
+        """The one that ranks the study's models."""
+        files = (study_file(self.clone, self.study), self.clone / PARAMS)
+        told = [(read_yaml(file).get("compare") or {}).get("metric") for file in files]
+        return str(next(filter(None, told), "auroc"))
+
+    def _seeds(self, model: str, stages: Sequence[Stage], metric: str) -> list[float]:
+        """The metric of the recipe as it was just run, with other seeds; none where the seed changes nothing."""
+        settings = read_json(data_folder(self.clone, self.study, "train") / model / "model" / "model.json")
+        found: list[float] = []
+        for seed in range(1, self.asked.seeds + 1):
+            value = int(settings["params"]["seed"]) + seed
+            overrides.apply(self.clone, [self.study], [f"models.{model}.train.seed={value}"])
+            for stage in stages:
+                if stage.model:
+                    self._run(stage, f"seed {value}")
+            found.append(self._judged(model)[1][metric])
+        return found
+
+
+def _link_sources(root: Path, clone: Path, study: str) -> None:
+    """Data that Git does not keep lie in the workspace alone."""
+    source = load(clone, study).source
+    for table in source.tables.values() if isinstance(source, QuerySource) else [source]:
+        for path in (getattr(table, "path", None), getattr(table, "folder", None)):
+            if path and "://" not in path and (root / path).exists() and not (clone / path).exists():
+                (clone / path).parent.mkdir(parents=True, exist_ok=True)
+                (clone / path).symlink_to(root / path)
+
+
+def _chosen(models: Sequence[str], there: Sequence[str]) -> list[str]:
+    for model in models:
+        if model not in there:
+            raise MedloopError(
+                f"that run has no model {model}{nearest(model, there)}", mend=f"one of: {', '.join(there)}"
+            )
+    return list(models) or list(there)
+
+
+def _needed(plan: Sequence[Stage], models: Sequence[str]) -> list[Stage]:
+    """The stages of these models and all that they follow from, in order; nothing that compares them with others."""
+    needed = {stage.name for stage in plan if stage.model in models}
+    for stage in reversed(plan):
+        if stage.name in needed:
+            needed.update(stage.after)
+    return [stage for stage in plan if stage.name in needed]
+
+
+def _around(clone: Path, then: Machine | None, *, own_environment: bool) -> dict[Kind, list[str]]:
+    """What differs of packages and machine from those of then."""
+    lock = clone / clones.LOCK
+    found: dict[Kind, list[str]] = {}
+    if lock.is_file() and not own_environment:
+        pinned = environment.locked(lock.read_text(encoding="utf-8"))
+        found["library"] = environment.other_versions(pinned, environment.packages())
+    for kind, said in (environment.other_machine(then, environment.machine()) if then else {}).items():
+        found.setdefault(kind, []).extend(said)
+    return found
+
+
+def _keep(root: Path, verdict: Reproduction, run_id: str | None) -> None:
+    name = f"{verdict.study}-{verdict.model}-{verdict.revision[:12]}.json"
+    write_json(home(root) / "reproductions" / name, verdict)
+    if run_id:
+        tracking.tag(root, run_id, {"medloop.reproduced": f"{verdict.grade}, {verdict.ended}"})
