@@ -7,7 +7,7 @@ samples   `@id` and `@group` (the patient) text, `@time` datetime (only where th
           categorical, ordinal and text `str`, datetime datetime64; image and sequence Int64, the position in the
           column's payloads (`contracts.payloads`); a missing cell is NaN/NaT/NA.
 split     `@id` and `@part`, one of PARTS; where folds are asked for, `@fold` (`@fold_0` … when repeated), Int64 from 0,
-          missing for test rows.
+          missing for test rows. While a fold is tested, `@part` of these is ASIDE, which no later table takes up.
 features  `@id`, `@group`, `@target`, then float32 columns; a training table that was balanced
           adds `@weight` float32, `@origin`, the `@id` that a synthetic row descends from, and, where
           any row is masked, `@masked` bool: such a row stays in the table and is not trained on.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
+ASIDE = "aside"
 
 
 class Schema(Frozen):

@@ -42,6 +42,20 @@ def sweep(
 
 
 @app.command()
+def folds(
+    study: Annotated[str | None, typer.Argument(help="The study; the default one if none is named.")] = None,
+    *,
+    folds: Annotated[int | None, typer.Option(min=2, help="How many; as the study says, else 5.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="How often they are drawn; once by default.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Train this model only; all of them by default.")] = None,
+) -> None:
+    """Cross-validate: train on all folds but one, test on that one, and pool; the test set stays untouched."""
+    from flows.commands import fold_study
+
+    fold_study(study, folds, repeats, model or [])
+
+
+@app.command()
 def stage(arguments: Annotated[list[str], typer.Argument(help="STAGE STUDY [MODEL]")]) -> None:
     """Run one stage, as dvc.yaml names it; DVC calls this."""
     from flows.commands import run_stage

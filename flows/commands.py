@@ -131,11 +131,37 @@ def sweep_study(study: str | None, over: Sequence[str], models: Sequence[str]) -
     (name,) = _chosen(root, [study] if study else [])
     with journal.sole_run(root):
         loaded = _loaded(root, [name])[name]
+        _refuse_strangers(loaded, models)
         with _prefect(root, journal.Stopwatch(), trains=True) as watcher:
             from flows import sweep
 
             result = sweep.sweep(root, loaded, grid, list(models) or list(loaded.models), watcher)
     sweep.show(root, result)
+
+
+def fold_study(study: str | None, folds: int | None, repeats: int | None, models: Sequence[str]) -> None:
+    """`medloop folds`: the study's models on every fold, judged on the pooled predictions."""
+    root = find_root()
+    (name,) = _chosen(root, [study] if study else [])
+    with journal.sole_run(root):
+        loaded = _loaded(root, [name])[name]
+        _refuse_strangers(loaded, models)
+        with _prefect(root, journal.Stopwatch(), trains=True) as watcher:
+            from flows import folds as cross_validation
+
+            split = cross_validation.with_folds(loaded, folds, repeats)
+            found = cross_validation.cross_validate(root, loaded, split, list(models) or list(loaded.models), watcher)
+    cross_validation.show(root, found)
+
+
+def _refuse_strangers(settings: "Settings", models: Sequence[str]) -> None:
+    for model in models:
+        if model not in settings.models:
+            raise MedloopError(
+                f"{settings.name} does not train {model}{nearest(model, settings.models)}",
+                where="--model",
+                mend=f"one of: {', '.join(settings.models)}",
+            )
 
 
 def run_stage(arguments: Sequence[str]) -> None:

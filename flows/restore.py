@@ -35,7 +35,7 @@ def put_back(root: Path) -> None:
                 write_text(root / kept.relative_to(folder), kept.read_text(encoding="utf-8"))
         index.refresh(root, [])
         for stage in workspace.plan(root, [folder.name]):
-            with suppress(MedloopError):
+            with suppress(MedloopError, FileNotFoundError):  # the latter where what it reads never was there
                 workspace.bring_up_to_date(root, stage.name, _leave_stale)
     shutil.rmtree(set_aside(root), ignore_errors=True)
 

@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.errors import MedloopError
-from flows import console, index, journal, overrides, record, tracking, workers, workspace
+from flows import console, journal, record, tracking, trials, workers
 from flows.grid import Combination
-from flows.home import home
-from flows.pipeline import Run, execute
-from flows.plan import Say, Stage
+from flows.plan import Say
 from flows.restore import as_before
 from flows.settings import Settings
 from flows.stages import Context
-from flows.store import write_json, write_text
 from pipelines.compare import Leaderboard, compare, table
 from pipelines.evaluate import Entry
 from pipelines.figures import leaderboard_page
@@ -69,60 +66,39 @@ def _tried(
     root: Path, found: Sweep, combination: Combination, models: Sequence[str], watcher: console.Watcher
 ) -> dict[str, Entry]:
     """The models under one combination, by name, trained and judged."""
-    name = found.study.name
-    overrides.apply(root, [name], [f"{key}={value}" for key, value in combination.items()])
-    settings = index.refresh(root, [name])[0]
-    plan = _training(workspace.plan(root, [name]), models)
-    run = journal.start(root, [name], {})
-    execute(Run(root=root, journal=run, settings=settings, plan=plan, watcher=watcher, records=False))
-    record.pin(root, run, plan[-1].name)
+    settings = trials.train(root, found.study.name, combination, models, watcher)
     entries = {}
     for model in models:
         label = ", ".join([model, *combination.values()])
-        entries[label] = workers.call(label, _judged, root, settings[name], model, say=lambda text: None)
+        entries[label] = workers.call(label, judged, root, settings, model, say=lambda text: None)
         found.combinations[label] = (combination, model)
     return entries
 
 
-def _judged(root: Path, settings: Settings, model: str, say: Say) -> Entry:
+def judged(root: Path, settings: Settings, model: str, say: Say) -> Entry:
+    """What a trained model is worth on the validation rows; to be called in a worker, since it takes torch."""
     from flows.stages.evaluate import judge
 
     return judge(Context(root=root, settings=settings, model=model, say=say), "validation")[0]
 
 
-def _training(plan: Sequence[Stage], models: Sequence[str]) -> list[Stage]:
-    """The stages that train these models and all that they need; none that reads what was trained."""
-    known = {stage.name: stage for stage in plan}
-    trains = [s for s in plan if s.model in models and not any(known[above].model for above in s.after)]
-    needed = {stage.name for stage in trains}
-    for stage in reversed(plan):
-        if stage.name in needed:
-            needed.update(stage.after)
-    return [stage for stage in plan if stage.name in needed]
-
-
 def _tell_mlflow(root: Path, found: Sweep) -> None:
-    """A run for each model and combination, under one parent."""
-    mlflow = tracking.client(root)
-    experiment = tracking.experiment_id(mlflow, root, found.study.name)
-    tags = {"medloop.run": found.key}
-    page = tracking.open_run(mlflow, experiment, f"sweep {found.key}", {**tags, "medloop.kind": "sweep"})
+    """A run for each model and combination."""
+    told = {}
     for label, entry in found.entries.items():
         combination, model = found.combinations[label]
-        run = tracking.open_run(mlflow, experiment, label, {**tags, "medloop.kind": "trial"}, parent=page)
         metrics = record.metrics(entry.evaluation, "validation")
-        tracking.complete(mlflow, run, tracking.Content(params={"model": model, **combination}, metrics=metrics))
-    tracking.complete(mlflow, page, tracking.Content(tags={"mlflow.note.content": found.leaderboard.verdict}))
+        told[label] = tracking.Content(params={"model": model, **combination}, metrics=metrics)
+    trials.tell_mlflow(root, found.study.name, found.key, "sweep", told, found.leaderboard.verdict)
 
 
 def show(root: Path, found: Sweep) -> None:
     """The verdict, the table, and how to take the best combination; the rest as a page and a JSON file."""
     board = found.leaderboard
-    folder = home(root) / "boards" / found.key
-    write_json(folder / "leaderboard.json", board)
     best = board.model_copy(update={"rows": board.rows[:SHOWN]})
     evaluations = {row.model: found.entries[row.model].evaluation for row in best.rows}
-    write_text(folder / "leaderboard.html", leaderboard_page(best, evaluations, f"{found.study.study.title}: a sweep"))
+    page = leaderboard_page(best, evaluations, f"{found.study.study.title}: a sweep")
+    folder = trials.keep(root, found.key, board, page)
     header, *rows = table(board)
     console.show_leaderboard(f"On validation rows, {board.verdict}", header, rows)
     combination, _ = found.combinations[board.choice]

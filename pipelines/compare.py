@@ -1,6 +1,7 @@
 """Compare: which model is better, by how much, and whether the difference is more than chance."""
 
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 import numpy as np
 from pydantic import field_validator
@@ -15,6 +16,7 @@ from pipelines.metrics import METRICS, Floats, judge, scores
 
 # Below these, one row more or less moves the result.
 FEW_ROWS, FEW_OF_CLASS = 50, 10
+JudgedPart = Part | Literal["development"]
 CHANCE = {"auroc": 0.5}
 
 
@@ -56,13 +58,14 @@ class Row(Frozen):
 class Leaderboard(Frozen):
     """Models on the same rows, best first, and what follows from it in plain words.
 
-    `part`: whose rows: the test part's, or the validation part's where settings are chosen.
+    `part`: whose rows: the test part's, the validation part's where settings are chosen, or those of development, all
+    but the test part's, where they are judged fold by fold.
     `choice`: the model that the verdict advises: the best, or the best simple model where a network's lead over it
     may be chance.
     """
 
     metric: str
-    part: Part = "test"
+    part: JudgedPart = "test"
     confidence: float
     counts: Counts
     rows: tuple[Row, ...]
@@ -71,7 +74,7 @@ class Leaderboard(Frozen):
 
 
 def compare(
-    entries: Mapping[str, Entry], params: CompareParams, baselines: Collection[str], part: Part = "test"
+    entries: Mapping[str, Entry], params: CompareParams, baselines: Collection[str], part: JudgedPart = "test"
 ) -> Leaderboard:
     """Rank models and test each against the best on the same patient-level resamples.
 
@@ -230,7 +233,7 @@ def _chance(rows: list[Row], choice: Row, metric: str) -> str:
     return f"{who} shown to be better than chance: "
 
 
-def _small(counts: Counts, part: Part) -> str:
+def _small(counts: Counts, part: JudgedPart) -> str:
     few = [f"{count} of class {label}" for label, count in counts.by_class.items() if count < FEW_OF_CLASS]
     if counts.rows >= FEW_ROWS and not few:
         return ""

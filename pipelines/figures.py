@@ -1,13 +1,12 @@
 """Pages of results: one self-contained HTML file each, that opens without a network and is the same byte for byte."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from math import nan
 
-from contracts.tables import Part
 from pipelines import charts
 from pipelines.bootstrap import Interval
-from pipelines.compare import Leaderboard, behind_text
+from pipelines.compare import JudgedPart, Leaderboard, behind_text
 from pipelines.evaluate import Evaluation
 from pipelines.metrics import METRICS
 from pipelines.page import page, section
@@ -78,8 +77,13 @@ def report(evaluation: Evaluation, title: str) -> str:
     return page(title, _answer(evaluation), _counts(evaluation), sections, style=STYLE)
 
 
-def leaderboard_page(leaderboard: Leaderboard, evaluations: Mapping[str, Evaluation], title: str) -> str:
-    """The comparison's page: the verdict, a forest plot, every metric of every model, the ROC curves on one another."""
+def leaderboard_page(
+    leaderboard: Leaderboard, evaluations: Mapping[str, Evaluation], title: str, more: Sequence[str] = ()
+) -> str:
+    """The comparison's page: the verdict, a forest plot, every metric of every model, the ROC curves on one another.
+
+    `more`: sections that follow.
+    """
     label = METRICS[leaderboard.metric].label
     span = _span(leaderboard.confidence)
     key = f"{span} Filled: networks; hollow: simple models; dotted: the best."
@@ -95,6 +99,7 @@ def leaderboard_page(leaderboard: Leaderboard, evaluations: Mapping[str, Evaluat
         ),
         "</div>",
         section("All metrics", legend, _board_table(leaderboard)),
+        *more,
     ]
     note = _counts(next(iter(evaluations.values())), leaderboard.part)
     if len(leaderboard.rows) > 1:
@@ -110,7 +115,7 @@ def _span(confidence: float) -> str:
     return f"In brackets the {confidence:.0%} interval of a patient-level bootstrap."
 
 
-def _counts(evaluation: Evaluation, part: Part = "test") -> str:
+def _counts(evaluation: Evaluation, part: JudgedPart = "test") -> str:
     counts = evaluation.counts
     shown = counts.by_class if _many(evaluation) else {evaluation.positive: counts.positives}
     told = ", ".join(f"{count:,} ({count / counts.rows:.1%}) of class “{label}”" for label, count in shown.items())

@@ -7,7 +7,8 @@ for model selection", BMC Bioinformatics 7, 2006).
 import pandas as pd
 
 from contracts.errors import MedloopError
-from pipelines.split import SplitParams, rarest_class, shuffled
+from contracts.tables import ASIDE, Schema
+from pipelines.split import SplitParams, drawn, rarest_class, refuse_one_class, shuffled
 
 
 def with_folds(parts: pd.DataFrame, samples: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
@@ -20,9 +21,32 @@ def with_folds(parts: pd.DataFrame, samples: pd.DataFrame, params: SplitParams) 
     if not params.folds:
         return parts
     kept = samples[(parts["@part"] != "test").to_numpy()]
-    names = ["@fold"] if params.repeats == 1 else [f"@fold_{repeat}" for repeat in range(params.repeats)]
-    drawn = {name: draw_folds(kept, params.folds, f"{params.seed} {name}") for name in names}
-    return parts.assign(**{name: fold.reindex(parts.index) for name, fold in drawn.items()})
+    folds = {name: draw_folds(kept, params.folds, f"{params.seed} {name}") for name in _names(params)}
+    return parts.assign(**{name: fold.reindex(parts.index) for name, fold in folds.items()})
+
+
+def _names(params: SplitParams) -> list[str]:
+    return ["@fold"] if params.repeats == 1 else [f"@fold_{repeat}" for repeat in range(params.repeats)]
+
+
+def with_fold_tested(parts: pd.DataFrame, samples: pd.DataFrame, schema: Schema, params: SplitParams) -> pd.DataFrame:
+    """`parts` for one turn of a cross-validation: the fold is the test part, and the test set proper is set aside.
+
+    Validation is drawn anew from the patients of the other folds, so that nothing that is learnt or chosen, be it the
+    epoch to stop at, has seen the fold. Without a fold to test, `parts` as they are.
+
+    Raises MedloopError when training then lacks a class, or a part holds one class only.
+    """
+    if params.fold is None:
+        return parts
+    name = _names(params)[params.repeat]
+    tested = parts[name].eq(params.fold).fillna(False).to_numpy(dtype=bool)
+    free = samples[parts[name].notna().to_numpy() & ~tested]
+    set_before = pd.Series("test", index=samples.loc[tested, "@group"].unique(), dtype="str")
+    others = drawn(free, params, set_before, f"{params.seed} {name} without {params.fold}")
+    part = samples["@group"].map(pd.concat([set_before, others])).fillna(ASIDE)
+    refuse_one_class(samples["@target"], part, schema)
+    return parts.assign(**{"@part": part.astype("str")})
 
 
 def draw_folds(samples: pd.DataFrame, folds: int, seed: str) -> "pd.Series[int]":

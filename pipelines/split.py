@@ -34,6 +34,7 @@ class SplitParams(Frozen):
     rest: samples that the file does not place are an error ("fail"), or "train": they follow their patient, else they
         train, and validation is drawn from them where the file names none.
     folds, repeats: so many folds of the training and validation rows, drawn so many times: see `pipelines.folds`.
+    fold, repeat: the fold that is tested, of which draw, while the test set is set aside; `medloop folds` sets these.
     test_sha256: the hash of a frozen test set (`test_sha256` in split.json): a split that gives another is an error.
     """
 
@@ -48,6 +49,8 @@ class SplitParams(Frozen):
     rest: Literal["train", "fail"] = "fail"
     folds: int | None = Field(default=None, ge=2)
     repeats: int = Field(default=1, ge=1)
+    fold: int | None = Field(default=None, ge=0)
+    repeat: int = Field(default=0, ge=0)
     test_sha256: Sha256 | None = None
 
     @model_validator(mode="after")
@@ -62,6 +65,8 @@ class SplitParams(Frozen):
             raise ValueError("folds are drawn regardless of time, so that a split by time cannot take them")
         if self.repeats > 1 and not self.folds:
             raise ValueError("repeats are of folds; say how many: folds: 5")
+        if self.fold is not None and (self.fold >= (self.folds or 0) or self.repeat >= self.repeats):
+            raise ValueError("fold and repeat count from 0, up to one less than folds and repeats")
         return self
 
 
@@ -82,10 +87,10 @@ def split(
         raise MedloopError(f"{len(patients)} patients cannot fill {len(PARTS)} parts", mend="gather more data")
     set_before = _set_before(samples, schema, params, placed)
     free = samples if set_before.empty else samples[~samples["@group"].isin(set_before.index)]
-    part = pd.concat([set_before, _drawn(free, params, set_before)])
+    part = pd.concat([set_before, drawn(free, params, set_before, params.seed)])
     named = part.reindex(patients).astype("str").array.take(of_patient)
     parts = pd.DataFrame({"@id": samples["@id"], "@part": pd.Series(named, index=samples.index)})
-    _refuse_one_class(samples["@target"], parts["@part"], schema)
+    refuse_one_class(samples["@target"], parts["@part"], schema)
     _refuse_another_test_set(parts, params)
     return parts
 
@@ -124,19 +129,19 @@ def _set_before(
     return pd.Series(dtype="str")
 
 
-def _drawn(samples: pd.DataFrame, params: SplitParams, set_before: "pd.Series[str]") -> "pd.Series[str]":
+def drawn(samples: pd.DataFrame, params: SplitParams, set_before: "pd.Series[str]", seed: object) -> "pd.Series[str]":
     """By patient, the part drawn; a part that was set before is not drawn."""
     shares = {name: 0.0 if name in set(set_before) else getattr(params, name) for name in ("validation", "test")}
-    ordered = _patients(samples, params).sort_values(["stratum", "rank", "hash"])
+    ordered = _patients(samples, params, seed).sort_values(["stratum", "rank", "hash"])
     strata = ordered.groupby("stratum")["stratum"]
     part = _part(strata.cumcount(), strata.transform("size"), **shares)
     return pd.Series(part, index=ordered.index, dtype="str")
 
 
-def _patients(samples: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
+def _patients(samples: pd.DataFrame, params: SplitParams, seed: object) -> pd.DataFrame:
     """By patient: the stratum it is drawn from, and the order in it; the first are tested."""
     patients = pd.DataFrame({"stratum": 0, "rank": 0}, index=samples.groupby("@group").size().index)
-    patients["hash"] = shuffled(patients.index.tolist(), params.seed)
+    patients["hash"] = shuffled(patients.index.tolist(), seed)
     if params.method in ("stratified", "site", "file"):
         patients["stratum"] = rarest_class(samples)
     if params.method == "time":
@@ -161,7 +166,8 @@ def _part(place: "pd.Series[int]", size: "pd.Series[int]", *, validation: float,
     return np.where(place < tested, "test", np.where(place < tested + validated, "validation", "train"))
 
 
-def _refuse_one_class(target: "pd.Series[int]", part: "pd.Series[str]", schema: Schema) -> None:
+def refuse_one_class(target: "pd.Series[int]", part: "pd.Series[str]", schema: Schema) -> None:
+    """Raises MedloopError when training lacks a class, or a part holds one only."""
     counts = {name: np.bincount(target[part == name], minlength=len(schema.classes)) for name in PARTS}
     overall = np.sum(list(counts.values()), axis=0).tolist()
     absent = [schema.classes[index] for index in np.flatnonzero(counts["train"] == 0)]

@@ -13,7 +13,7 @@ from pipelines.figures import leaderboard_page
 def run(context: Context) -> str:
     """Ranks the study's models on the same test rows and says whether the difference is real."""
     folder, settings = context.folder("compare"), context.settings
-    entries = {model: _entry(context.folder("evaluate") / model) for model in settings.models}
+    entries = {model: entry(context.folder("evaluate") / model) for model in settings.models}
     baselines = {model for model, entry in entries.items() if entry.evaluation.baseline}
     leaderboard = compare(entries, settings.compare, baselines=baselines)
     certificate = read_model(context.folder("audit") / "certificate.json", Certificate)
@@ -28,7 +28,8 @@ def run(context: Context) -> str:
     return leaderboard.verdict
 
 
-def _entry(folder: Path) -> Entry:
+def entry(folder: Path) -> Entry:
+    """What a model's evaluation left in its folder."""
     predictions = read_table(folder / "predictions.parquet")
     return Entry(
         evaluation=read_model(folder / "evaluation.json", Evaluation),

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
-from contracts.tables import PARTS, Schema
+from contracts.tables import ASIDE, PARTS, Schema
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
-from pipelines.folds import with_folds
+from pipelines.folds import with_fold_tested, with_folds
 from pipelines.sources.file import FileSource, read_file
 from pipelines.split import split, test_hash
 
@@ -21,12 +21,19 @@ def run(context: Context) -> str:
     samples = read_table(context.folder("clean") / "samples.parquet", needed)
     schema = read_model(context.folder("clean") / "schema.json", Schema)
     parts = with_folds(split(samples, schema, params, _placed(context)), samples, params)
+    parts = with_fold_tested(parts, samples, schema, params)
     counts = parts["@part"].value_counts()
     sizes = {part: int(counts.get(part, 0)) for part in PARTS}
     write_table(folder / "split.parquet", parts)
     write_json(folder / "split.json", {"method": params.method, "sizes": sizes, "test_sha256": test_hash(parts)})
-    folds = [f"{params.folds} folds, drawn {params.repeats} times"] if params.folds else []
-    return ", ".join([*(f"{part} {size:,}" for part, size in sizes.items()), *folds])
+    told = [f"{part} {size:,}" for part, size in sizes.items()]
+    if params.folds and params.fold is None:
+        told.append(f"{params.folds} folds, drawn {params.repeats} times")
+    elif params.folds:
+        told.append(
+            f"which is fold {params.fold} of {params.folds}; test set of {counts.get(ASIDE, 0):,} rows set aside"
+        )
+    return ", ".join(told)
 
 
 def _placed(context: Context) -> "pd.DataFrame | None":

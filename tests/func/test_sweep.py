@@ -17,6 +17,16 @@ def state(workspace: Workspace) -> dict[str, bytes]:
     return {name: (workspace.root / name).read_bytes() for name in files}
 
 
+def children(servers: Path, kind: str) -> int:
+    """How many runs MLflow has under parents of this kind."""
+    query = (
+        "select count(*) from tags child join tags parent on child.value = parent.run_uuid "
+        "where child.key = 'mlflow.parentRunId' and parent.key = 'medloop.kind' and parent.value = ?"
+    )
+    with sqlite3.connect(servers / "mlflow" / "mlflow.db") as mlflow:
+        return int(mlflow.execute(query, [kind]).fetchone()[0])
+
+
 def test_a_sweep_ranks_combinations_and_leaves_everything_as_it_was(
     copy: Workspace, servers: Path, medloop: Medloop
 ) -> None:
@@ -32,9 +42,7 @@ def test_a_sweep_ranks_combinations_and_leaves_everything_as_it_was(
     assert "evaluate@" not in told.text
     assert state(copy) == before
     assert "Nothing to do" in medloop(copy, "run", "tiny").text
-    with sqlite3.connect(servers / "mlflow" / "mlflow.db") as mlflow:
-        trials = mlflow.execute("select count(*) from tags where key = 'medloop.kind' and value = 'trial'").fetchone()
-    assert trials == (2,)
+    assert children(servers, "sweep") == 2
 
 
 def test_a_sweep_that_was_cut_short_is_put_back_at_the_next_start(copy: Workspace, medloop: Medloop) -> None:

@@ -1,12 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import MedloopError
 from contracts.tables import Schema
-from pipelines.folds import draw_folds, nested, with_folds
+from pipelines.folds import draw_folds, nested, with_fold_tested, with_folds
 from pipelines.split import SplitParams, split
 from tests.unit.test_split import samples, studies
 
@@ -67,3 +67,43 @@ def test_inner_folds_lie_within_what_their_outer_fold_trains_on() -> None:
         assert inner[k].value_counts().max() - inner[k].value_counts().min() <= 4
         assert inner[k].groupby(table["@group"]).nunique().max() == 1
     assert not np.array_equal(inner[0].dropna().to_numpy()[:100], inner[1].dropna().to_numpy()[:100])
+
+
+@given(studies(), st.integers(2, 4), st.integers(0, 99))
+@settings(max_examples=15)
+def test_a_tested_fold_takes_the_place_of_the_test_set_which_is_set_aside(
+    table: pd.DataFrame, folds: int, seed: int
+) -> None:
+    try:
+        own = drawn(table, folds=folds, repeats=2, seed=seed)
+        turns = [
+            with_fold_tested(own, table, SCHEMA, SplitParams(folds=folds, repeats=2, seed=seed, fold=k, repeat=1))
+            for k in range(folds)
+        ]
+    except MedloopError as fault:
+        assume("class" not in fault.problem)
+        raise
+    for k, parts in enumerate(turns):
+        assert ((parts["@part"] == "aside") == (own["@part"] == "test")).all()
+        assert ((parts["@part"] == "test") == own["@fold_1"].eq(k).fillna(False)).all()
+        assert parts.groupby(table["@group"])["@part"].nunique().max() == 1
+        assert {"train", "validation"} < set(parts["@part"])
+    assert sum((parts["@part"] == "test").astype(int) for parts in turns).max() == 1
+    tested_once = pd.concat([parts.loc[parts["@part"] == "test", "@id"] for parts in turns])
+    assert sorted(tested_once) == sorted(own.loc[own["@part"] != "test", "@id"])
+
+
+def test_validation_is_drawn_anew_for_each_fold() -> None:
+    table = samples()
+    own = drawn(table, folds=3)
+    first, second = (with_fold_tested(own, table, SCHEMA, SplitParams(folds=3, fold=k)) for k in (0, 1))
+    validated = [set(parts.loc[parts["@part"] == "validation", "@id"]) for parts in (first, second)]
+    assert len(validated[0]) == pytest.approx(0.15 * 800 * 2 / 3, abs=3)
+    assert len(validated[0] & validated[1]) < len(validated[0]) / 2
+    pd.testing.assert_frame_equal(with_fold_tested(own, table, SCHEMA, SplitParams(folds=3)), own)
+
+
+@pytest.mark.parametrize("wrong", [{"fold": 0}, {"folds": 3, "fold": 3}, {"folds": 3, "fold": 0, "repeat": 1}])
+def test_a_fold_that_is_not_drawn_cannot_be_tested(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="count from 0"):
+        SplitParams(**wrong)

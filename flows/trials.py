@@ -1,0 +1,64 @@
+"""Studies tried under other settings: each trial a run like any other, all told to MLflow under one parent."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from flows import index, journal, overrides, record, tracking, workspace
+from flows.console import Watcher
+from flows.home import home
+from flows.pipeline import Run, execute
+from flows.plan import Stage
+from flows.settings import Settings
+from flows.store import write_json, write_text
+from pipelines.compare import Leaderboard
+
+
+def train(
+    root: Path, study: str, values: Mapping[str, object], models: Sequence[str], watcher: Watcher, *, test: bool = False
+) -> Settings:
+    """Writes values into the study's file and trains these models, as a run of its own; the settings they had.
+
+    A stage that the values do not change is not run again. The study is to be put back: see `flows.restore`.
+
+    test: evaluate the models on the test part, too. Raises MedloopError when anything failed.
+    """
+    overrides.apply(root, [study], [f"{key}={value}" for key, value in values.items()])
+    settings = index.refresh(root, [study])[0]
+    plan = _needed(workspace.plan(root, [study]), models, test=test)
+    run = journal.start(root, [study], {})
+    execute(Run(root=root, journal=run, settings=settings, plan=plan, watcher=watcher, records=False))
+    record.pin(root, run, plan[-1].name)
+    return settings[study]
+
+
+def _needed(plan: Sequence[Stage], models: Sequence[str], *, test: bool) -> list[Stage]:
+    """The stages that train these models (that read what was trained, where `test`) and all that they need."""
+    known = {stage.name: stage for stage in plan}
+    wanted = [s for s in plan if s.model in models and (test or not any(known[above].model for above in s.after))]
+    needed = {stage.name for stage in wanted}
+    for stage in reversed(plan):
+        if stage.name in needed:
+            needed.update(stage.after)
+    return [stage for stage in plan if stage.name in needed]
+
+
+def tell_mlflow(
+    root: Path, study: str, key: str, kind: str, trials: Mapping[str, tracking.Content], verdict: str
+) -> None:
+    """A run for each trial, by its label, under one parent."""
+    mlflow = tracking.client(root)
+    experiment = tracking.experiment_id(mlflow, root, study)
+    tags = {"medloop.run": key}
+    parent = tracking.open_run(mlflow, experiment, f"{kind} {key}", {**tags, "medloop.kind": kind})
+    for label, content in trials.items():
+        run = tracking.open_run(mlflow, experiment, label, {**tags, "medloop.kind": "trial"}, parent=parent)
+        tracking.complete(mlflow, run, content)
+    tracking.complete(mlflow, parent, tracking.Content(tags={"mlflow.note.content": verdict}))
+
+
+def keep(root: Path, key: str, board: Leaderboard, page: str) -> Path:
+    """Writes the leaderboard and its page into medloop's home; their folder."""
+    folder = home(root) / "boards" / key
+    write_json(folder / "leaderboard.json", board)
+    write_text(folder / "leaderboard.html", page)
+    return folder
