@@ -59,14 +59,17 @@ class Trained:
         probability = score(self.family, self.config, self.inputs, self.arrays, examples)
         return probability if raw or self.calibration is None else recalibrated(self.calibration, probability)
 
-    def unusual(self, examples: Examples) -> NDArray[np.float64] | None:
-        """How unlike those that it learnt from each row is, from 0 to 1; None of a model that was not pre-trained.
+    @property
+    def pretrained(self) -> bool:
+        """Whether it learnt to restore rows before it learnt to tell them, so that it can say how unusual one is."""
+        return any(name.startswith(AUTOENCODER) for name in self.arrays)
+
+    def unusual(self, examples: Examples) -> NDArray[np.float64]:
+        """How unlike those that a pre-trained model learnt from each row is, from 0 to 1. Shape: (N,).
 
         The share of validation rows that its autoencoder restores better; NaN for a row without anything to restore.
-        Shape: (N,). Raises MedloopError when the examples are not what the model was trained on.
+        Raises MedloopError when the examples are not what the model was trained on.
         """
-        if not any(name.startswith(AUTOENCODER) for name in self.arrays):
-            return None
         from models.batches import laid_out
         from models.reconstruction import unusual
 
