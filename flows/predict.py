@@ -4,9 +4,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contracts.errors import MedloopError, listed
+from contracts.examples import Examples
 from contracts.payloads import Payloads
 from contracts.study import Study
 from contracts.tables import Schema
@@ -29,6 +30,8 @@ from pipelines.sources import Raw
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from models.store import Trained
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -74,6 +77,8 @@ def _key(root: Path, folder: Path) -> bytes:
 def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     """One line a row of the source, in its order: row, id, predicted, a probability a class, reason.
 
+    Of a model that was pre-trained `unusual` too, before the reason: how unlike those that it learnt from a row is, as
+    the share of validation rows that are less so, from 0 to 1.
     The reason says why a row was not scored, or which columns of a scored one were not taken as they are written; no
     value. A line that could not be read has a row and a reason only.
     What identifies people is treated as it was in training, with the same `key`.
@@ -81,7 +86,6 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     import pandas as pd
 
     from models.store import load
-    from models.threshold import decide
 
     study, params, schema = bundle.declaration(folder)
     decoded = _decoded(raw, study, schema, folder)
@@ -89,22 +93,32 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     scorable = clean_rows(treated.drop(index=list(decoded.faults)), study, schema, params, payloads=decoded.payloads)
     undecoded = treated.loc[list(decoded.faults), ["@row"]].assign(reason=list(decoded.faults.values()))
     parts = [part.astype({"@row": "str"}) for part in (scorable.unscorable, undecoded, raw.quarantine)]
+    trained = load(folder / "weights")
     if len(scorable.samples):
         imputer = read_model(folder / "imputer.json", Imputer)
         normalizer = read_model(folder / "normalizer.json", Normalizer)
         payloads = {**decoded.payloads, **scorable.payloads}
         _check_figures(normalizer, schema, payloads)
         features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples), payloads)
-        trained = load(folder / "weights")
-        probability = trained.predict_proba(examples(features, _ready(normalizer, scorable.samples, payloads)))
-        called = decide(probability, trained.threshold, trained.inputs.positive)
-        labels = [trained.inputs.classes[index] for index in called]
-        named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}
-        parts.append(scorable.samples[["@row", "@id"]].assign(predicted=labels, **named, reason=scorable.remarks))
+        said = _said(trained, examples(features, _ready(normalizer, scorable.samples, payloads)))
+        parts.append(scorable.samples[["@row", "@id"]].assign(**said, reason=scorable.remarks))
     scores = pd.concat(parts, ignore_index=True).rename(columns={"@row": "row", "@id": "id"})
-    columns = ["row", "id", "predicted", *(f"probability={c}" for c in schema.classes), "reason"]
+    probabilities = [f"probability={c}" for c in schema.classes]
+    unusual = ["unusual"] if trained.pretrained else []
+    columns = ["row", "id", "predicted", *probabilities, *unusual, "reason"]
     scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)
     return scores.fillna({"id": ""}).astype({"row": "str", "id": "str", "predicted": "str", "reason": "str"})
+
+
+def _said(trained: "Trained", rows: Examples) -> dict[str, Any]:
+    """What the model says of each row, by the columns that it is told in."""
+    from models.threshold import decide
+
+    probability = trained.predict_proba(rows)
+    called = decide(probability, trained.threshold, trained.inputs.positive)
+    labels = [trained.inputs.classes[index] for index in called]
+    named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}
+    return {"predicted": labels, **named, **({"unusual": trained.unusual(rows)} if trained.pretrained else {})}
 
 
 def _decoded(raw: Raw, study: Study, schema: Schema, folder: Path) -> DecodedColumns:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.batches import Batch
-from models.network import Network
 from models.params import TrainParams
 
 Forward = Callable[[Batch], Tensor]
@@ -27,7 +26,7 @@ def arithmetic(params: TrainParams, device: torch.device) -> tuple[AbstractConte
     return torch.autocast(device.type, dtype=torch.bfloat16), "bf16"
 
 
-def compiled(network: Network, batch: Batch, params: TrainParams) -> tuple[Forward, str]:
+def compiled(network: nn.Module, batch: Batch, params: TrainParams) -> tuple[Forward, str]:
     """The network as what computes it, and a word on it where it was to be compiled.
 
     Tried on `batch`, since compilers fail only then. What cannot be compiled runs as it is. The method is compiled and

@@ -4,7 +4,9 @@ A file holds `Config`, a frozen keyword-only dataclass of plain types whose `__p
 ValueError, `READS`, the kinds of columns that it can take of those that there are, and then either
 
 - a network: `Encoder(inputs, config)`, a torch module with `dim_out` and
-  `forward(batch) -> (B, D)`, where `batch` is as `models.batches` describes; or
+  `forward(batch) -> (B, D)`, where `batch` is as `models.batches` describes. One that is pre-trained without labels has
+  beside it `Autoencoder(inputs, config)`, with an `encoder` as that one and `forward(batch) -> (B,)`, the loss of each
+  row, and `pretraining(config, params) -> TrainParams | None`, how that is trained, if it is; or
 - a baseline, which reads tables: `fit(train, validation, *, config, inputs, seed, threads) -> (arrays, facts)` and
   `predict_proba(arrays, table) -> (N, C)`, which scores with numpy alone.
 
@@ -21,6 +23,8 @@ from typing import Any
 from contracts.errors import MedloopError
 from contracts.examples import Inputs
 from contracts.names import check_name, nearest
+
+AUTOENCODER = "autoencoder/"  # how the names of a pre-training's arrays begin, beside those of the network
 
 
 def names() -> list[str]:

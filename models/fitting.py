@@ -1,5 +1,6 @@
 """Fitting a network: a Lightning trainer around the loop, and the process left as it was found."""
 
+import hashlib
 import logging
 import signal
 import threading
@@ -7,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from contracts.examples import Examples, Inputs
-from models.batches import laid_out
+from models.batches import Rows, laid_out
 from models.checkpoint import newest, write
 from models.loop import Loop, best_epoch
 from models.network import Network
 from models.params import Progress, TrainParams
+from models.pretraining import Pretraining, unweighted
+from models.reconstruction import encoder_of, errors, named, percentiles
 from models.scores import scores
 
 ONE_AT_A_TIME = threading.Lock()  # torch's random numbers and algorithms are the whole process's
@@ -51,13 +54,18 @@ def fit_network(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float], dict[str, str]]:
     """The best epoch's weights, its row of the history, and what it ran on. Resumes if it can."""
     with ONE_AT_A_TIME, _process(params):
+        rows, held = (laid_out(part, inputs, family.READS) for part in (train, validation))
+        learnt, found = _pretrained(family, config, params, inputs, rows, held, watch)
         torch.manual_seed(params.seed)
+        network = Network(family, inputs, config)
+        if learnt:
+            network.encoder.load_state_dict(encoder_of(learnt))
         reports = Reports(params, watch)
         loop = Loop(
-            Network(family, inputs, config),
+            network,
             params,
-            train=laid_out(train, inputs, family.READS),
-            validation=laid_out(validation, inputs, family.READS),
+            train=rows,
+            validation=held,
             scores=lambda probabilities: scores(probabilities, validation, inputs.positive),
             save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
             report=reports,
@@ -65,10 +73,62 @@ def fit_network(
         )
         _resume(loop, reports, watch)
         device = "from the checkpoint" if loop.finished() else _run(loop, params)
-    arrays = {name: tensor.numpy() for name, tensor in loop.best.items()}
+    arrays = {name: tensor.numpy() for name, tensor in loop.best.items()} | learnt
     facts = {**loop.history[best_epoch(loop.history, params) - 1], "epochs": float(len(loop.history))}
     facts |= {"learning_rate": loop.rate} if params.learning_rate == "auto" else {}
-    return arrays, facts, {"device": device, **loop.ran_on}
+    return arrays, facts | found, {"device": device, **loop.ran_on}
+
+
+def _pretrained(
+    family: ModuleType,
+    config: object,
+    params: TrainParams,
+    inputs: Inputs,
+    train: Rows,
+    validation: Rows,
+    watch: Watch,
+) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+    """What the family's autoencoder learnt, and facts on it; nothing of a family without one. Resumes if it can.
+
+    A training of its own with checkpoints of its own, the last of which is where the training on labels begins.
+    """
+    own = family.pretraining(config, params) if hasattr(family, "pretraining") else None
+    if own is None:
+        return {}, {}
+    torch.manual_seed(params.seed)
+    watch = _of_pretraining(watch)
+    reports = Reports(own, watch)
+    loop = Pretraining(
+        family.Autoencoder(inputs, config),
+        own,
+        train=unweighted(train),
+        validation=validation,
+        scores=lambda probabilities: {},
+        save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
+        report=reports,
+        save_every=watch.save_every,
+    )
+    _resume(loop, reports, watch)
+    if not loop.finished():
+        _run(loop, own)
+        loop.save_now()
+    weights = {name: tensor.numpy() for name, tensor in loop.best.items()}
+    best = loop.history[best_epoch(loop.history, own) - 1]
+    facts = {"pretraining_epochs": float(len(loop.history)), "validation_reconstruction": best["validation_loss"]}
+    return named(weights, percentiles(errors(family, inputs, config, weights, validation))), facts
+
+
+def _of_pretraining(watch: Watch) -> Watch:
+    """The same, with other checkpoints, and told by names that are not those of the training on labels."""
+
+    def history(row: dict[str, float]) -> None:
+        told = {"pretraining_loss": row["train_loss"], "validation_reconstruction": row["validation_loss"]}
+        watch.history({"epoch": row["epoch"], **told})
+
+    tell = watch.progress
+    recipe = hashlib.sha256(f"{watch.recipe}/pretraining".encode()).hexdigest()
+    progress = tell and (lambda of: tell(replace(of, phase="pre-training", metric="reconstruction error")))
+    return replace(watch, recipe=recipe, history=history, progress=progress)
 
 
 def _resume(loop: Loop, reports: "Reports", watch: Watch) -> None:

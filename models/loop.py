@@ -16,7 +16,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from contracts.errors import MedloopError
@@ -27,7 +27,7 @@ from models.batches import Rows
 from models.checkpoint import Checkpoint
 from models.losses import row_losses
 from models.memory import is_exhausted
-from models.network import Network, probabilities
+from models.network import probabilities
 from models.optimizers import add_l1, optimizer, share_of_rate
 from models.params import TrainParams
 from models.rate_finder import found_rate
@@ -50,7 +50,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def __init__(
         self,
-        network: Network,
+        network: nn.Module,
         params: TrainParams,
         *,
         train: Rows,
@@ -162,12 +162,16 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         batch = augmented(self.rows.batch(rows), self.rows.forms, self.params.augment)
         target, weight = self.rows.target.index_select(0, rows), self.rows.weight.index_select(0, rows)
         with self.arithmetic:
-            logits = self.forwarded(batch)
-        losses = row_losses(logits.float(), target, self.log_shares, self.params)
+            given = self.forwarded(batch)
+        losses = self.losses(given.float(), target)
         mean = (losses * weight).mean()
         loss = mean if len(rows) == of else mean * (len(rows) / of)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def losses(self, given: Tensor, target: Tensor) -> Tensor:
+        """Each row's loss, by what the network gives of it. Shape: (B, …), (B,) -> (B,)."""
+        return row_losses(given, target, self.log_shares, self.params)
 
     def _halve(self) -> None:
         """Half as many rows at once, from the random numbers of this step on."""
@@ -187,7 +191,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         """Score the validation rows, keep the weights if they are the best, stop if nothing gets better."""
         row = {"epoch": float(len(self.history) + 1), "train_loss": self.loss_sum / self.steps_per_epoch}
         take_over(self.average, self.network, share_of_epoch(self.params, len(self.history) + 1))
-        scores = self.scores(probabilities(self.average, self.validation))
+        scores = self.validated()
         if not math.isfinite(scores["validation_loss"]):
             self._diverged(self.step)
         self.history.append(row | scores)
@@ -198,6 +202,10 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         self._save_if_due()
         self.report(self.history)
         self.trainer.should_stop = self.finished()
+
+    def validated(self) -> dict[str, float]:
+        """The validation rows' metrics, of the weights that would be kept."""
+        return self.scores(probabilities(self.average, self.validation))
 
     def finished(self) -> bool:
         """Whether all epochs are done, or `patience` of them brought nothing better."""
@@ -283,7 +291,7 @@ def best_epoch(history: list[dict[str, float]], params: TrainParams) -> int:
     return chosen
 
 
-def _copied(network: Network) -> dict[str, Tensor]:
+def _copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 

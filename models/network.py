@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from models.batches import Batch, Rows, laid_out
+from models.family import AUTOENCODER
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Network(nn.Module):
@@ -39,6 +42,14 @@ def restored(family: ModuleType, inputs: Inputs, config: object, arrays: Mapping
     """
     with torch.device("meta"):
         network = Network(family, inputs, config)
+    return filled(network, {name: array for name, array in arrays.items() if not name.startswith(AUTOENCODER)})
+
+
+def filled(network: Module, arrays: Mapping[str, NDArray[Any]]) -> Module:
+    """A network made on torch's meta device, with these weights, ready to score.
+
+    Raises MedloopError when the arrays are not this network's.
+    """
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
     try:
         network.load_state_dict(tensors, assign=True)
@@ -47,14 +58,19 @@ def restored(family: ModuleType, inputs: Inputs, config: object, arrays: Mapping
     return network.eval()
 
 
+def probabilities(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
+    """What the network says of each row, in evaluation mode. Shape: N rows -> (N, C)."""
+    return np.asarray(outputs(network, rows).double().softmax(dim=1).cpu().numpy(), dtype=np.float64)
+
+
 @torch.no_grad()
-def probabilities(network: Network, rows: Rows) -> NDArray[np.float64]:
-    """What the network says, a slice of rows at a time, in evaluation mode. Shape: N rows -> (N, C)."""
+def outputs(network: nn.Module, rows: Rows) -> Tensor:
+    """What the network gives, a slice of rows at a time, in evaluation mode. Shape: N rows -> (N, …)."""
     training = network.training
     network.eval()
     parts = [network(rows.batch(part)) for part in rows.slices()]
     network.train(training)
-    return np.asarray(torch.cat(parts).double().softmax(dim=1).cpu().numpy(), dtype=np.float64)
+    return torch.cat(parts)
 
 
 def predict_proba(network: Network, family: ModuleType, inputs: Inputs, examples: Examples) -> NDArray[np.float64]:

@@ -138,6 +138,7 @@ class Progress:
 
     best_epoch: the one whose weights would be kept
     seconds_left: if no patience ends it; None while no epoch has been timed
+    phase: pre-training, where one comes first; `epoch` and `epochs` are then of it
     """
 
     epoch: int
@@ -147,3 +148,4 @@ class Progress:
     best: float
     best_epoch: int
     seconds_left: float | None
+    phase: str = ""

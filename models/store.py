@@ -18,7 +18,7 @@ from contracts.examples import Examples, Form, Inputs
 from models.calibration import Calibration
 from models.calibration import apply as recalibrated
 from models.checkpoint import write_whole
-from models.family import configured, is_network
+from models.family import AUTOENCODER, configured, is_network
 from models.family import load as load_family
 
 FORMAT = 2
@@ -30,7 +30,7 @@ class Trained:
     """A model of any family, ready to score.
 
     config, params: the settings it was trained with, as plain values
-    arrays: the weights by name
+    arrays: the weights by name; a pre-training's by names that begin with `autoencoder/`
     threshold: calibrated probability of the positive class from which a row is called positive; None for three
         classes or more
     facts: what the training found, such as the best epoch and the metrics on validation rows, before recalibration
@@ -58,6 +58,25 @@ class Trained:
         check_features(examples, self.inputs)
         probability = score(self.family, self.config, self.inputs, self.arrays, examples)
         return probability if raw or self.calibration is None else recalibrated(self.calibration, probability)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it learnt to restore rows before it learnt to tell them, so that it can say how unusual one is."""
+        return any(name.startswith(AUTOENCODER) for name in self.arrays)
+
+    def unusual(self, examples: Examples) -> NDArray[np.float64]:
+        """How unlike those that a pre-trained model learnt from each row is, from 0 to 1. Shape: (N,).
+
+        The share of validation rows that its autoencoder restores better; NaN for a row without anything to restore.
+        Raises MedloopError when the examples are not what the model was trained on.
+        """
+        from models.batches import laid_out
+        from models.reconstruction import unusual
+
+        check_features(examples, self.inputs)
+        module = load_family(self.family)
+        rows = laid_out(examples, self.inputs, module.READS)
+        return unusual(module, self.inputs, configured(self.family, self.config), self.arrays, rows)
 
 
 def score(

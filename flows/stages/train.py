@@ -58,7 +58,8 @@ def _ran(on: dict[str, str]) -> str:
 def _told(progress: Progress) -> str:
     best = f"best {progress.best:.3f} (epoch {progress.best_epoch})"
     left = "" if progress.seconds_left is None else f", {_time(progress.seconds_left)} left"
-    return f"epoch {progress.epoch}/{progress.epochs}, {progress.metric} {progress.value:.3f}, {best}{left}"
+    phase = f"{progress.phase}, " if progress.phase else ""
+    return f"{phase}epoch {progress.epoch}/{progress.epochs}, {progress.metric} {progress.value:.3f}, {best}{left}"
 
 
 def _time(seconds: float) -> str:

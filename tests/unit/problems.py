@@ -10,6 +10,7 @@ from contracts.payloads import Payloads, ragged
 
 # Settings that keep the tests of a family fast; one that is not named here is tested as it is by default.
 SMALL: dict[str, dict[str, object]] = {
+    "autoencoder": {"pretraining": 2, "width": 16, "code": 8, "filters": [8, 16], "dropout": 0.1},
     "cnn": {"filters": [8, 16], "width": 32, "dropout": 0.1},
     "cnn1d": {"filters": [8, 16], "width": 16, "kernel": 3},
     "fusion": {"width": 16, "filters": [8], "dropout": 0.1},

@@ -49,9 +49,8 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def predict_proba(examples: Examples) -> np.ndarray:
         return np.tile([0.75, 0.25], (len(examples), 1))
 
-    trained = SimpleNamespace(
-        predict_proba=predict_proba, threshold=0.5, inputs=SimpleNamespace(classes=("no", "yes"), positive=1)
-    )
+    told = SimpleNamespace(classes=("no", "yes"), positive=1)
+    trained = SimpleNamespace(predict_proba=predict_proba, threshold=0.5, inputs=told, pretrained=False)
     monkeypatch.setattr("models.store.load", lambda _: trained)
     return folder
 
