@@ -1,5 +1,6 @@
 """Checks held against a table block by block, and what they find put together."""
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from pipelines.cells import Mask
 from pipelines.column_figures import Figures, parted
 from pipelines.expectations import Rule, failing_rows
 from pipelines.findings import Kind, RowVerdict
-from pipelines.profile import Block
+from pipelines.profile import Profile
 from pipelines.repeats import conflicting_ids, repeated_rows
 
 FIRST = 8  # rows of a finding that are named
@@ -49,7 +50,7 @@ class Seen:
         return replace(self, rows=self.rows + later.rows, first=first, like=self.like if self.rows else later.like)
 
 
-def repeats_of(blocks: Sequence[Block], source: Sequence[str], id_column: str | None) -> list[pd.DataFrame]:
+def repeats_of(blocks: Sequence[Profile], source: Sequence[str], id_column: str | None) -> list[pd.DataFrame]:
     """By block, `@id` and `@content`: 1 in rows whose id conflicts, and that are repeated; else missing."""
     alike, copies = repeated_rows(blocks, source)
     conflicting = conflicting_ids(blocks, id_column, copies) if id_column else np.zeros(len(alike), dtype=bool)
@@ -58,7 +59,7 @@ def repeats_of(blocks: Sequence[Block], source: Sequence[str], id_column: str | 
 
 
 def held_against(
-    checks: Sequence[Check], blocks: Sequence[Block], figures: Figures, repeats: Sequence[pd.DataFrame]
+    checks: Sequence[Check], blocks: Sequence[Profile], figures: Figures, repeats: Sequence[pd.DataFrame]
 ) -> tuple[list[Seen], pd.DataFrame]:
     """What failed over all blocks, in the order of the checks, and the rows to set aside (`@row`, `reason`)."""
     of_rows = [check for check in checks if not check.of_columns]
@@ -75,17 +76,21 @@ def held_against(
         told = [_seen(block, check, column, at) for check, column, at in found]
         seen = [before + now for before, now in zip(seen, told, strict=True)] if seen else told
         aside.append(_quarantine(block, found))
+        if len(blocks) > 1:
+            gc.collect()  # Great Expectations' objects refer to each other, and so keep the block in memory
     return [one for one in seen if one.rows or one.check.of_columns], pd.concat(aside, ignore_index=True)
 
 
-def _of_rows(block: Block, own: pd.DataFrame, checks: Sequence[Check]) -> list[Found]:
+def _of_rows(block: Profile, own: pd.DataFrame, checks: Sequence[Check]) -> list[Found]:
     names = dict.fromkeys(check.column for check in checks if check.column)
     typed = own.assign(**{name: block.checked(name) for name in names})
     failed = failing_rows(typed, [check.rule for check in checks])
     return [(check, check.column, at) for check, at in zip(checks, failed, strict=True)]
 
 
-def _of_columns(block: Block, marked: dict[tuple[Kind, str], Mask], broken: Sequence[tuple[Check, str]]) -> list[Found]:
+def _of_columns(
+    block: Profile, marked: dict[tuple[Kind, str], Mask], broken: Sequence[tuple[Check, str]]
+) -> list[Found]:
     masks = [(check, name, marked.get((check.kind, name))) for check, name in broken]
     return [
         (check, name, np.flatnonzero(block.cells_of(check.kind, name) if mask is None else mask).tolist())
@@ -93,13 +98,13 @@ def _of_columns(block: Block, marked: dict[tuple[Kind, str], Mask], broken: Sequ
     ]
 
 
-def _seen(block: Block, check: Check, column: str, at: list[int]) -> Seen:
+def _seen(block: Profile, check: Check, column: str, at: list[int]) -> Seen:
     first = tuple(str(place) for place in block.places().iloc[at[:FIRST]]) if at else ()
     like = str(block.rows([column])[column].iloc[at[0]]) if at and column else ""
     return Seen(check=check, column=column, rows=len(at), first=first, like=like)
 
 
-def _quarantine(block: Block, found: Sequence[Found]) -> pd.DataFrame:
+def _quarantine(block: Profile, found: Sequence[Found]) -> pd.DataFrame:
     """`@row` and `reason` of every row that a finding sets aside, in the block's order."""
     reasons: dict[int, list[str]] = {}
     for check, column, at in found:

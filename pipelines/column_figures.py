@@ -12,7 +12,8 @@ from contracts.study import Column
 from pipelines.cells import Cells, Mask, canonical, out_of_range
 from pipelines.findings import Kind
 from pipelines.guess import is_missing_word, look_coded
-from pipelines.profile import TYPED, Block
+from pipelines.profile import TYPED, Profile
+from pipelines.table import coded
 from pipelines.units import TwoUnits, two_units
 
 
@@ -30,7 +31,7 @@ class Figures:
     marked: dict[tuple[Kind, str], Mask]
 
 
-def figures_of(blocks: Sequence[Block]) -> Figures:
+def figures_of(blocks: Sequence[Profile]) -> Figures:
     """Reads the table column by column; what is held at a time is 8 bytes a row of a numeric column."""
     columns = blocks[0].reading.columns
     summed = {name: _summed(name, column, blocks) for name, column in columns.items()}
@@ -64,26 +65,26 @@ class _Sums:
             self.numbers.append(cells.values.to_numpy(dtype=np.float64))
 
 
-def _summed(name: str, column: Column, blocks: Sequence[Block]) -> tuple[dict[str, object], dict[Kind, Mask]]:
+def _summed(name: str, column: Column, blocks: Sequence[Profile]) -> tuple[dict[str, object], dict[Kind, Mask]]:
     sums = _Sums()
     for block in blocks:
         sums.add(block.cells(name), block.rows([name])[name], column)
     suspected, mixed = np.concatenate(sums.words), None
     if column.type == "numeric":
         numbers = np.concatenate(sums.numbers)
-        coded = _coded(numbers, column)
-        suspected = suspected | coded
-        mixed = two_units(np.where(coded, np.nan, numbers))
+        codes = _coded(numbers, column)
+        suspected = suspected | codes
+        mixed = two_units(np.where(codes, np.nan, numbers))
     few = pd.concat(sums.first, ignore_index=True)
     filled = sums.rows - sums.missing
-    codes = _codes(name, suspected, blocks)
+    written = _codes(name, suspected, blocks)
     figures: dict[str, object] = {
         "unreadable": sums.unreadable if column.type in TYPED else 0,
         "infinite": sums.infinite,
         "filled": filled,
         "missing": sums.missing / sums.rows if filled else np.nan,
         "distinct": few.nunique(dropna=False) if few.notna().any() else np.nan,
-        "suspected": ", ".join(codes) if codes else None,
+        "suspected": ", ".join(written) if written else None,
         "two_units": mixed.told() if mixed else None,
     }
     return figures, _marks(suspected, mixed)
@@ -96,8 +97,11 @@ def _marks(suspected: Mask, mixed: TwoUnits | None) -> dict[Kind, Mask]:
 
 def _words(cells: Cells, texts: "pd.Series[str]", column: Column) -> Mask:
     """(N,) cells that are read as values and are words for "no value"."""
-    words = [text for text in texts.unique() if is_missing_word(text.strip()) and text.strip() not in column.levels]
-    found: Mask = texts.isin(words).to_numpy(dtype=bool) & ~cells.missing & ~cells.respelled
+    numbers, distinct = coded(texts)
+    words = [is_missing_word(text) and text not in column.levels for text in distinct.str.strip()]
+    if not any(words):
+        return np.zeros(len(texts), dtype=bool)
+    found: Mask = np.array(words)[numbers] & ~cells.missing & ~cells.respelled
     return found
 
 
@@ -107,16 +111,16 @@ def _coded(numbers: NDArray[np.float64], column: Column) -> Mask:
     return found & out_of_range(pd.Series(numbers), column) if column.range else found
 
 
-def _codes(name: str, suspected: Mask, blocks: Sequence[Block]) -> list[str]:
+def _codes(name: str, suspected: Mask, blocks: Sequence[Profile]) -> list[str]:
     """The texts of the suspected cells."""
     found = set[str]()
     for block, mask in zip(blocks, parted(suspected, blocks), strict=True):
         if mask.any():
-            texts = pd.Series(block.rows([name])[name][mask].unique(), dtype="str")
-            found |= set(canonical(texts.str.strip()))
+            texts = pd.Series(block.texts(name)[mask].unique(), dtype="str")
+            found |= set(canonical(texts))
     return sorted(found)
 
 
-def parted(of_all: Mask, blocks: Sequence[Block]) -> list[Mask]:
+def parted(of_all: Mask, blocks: Sequence[Profile]) -> list[Mask]:
     """What is told of all rows, block by block."""
     return np.split(of_all, np.cumsum([len(block) for block in blocks])[:-1])

@@ -68,8 +68,8 @@ def refuse_fatal(fatal: Iterable[Mapping[Problem, Spots]], columns: Sequence[str
 
 def part_with(table: pd.DataFrame, faults: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows without these faults, and the others as `@row`, `@id` and `reason`."""
-    if faults.empty:
-        return table, table.loc[:, ["@row", "@id"]].iloc[:0].assign(reason=pd.Series(dtype="str"))
+    if faults.empty:  # no slice of the table, which would keep the texts of all rows in memory
+        return table, pd.DataFrame({"@row": [], "@id": [], "reason": []}, dtype="str")
     reasons = reasons_by_row(faults)
     aside = table.loc[reasons.index, ["@row", "@id"]].assign(reason=reasons).reset_index(drop=True)
     return table.drop(index=reasons.index), aside

@@ -1,6 +1,6 @@
 """The study's columns as they were read, block by block: typed for checking by row."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +10,11 @@ from contracts.study import Column, Study
 from pipelines.cells import Cells, Decimal, Mask, read_cells
 from pipelines.conversion import convert
 from pipelines.findings import Kind
-from pipelines.rows import numbered, one_of
+from pipelines.rows import one_of, stripped
 from pipelines.spelling import Spelling
+from pipelines.table import Block
 
 TYPED = ("numeric", "datetime")
-Load = Callable[[Sequence[str] | None], pd.DataFrame]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,31 +40,31 @@ def columns_of(study: Study) -> dict[str, Column]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block:
-    """The rows of one block of a raw table that are in the cohort.
+class Profile:
+    """The rows of one block of a raw table that are in the cohort, texts perhaps as categoricals.
 
-    load: gives the named columns of the whole block (None: all), `@row` among them if asked for.
-    chosen: (rows of the block,) those in the cohort.
     is_kept: cells once read are kept, for a table of this block alone; else they are read where they are asked for.
     """
 
-    load: Load
-    chosen: Mask
+    block: Block
     reading: Reading
     is_kept: bool
     _cells: dict[str, Cells] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return int(self.chosen.sum())
+        return len(self.block)
 
     def rows(self, names: Sequence[str]) -> pd.DataFrame:
         """The columns `names` as they came."""
-        found = self.load(list(dict.fromkeys(names)))
-        return found if self.chosen.all() else found[self.chosen].reset_index(drop=True)
+        return self.block.read(list(dict.fromkeys(names)))
+
+    def texts(self, name: str) -> "pd.Series[str]":
+        """One column without surrounding blanks."""
+        return stripped(self.rows([name])[name])
 
     def places(self) -> "pd.Series[str]":
         """The rows' `@row`, as text."""
-        return numbered(self.rows(["@row"])["@row"])
+        return self.rows(["@row"])["@row"]
 
     def cells(self, name: str) -> Cells:
         """(N,) one column as it is declared, numbers in the column's unit."""
@@ -83,8 +83,8 @@ class Block:
     def checked(self, name: str) -> "pd.Series[Any]":
         """(N,) numbers, years of dates, categories; a text that is no declared level stays as it is written."""
         cells, column = self.cells(name), self.reading.columns[name]
-        if column.levels:
-            return cells.values.mask(cells.unreadable, self.rows([name])[name].str.strip())
+        if column.levels and cells.unreadable.any():
+            return cells.values.mask(cells.unreadable, self.texts(name))
         years: pd.Series[Any] = cells.values.dt.year if column.type == "datetime" else cells.values
         return years
 

@@ -7,23 +7,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.cells import Mask
-from pipelines.profile import Block
+from pipelines.copies import row_hashes
+from pipelines.profile import Profile
 
 
-def repeated_rows(blocks: Sequence[Block], source: Sequence[str]) -> tuple[Mask, Mask]:
+def repeated_rows(blocks: Sequence[Profile], source: Sequence[str]) -> tuple[Mask, Mask]:
     """(N,) the rows that are equal to another one, and of these all but the first; told by 64-bit hashes."""
-    content = pd.Series(np.concatenate([_content(block, source) for block in blocks]))
+    content = pd.Series(np.concatenate([row_hashes(source, profile.block) for profile in blocks]))
     return content.duplicated(keep=False).to_numpy(), content.duplicated().to_numpy()
 
 
-def conflicting_ids(blocks: Sequence[Block], name: str, copies: Mask) -> Mask:
+def conflicting_ids(blocks: Sequence[Profile], name: str, copies: Mask) -> Mask:
     """(N,) the rows, blank ids and `copies` left aside, whose id stands on another one too.
 
     Of all rows only 64-bit hashes are held; ids of equal hashes are compared themselves.
     """
     hashes, is_open = [], []
     for block in blocks:
-        ids = block.rows([name])[name].str.strip()
+        ids = block.texts(name)
         hashes.append(pd.util.hash_array(ids.array, categorize=False))
         is_open.append((ids != "").to_numpy(dtype=bool))
     at = np.flatnonzero(np.concatenate(is_open) & ~copies)
@@ -33,17 +34,12 @@ def conflicting_ids(blocks: Sequence[Block], name: str, copies: Mask) -> Mask:
     return conflicting
 
 
-def _content(block: Block, source: Sequence[str]) -> NDArray[np.uint64]:
-    hashes: NDArray[np.uint64] = np.asarray(pd.util.hash_pandas_object(block.rows(source), index=False))
-    return hashes
-
-
-def _texts(blocks: Sequence[Block], name: str, at: NDArray[np.int64]) -> "pd.Series[str]":
+def _texts(blocks: Sequence[Profile], name: str, at: NDArray[np.int64]) -> "pd.Series[str]":
     """The column's texts in these rows, ascending."""
     parts, start = [pd.Series([], dtype="str")], 0
     for block in blocks:
         here = at[(at >= start) & (at < start + len(block))] - start
         if len(here):
-            parts.append(block.rows([name])[name].str.strip().iloc[here])
+            parts.append(block.texts(name).iloc[here])
         start += len(block)
     return pd.concat(parts, ignore_index=True)

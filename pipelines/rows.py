@@ -86,7 +86,7 @@ def named(raw: Table, roles: Mapping[str, str | None]) -> Table:
 
 def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None], *, first: int = 0) -> pd.DataFrame:
     """`raw` with the columns of `roles` beside it, as text; None stands for the row's number, from `first` + 1."""
-    named = {role: _stripped(raw[name]) for role, name in roles.items() if name}
+    named = {role: stripped(raw[name]) for role, name in roles.items() if name}
     if None in roles.values():
         numbers = numbered(pd.Series(np.arange(first + 1, first + len(raw) + 1), index=raw.index))
         named |= {role: numbers for role, name in roles.items() if not name}
@@ -95,7 +95,8 @@ def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None], *, first: int =
     return raw.assign(**{role: named[role] for role in ("@row", *roles) if role in named}).reset_index(drop=True)
 
 
-def _stripped(text: "pd.Series[str]") -> "pd.Series[str]":
+def stripped(text: "pd.Series[str]") -> "pd.Series[str]":
+    """The texts without surrounding blanks; a gap is blank."""
     numbers, texts = coded(text)
     return pd.Series(texts.str.strip().array.take(numbers), index=text.index, copy=False)
 
@@ -267,7 +268,7 @@ def _all_numbers(name: str, found: Sequence[tuple[Mask, Spots]]) -> Mask:
 
 def _beyond(rows: pd.DataFrame, name: str, condition: Condition) -> Mask:
     """The rows of a level beyond its number, in the order of a hash of their ids, which other rows do not change."""
-    level = canonical(_stripped(rows[name]))
+    level = canonical(stripped(rows[name]))
     absent = sorted(set(condition.most) - set(level.unique()))
     if absent:
         raise MedloopError(

@@ -102,14 +102,12 @@ def test_hash(parts: pd.DataFrame) -> str:
 
 def rarest_class(samples: pd.DataFrame) -> "pd.Series[int]":
     """By patient, the rarest of the classes that their rows have."""
-    rows_of_class = samples["@target"].map(samples["@target"].value_counts())
-    rarest = (
-        samples[["@group", "@target"]]
-        .assign(rows=rows_of_class)
-        .sort_values(["rows", "@target"])
-        .drop_duplicates("@group")
-    )
-    return rarest.set_index("@group")["@target"]
+    counts = samples["@target"].value_counts().sort_index()
+    classes = counts.index.to_numpy()
+    by_rarity = np.argsort(counts.to_numpy(), kind="stable")
+    rarity = np.argsort(by_rarity)[np.searchsorted(classes, samples["@target"])]
+    rarest = pd.Series(rarity, index=samples.index).groupby(samples["@group"]).min()
+    return pd.Series(classes[by_rarity[rarest]], index=rarest.index, name="@target")
 
 
 def shuffled(names: Iterable[object], seed: object) -> NDArray[np.uint64]:

@@ -105,13 +105,11 @@ class Table:
 
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """All rows, in memory."""
-        some = [block for block in self.blocks if len(block)] or self.blocks[:1]
-        tables = [block.read(columns) for block in some]
-        return tables[0] if len(tables) == 1 else _stacked(tables)
+        return _stacked([block.read(columns) for block in self._filled])
 
     def take(self, at: Positions, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The rows at these positions, which ascend."""
-        return self._chosen(at).read(columns)
+        """The rows at these positions, which ascend; texts as such: the categories of few rows may be all that are."""
+        return _stacked([_as_texts(block.read(columns)) for block in self._chosen(at)._filled])
 
     def where(self, kept: Mask) -> "Table":
         """The rows marked, (N,), in as many blocks."""
@@ -120,6 +118,10 @@ class Table:
     def ordered(self, name: str) -> "Table":
         """The rows in the order of a column of different values, as one block."""
         return Table((Chosen(self, np.asarray(self[name].argsort(), dtype=np.intp)),))
+
+    @property
+    def _filled(self) -> Sequence[Block]:
+        return [block for block in self.blocks if len(block)] or self.blocks[:1]
 
     def _chosen(self, at: Positions) -> "Table":
         edges = np.searchsorted(at, self.starts)
@@ -145,7 +147,13 @@ def coded(text: "pd.Series[str]") -> tuple[NDArray[np.integer[Any]], "pd.Series[
 
 def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One below the other; of categoricals the categories of all, where pandas would write every text out."""
+    if len(tables) == 1:
+        return tables[0]
     return pd.DataFrame({name: _joined([table[name] for table in tables]) for name in tables[0]}, copy=False)
+
+
+def _as_texts(table: pd.DataFrame) -> pd.DataFrame:
+    return table.astype(dict.fromkeys(table.columns[table.dtypes == "category"], "str"))
 
 
 def _joined(parts: "list[pd.Series[Any]]") -> "pd.Series[Any]":

@@ -1,24 +1,24 @@
 """The raw table held against what the study declares, by Great Expectations: pass, warn, quarantine or fail."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from contracts.errors import MedloopError, masked
 from contracts.study import Column, Frozen, Study
-from pipelines.cells import Decimal, Mask
+from pipelines.cells import Decimal
 from pipelines.checks import Check, Seen, held_against, repeats_of
 from pipelines.clean import CleanParams
 from pipelines.column_figures import figures_of
 from pipelines.expectations import Rule
 from pipelines.findings import GRAVITY, ROWS_STAY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
-from pipelines.profile import TYPED, Block, Load, Reading, columns_of
-from pipelines.rows import check_columns, in_cohort, with_ids
+from pipelines.profile import TYPED, Profile, Reading, columns_of
+from pipelines.rows import check_columns, cohort, named
 from pipelines.spelling import Spelling
+from pipelines.table import Table, as_table
 from pipelines.validation_docs import first_rows, page, span
 
 
@@ -105,7 +105,7 @@ def build_suite(study: Study, params: ValidateParams) -> list[Check]:
 
 
 def validate(
-    table: pd.DataFrame,
+    table: pd.DataFrame | Table,
     study: Study,
     params: ValidateParams,
     *,
@@ -114,6 +114,8 @@ def validate(
     spelling: Spelling = "exact",
 ) -> Validated:
     """Checks the rows of the study's cohort; what lies outside it is not used and so not judged.
+
+    Of a table in blocks one is held at a time; of all rows what `figures_of` and `repeats_of` need.
 
     Args:
         table: raw, every column text, and `@row`.
@@ -125,37 +127,18 @@ def validate(
         MedloopError: a declared column is absent; no row is in the cohort; a condition of the cohort asks for
             numbers where there is text.
     """
-    loads: list[Load] = [lambda names: table if names is None else table[[*names]]]
-    return validate_blocks(loads, study, params, missing=missing, decimal=decimal, spelling=spelling)
-
-
-def validate_blocks(
-    loads: Sequence[Load],
-    study: Study,
-    params: ValidateParams,
-    *,
-    missing: Collection[str],
-    decimal: Decimal = ".",
-    spelling: Spelling = "exact",
-) -> Validated:
-    """What `validate` says of the whole table, of which each of `loads` gives the named columns of one block.
-
-    One block is held at a time; of all rows what `figures_of`, `repeated_rows` and the cohort's conditions need.
-    """
     reading = Reading(columns=columns_of(study), missing=missing, decimal=decimal, spelling=spelling)
-    source = _source(loads[0](None), study)
-    chosen = _in_cohort(loads, study, reading)
-    blocks = [
-        Block(load=load, chosen=mask, reading=reading, is_kept=len(loads) == 1)
-        for load, mask in zip(loads, chosen, strict=True)
-    ]
+    raw = as_table(table)
+    source = _source(raw, study)
+    chosen = _in_cohort(raw, study, reading)
+    blocks = [Profile(block=block, reading=reading, is_kept=len(raw.blocks) == 1) for block in chosen.blocks]
     rows = sum(len(block) for block in blocks)
     figures = figures_of(blocks)
     seen, aside = held_against(build_suite(study, params), blocks, figures, repeats_of(blocks, source, study.id))
     findings = [_finding(one, rows, reading.columns, figures.table) for one in seen]
     verdict: Verdict = max((finding.verdict for finding in findings), key=GRAVITY.index, default="pass")
     missing_shares = dict(zip(reading.columns, figures.table["missing"].fillna(1.0), strict=True))
-    counts = {"rows": rows, "of": sum(len(mask) for mask in chosen), "aside": len(aside)}
+    counts = {"rows": rows, "of": len(raw), "aside": len(aside)}
     docs = page(study, findings, missing_shares, reading.columns, verdict=verdict, **counts)
     return Validated(verdict=verdict, findings=findings, quarantine=aside, docs=docs)
 
@@ -185,32 +168,19 @@ def _of_columns(kind: Kind, params: ValidateParams, rule: Rule) -> Check:
     return Check(kind=kind, verdict=getattr(params, kind) or "fail", rule=rule, of_columns=True)
 
 
-def _source(table: pd.DataFrame, study: Study) -> list[str]:
+def _source(table: Table, study: Study) -> list[str]:
     """The columns of the source. Raises MedloopError when one that the study needs is absent."""
     roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
     check_columns(table, [*study.features(), *roles])
     return [name for name in table.columns if not name.startswith("@")]
 
 
-def _in_cohort(loads: Sequence[Load], study: Study, reading: Reading) -> list[Mask]:
-    """By block, (rows of it,) those in the cohort, which is told by the columns that its conditions name alone."""
-    needed = [*study.cohort, *study.unit_columns(), *([study.id] if study.id else [])] if study.cohort else []
-    tables = [load(["@row", *dict.fromkeys(needed)]) for load in loads]
-    lengths = [len(table) for table in tables]
-    rows = with_ids(pd.concat(tables, ignore_index=True), {"@id": study.id if study.cohort else None})
-    left = in_cohort(
-        rows.assign(**{"@at": np.arange(len(rows))}),
-        study,
-        missing=reading.missing,
-        decimal=reading.decimal,
-        spelling=reading.spelling,
-        ledger=[],
-    )
-    if left.empty:
+def _in_cohort(raw: Table, study: Study, reading: Reading) -> Table:
+    rows = named(raw, {"@id": study.id})
+    left = cohort(rows, study, missing=reading.missing, decimal=reading.decimal, spelling=reading.spelling, ledger=[])
+    if not len(left):
         raise MedloopError("no row of the data is in the cohort", mend="check the conditions under the study's cohort")
-    chosen = np.zeros(len(rows), dtype=bool)
-    chosen[left["@at"]] = True
-    return np.split(chosen, np.cumsum(lengths)[:-1])
+    return left
 
 
 def _finding(seen: Seen, rows: int, columns: Mapping[str, Column], figures: pd.DataFrame) -> Finding:

@@ -1,23 +1,22 @@
 """table.parquet → verdict.json, quarantine.parquet, docs.html"""
 
-from functools import partial
-
 from contracts.study import Study
+from flows.blocks import open_table
 from flows.home import failures
 from flows.stages import Context
-from flows.store import blocks, read_model, read_table, write_json, write_table, write_text
-from pipelines.validate import failure, validate_blocks
+from flows.store import read_model, write_json, write_table, write_text
+from pipelines.validate import failure, validate
 
 
 def run(context: Context) -> str:
     """Checks the table against the declared columns. Raises MedloopError when the verdict is fail."""
     settings, folder = context.settings, context.folder("validate")
-    loads = [partial(read_table, block) for block in blocks(context.folder("ingest") / "table.parquet")]
+    table = open_table(context.folder("ingest") / "table.parquet", coded=True)
     study = read_model(context.folder("ingest") / "declaration.json", Study)
     cleaning = settings.clean
     checks = settings.validation.following(cleaning)
-    validated = validate_blocks(
-        loads, study, checks, missing=cleaning.missing, decimal=cleaning.decimal, spelling=cleaning.spelling
+    validated = validate(
+        table, study, checks, missing=cleaning.missing, decimal=cleaning.decimal, spelling=cleaning.spelling
     )
     if validated.verdict == "fail":
         page = failures(context.root) / settings.name / "docs.html"

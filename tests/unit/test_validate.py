@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from contracts.errors import MedloopError
 from contracts.study import Column, Condition, Study, Target
 from pipelines.expectations import Rule, failing_rows
-from pipelines.profile import Load
-from pipelines.validate import Finding, Validated, ValidateParams, build_suite, failure, validate, validate_blocks
+from pipelines.table import Held, Table
+from pipelines.validate import Finding, Validated, ValidateParams, build_suite, failure, validate
 
 COLUMNS = {
     "age": Column(type="numeric", unit="years", range=(0, 120)),
@@ -259,16 +259,13 @@ def plainly(table: pd.DataFrame, rules: Sequence[Rule]) -> list[list[int]]:
     return found
 
 
-def loading(table: pd.DataFrame) -> Load:
-    return lambda names: table if names is None else table[[*names]]
-
-
 def outcome(messy: pd.DataFrame, size: int, of: Study) -> object:
     """What validation says of a table in blocks of this size."""
-    blocks = [loading(messy[at : at + size].reset_index(drop=True)) for at in range(0, len(messy), size)]
+    blocks = [messy[at : at + size].reset_index(drop=True) for at in range(0, len(messy), size)]
+    blocks[1:] = [block.astype({"@row": "str"}).astype("category") for block in blocks[1:]]  # as they are read again
     aside = dict.fromkeys(("unreadable", "infinite", "range", "conflicting_ids", "levels"), "quarantine")
     try:
-        found = validate_blocks(blocks, of, ValidateParams.model_validate(aside), missing=("NA",))
+        found = validate(Table(tuple(map(Held, blocks))), of, ValidateParams.model_validate(aside), missing=("NA",))
     except MedloopError as error:
         return str(error)
     quarantine = found.quarantine
