@@ -24,7 +24,8 @@ def change(study: dict) -> None:
     }
     study["balance"] = {"method": "random_over"}
     study["normalize"] = {"words": 50, "cells": 4, "min_count": 5}
-    study["models"] = {"logistic": {}}
+    small = {"pretraining": 2, "width": 8, "code": 4, "filters": [4], "train": {"epochs": 2}}
+    study["models"] = {"logistic": {}, "autoencoder": small}
 
 
 def write(workspace: Workspace) -> None:

@@ -76,11 +76,11 @@ class ImageDecoder(nn.Module):
             nn.Linear(code, filters[-1] * math.prod(shape)),
             nn.Unflatten(1, (filters[-1], *shape)),
         ]
-        for before, after in pairwise([*reversed(filters), filters[0]]):
+        for before, after in pairwise([*reversed(filters), form.width]):
             norm = nn.GroupNorm(math.gcd(8, before), before)
             # Pieces that do not overlap: nothing is summed in an order of its own, and no checkerboard comes about.
             layers += [norm, nn.ReLU(), nn.ConvTranspose2d(before, after, 2, stride=2)]
-        self.body = nn.Sequential(*layers, nn.ReLU(), nn.Conv2d(filters[0], form.width, 3, padding=1))
+        self.body = nn.Sequential(*layers)
 
     def forward(self, code: Tensor, pixels: Tensor, present: Tensor) -> Tensor:
         """Shape: (B, K), (B, C, H, W), (B,) -> (B,)."""

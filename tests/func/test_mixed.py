@@ -1,6 +1,7 @@
 """One study of pictures, recordings, reports and a table, through the real command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, servers: object) -> Workspace:
     mixed.write(made)
     result = made.medloop("run", "mixed")
     assert result.returncode == 0, result.stdout + result.stderr
-    return made
+    return replace(made, key=result.stdout.split("\nrun ")[1].split()[0])
 
 
 def of(run: Workspace, *parts: str):
@@ -68,8 +69,11 @@ def test_new_rows_are_scored_and_one_without_its_file_is_listed(run: Workspace, 
     rows = pd.read_csv(run.root / "mixed" / "visits.csv", dtype="str").drop(columns="ill").head(4)
     rows.loc[1, "scan"] = "scans/absent.png"
     rows.to_csv(run.root / "mixed" / "new.csv", index=False)
-    done: Outcome = medloop(run, "predict", "mixed", "mixed/new.csv", "--out", "scores.csv")
+    done: Outcome = medloop(run, "predict", f"{run.key}/autoencoder", "mixed/new.csv", "--out", "scores.csv")
     scores = pd.read_csv(run.root / "scores.csv", dtype="str", keep_default_na=False)
     assert done.code == 0, done.printed
     assert (scores["predicted"] != "").tolist() == [True, False, True, True]
     assert "absent.png" in scores["reason"][1]
+    assert list(scores)[-3:] == ["probability=yes", "unusual", "reason"]
+    unusual = scores.loc[scores["predicted"] != "", "unusual"].astype(float)
+    assert unusual.between(0, 1).all()

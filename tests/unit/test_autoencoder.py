@@ -178,9 +178,8 @@ def test_a_row_without_anything_to_restore_has_no_score() -> None:
 # -- exactly ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", [3, 21])
 def test_a_training_killed_in_either_part_ends_with_the_same_bits(
-    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight steps an epoch, two epochs without labels and three with."""
     from models import loop
@@ -189,13 +188,14 @@ def test_a_training_killed_in_either_part_ends_with_the_same_bits(
     settings = PLAIN | {"pretraining": 2, "hidden": 0.2, "variational": 0.1, "dropout": 0.1}
     common: dict[str, Any] = {"params": TrainParams(epochs=3, batch_size=32), "save_every": 0}
     rows: list[dict[str, float]] = []
-    again: list[dict[str, float]] = []
     told: list[Progress] = []
     whole = run(tmp_path / "whole", settings, **common, history=rows.append, progress=told.append)
-    with killed_at(at, monkeypatch):
+    with killed_at(3, monkeypatch):
         run(tmp_path / "cut", settings, **common)
-    if at > 16:
-        monkeypatch.setattr(pretraining.Pretraining, "losses", lambda *_: pytest.fail("it was pre-trained again"))
+    with killed_at(21, monkeypatch):
+        run(tmp_path / "cut", settings, **common)
+    monkeypatch.setattr(pretraining.Pretraining, "losses", lambda *_: pytest.fail("it was pre-trained again"))
+    again: list[dict[str, float]] = []
     resumed = run(tmp_path / "cut", settings, **common, history=again.append)
     assert again == rows
     assert resumed.facts == whole.facts
