@@ -18,17 +18,17 @@ def check_models(root: Path, settings: Settings, say: Say) -> None:
     where = str(study_file(root, settings.name))
     say("checking the models' settings")
     for model in settings.models:
-        parse_config(load(model).Config, settings.architecture(model), f"{where}, models.{model}")
-        _check_reads(model, settings, where)
+        config = parse_config(load(model).Config, settings.architecture(model), f"{where}, models.{model}")
+        _check_reads(model, config, settings, where)
 
 
-def _check_reads(model: str, settings: Settings, where: str) -> None:
+def _check_reads(model: str, config: object, settings: Settings, where: str) -> None:
     """A table there always is: payloads too give it figures."""
     kinds: tuple[Kind, ...] = ("image", "sequence", "text")
     columns = settings.study.features().items()
     forms = {name: Form(kind=kind) for kind in kinds for name, column in columns if column.type == kind}
     try:
-        check_reads(model, Inputs(columns=["any"], classes=[], positive=0, payloads=forms))
+        check_reads(model, Inputs(columns=["any"], classes=[], positive=0, payloads=forms), config)
     except MedloopError as error:
         error.where = f"{where}, models.{model}"
         raise
