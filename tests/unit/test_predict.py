@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,14 +62,12 @@ def scored(bundle: Path, data: Path) -> pd.DataFrame:
     return score(bundle, raw)
 
 
-def test_an_ensemble_tells_how_far_its_members_differ(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_ensemble_tells_how_far_its_members_differ(bundle: Path, tmp_path: Path) -> None:
     from models import store
 
-    model = store.load(bundle)
-    monkeypatch.setattr(model, "is_ensemble", True)
-    monkeypatch.setattr(model, "spread", lambda examples: np.tile([0.1, 0.2], (len(examples), 1)))
+    model: Any = store.load(bundle)
+    model.is_ensemble = True
+    model.spread = lambda examples: np.tile([0.1, 0.2], (len(examples), 1))
     (tmp_path / "new.csv").write_text("id,né,dose\na,1,2\nb,high,2\n")
     scores = scored(bundle, tmp_path / "new.csv")
     assert list(scores) == [*COLUMNS[:-1], "spread", "reason"]
