@@ -12,6 +12,7 @@ from flows import checked
 from flows.settings import Settings, load
 from flows.store import read_json, write_json, write_text
 from flows.studies import study_names
+from models.family import files
 from pipelines.sources import FileSource, QuerySource, Source, UnreachableError, WheelSource, fingerprint
 
 INDEX, NOTES = "studies.yaml", "seen"
@@ -106,7 +107,7 @@ def _with_folder(settings: Settings) -> Source:
 def _rendered(loaded: Mapping[str, Settings]) -> str:
     studies: dict[str, Any] = {name: {"data": watched(s)} for name, s in loaded.items()}
     experiments = {
-        f"{name}-{model}": {"study": name, "model": model, "file": f"models/families/{model.replace('-', '_')}.py"}
+        f"{name}-{model}": {"study": name, "model": model, "file": files(model)}
         for name, s in loaded.items()
         for model in s.models
     }

@@ -79,6 +79,7 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
 
     Of a model that was pre-trained `unusual` too, before the reason: how unlike those that it learnt from a row is, as
     the share of validation rows that are less so, from 0 to 1.
+    Of an ensemble `spread` too, the deviation over its members of the predicted class's probability.
     The reason says why a row was not scored, or which columns of a scored one were not taken as they are written; no
     value. A line that could not be read has a row and a reason only.
     What identifies people is treated as it was in training, with the same `key`.
@@ -104,21 +105,27 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
         parts.append(scorable.samples[["@row", "@id"]].assign(**said, reason=scorable.remarks))
     scores = pd.concat(parts, ignore_index=True).rename(columns={"@row": "row", "@id": "id"})
     probabilities = [f"probability={c}" for c in schema.classes]
-    unusual = ["unusual"] if trained.pretrained else []
-    columns = ["row", "id", "predicted", *probabilities, *unusual, "reason"]
+    more = [*(["unusual"] if trained.pretrained else []), *(["spread"] if trained.is_ensemble else [])]
+    columns = ["row", "id", "predicted", *probabilities, *more, "reason"]
     scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)
     return scores.fillna({"id": ""}).astype({"row": "str", "id": "str", "predicted": "str", "reason": "str"})
 
 
 def _said(trained: "Trained", rows: Examples) -> dict[str, Any]:
     """What the model says of each row, by the columns that it is told in."""
+    import numpy as np
+
     from models.threshold import decide
 
     probability = trained.predict_proba(rows)
     called = decide(probability, trained.threshold, trained.inputs.positive)
     labels = [trained.inputs.classes[index] for index in called]
     named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}
-    return {"predicted": labels, **named, **({"unusual": trained.unusual(rows)} if trained.pretrained else {})}
+    if trained.pretrained:
+        named["unusual"] = trained.unusual(rows)
+    if trained.is_ensemble:
+        named["spread"] = np.take_along_axis(trained.spread(rows), called[:, None], axis=1)[:, 0]
+    return {"predicted": labels, **named}
 
 
 def _decoded(raw: Raw, study: Study, schema: Schema, folder: Path) -> DecodedColumns:

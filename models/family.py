@@ -10,7 +10,10 @@ ValueError, `READS`, the kinds of columns that it can take of those that there a
 - a baseline, which reads tables: `fit(train, validation, *, config, inputs, seed, threads) -> (arrays, facts)` and
   `predict_proba(arrays, table) -> (N, C)`, which scores with numpy alone.
 
-Both come out as named arrays, so one store and one way of scoring serve every family.
+The families of `COMPOSED` are made of other models, which `models` of their `Config` names (`models/members.py`); these
+are trained before it, each on its own.
+
+All come out as named arrays, so one store and one way of scoring serve every family.
 """
 
 import importlib
@@ -25,12 +28,18 @@ from contracts.examples import Inputs
 from contracts.names import check_name, nearest
 
 AUTOENCODER = "autoencoder/"  # how the names of a pre-training's arrays begin, beside those of the network
+COMPOSED = ("combined", "ensemble")
 
 
 def names() -> list[str]:
     """The families there are, by file name (`cnn_rnn.py` is `cnn-rnn`), none of them imported."""
     files = Path(__file__).with_name("families").glob("[a-z]*.py")
     return sorted(file.stem.replace("_", "-") for file in files)
+
+
+def files(name: str) -> str:
+    """What holds the family's code, as a path in the repository: its file, or all files where it is made of others."""
+    return "models/families" if name in COMPOSED else f"models/families/{name.replace('-', '_')}.py"
 
 
 def load(name: str) -> ModuleType:
@@ -48,8 +57,17 @@ def is_network(family: ModuleType) -> bool:
     return hasattr(family, "Encoder")
 
 
-def check_reads(name: str, inputs: Inputs) -> None:
-    """Raises MedloopError when the study has no column of a kind that the family reads."""
+def is_baseline(family: ModuleType) -> bool:
+    """Whether the family is one of the simple ones, which are preferred where others are no better."""
+    return hasattr(family, "predict_proba")
+
+
+def check_reads(name: str, inputs: Inputs, config: object = None) -> None:
+    """Raises MedloopError when the study has no column of a kind that the family, or one it is made of, reads."""
+    if name in COMPOSED:
+        for member in getattr(config, "models", ()):
+            check_reads(member, inputs)
+        return
     there = {form.kind for form in inputs.payloads.values()} | ({"table"} if inputs.columns else set())
     reads = load(name).READS
     if there.isdisjoint(reads):

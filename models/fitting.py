@@ -6,10 +6,9 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -23,23 +22,12 @@ from models.batches import Rows, laid_out
 from models.checkpoint import newest, write
 from models.loop import Loop, best_epoch
 from models.network import Network
-from models.params import Progress, TrainParams
+from models.params import Progress, TrainParams, Watch
 from models.pretraining import Pretraining, unweighted
 from models.reconstruction import encoder_of, errors, named, percentiles
 from models.scores import scores
 
 ONE_AT_A_TIME = threading.Lock()  # torch's random numbers and algorithms are the whole process's
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watch:
-    """Where a training leaves its traces: checkpoints of this recipe, and who is told of each epoch."""
-
-    checkpoints: Path
-    recipe: str
-    save_every: float
-    history: Callable[[dict[str, float]], None]
-    progress: Callable[[Progress], None] | None
 
 
 def fit_network(
@@ -51,8 +39,12 @@ def fit_network(
     train: Examples,
     validation: Examples,
     watch: Watch,
+    start: Mapping[str, NDArray[Any]],
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float], dict[str, str]]:
-    """The best epoch's weights, its row of the history, and what it ran on. Resumes if it can."""
+    """The best epoch's weights, its row of the history, and what it ran on. Resumes if it can.
+
+    start: weights to begin with, where there are any by that name
+    """
     with ONE_AT_A_TIME, _process(params):
         rows, held = (laid_out(part, inputs, family.READS) for part in (train, validation))
         learnt, found = _pretrained(family, config, params, inputs, rows, held, watch)
@@ -61,6 +53,8 @@ def fit_network(
         if learnt:
             network.encoder.load_state_dict(encoder_of(learnt))
         reports = Reports(params, watch)
+        known = network.load_state_dict({name: torch.from_numpy(array) for name, array in start.items()}, strict=False)
+        assert not known.unexpected_keys
         loop = Loop(
             network,
             params,
@@ -111,7 +105,6 @@ def _pretrained(
     _resume(loop, reports, watch)
     if not loop.finished():
         _run(loop, own)
-        loop.save_now()
     weights = {name: tensor.numpy() for name, tensor in loop.best.items()}
     best = loop.history[best_epoch(loop.history, own) - 1]
     facts = {"pretraining_epochs": float(len(loop.history)), "validation_reconstruction": best["validation_loss"]}

@@ -124,9 +124,9 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
             self._save_if_due()
 
     def set_rate(self, rate: float) -> None:
-        """The learning rate of the steps that follow."""
+        """The learning rate of the steps that follow; what was trained before may take a share of it."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
 
     def _step(self, rows: Tensor) -> Tensor:
         """One step of the optimiser on these rows; their loss. Shape: (B,) -> ()."""
@@ -199,7 +199,10 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         if best_epoch(self.history, self.params) == len(self.history):
             self.best = _copied(self.average)
         self.good = self.checkpoint()
-        self._save_if_due()
+        if self.finished():  # what is made of this model may be killed later, and begins again with its weights
+            self.save_now()
+        else:
+            self._save_if_due()
         self.report(self.history)
         self.trainer.should_stop = self.finished()
 

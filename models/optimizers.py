@@ -20,8 +20,8 @@ def optimizer(network: nn.Module, params: TrainParams, rate: float) -> Optimizer
     - rmsprop: Hinton's lecture 6e, 2012.
     """
     groups = [
-        {"params": list(matrices(network)), "weight_decay": params.weight_decay},
-        {"params": [tensor for tensor in network.parameters() if tensor.ndim < 2], "weight_decay": 0.0},
+        {"params": tensors, "weight_decay": params.weight_decay * is_matrix, "share": share}
+        for (share, is_matrix), tensors in _groups(network).items()
     ]
     match params.optimizer:
         case "adamw":
@@ -35,6 +35,19 @@ def optimizer(network: nn.Module, params: TrainParams, rate: float) -> Optimizer
             return SGD(groups, lr=rate, momentum=params.momentum, nesterov=nesterov, fused=True)
         case "sgd" | "full_batch":
             return SGD(groups, lr=rate, fused=True)
+
+
+def _groups(network: nn.Module) -> dict[tuple[float, bool], list[Tensor]]:
+    """The weights by their share of the learning rate, and whether penalties bear on them.
+
+    A family whose parts were trained before may train these on at a smaller rate: `rate_shares` of its encoder.
+    """
+    shares = getattr(getattr(network, "encoder", None), "rate_shares", {})
+    found: dict[tuple[float, bool], list[Tensor]] = {(1.0, True): [], (1.0, False): []}
+    for name, tensor in network.named_parameters():
+        share = next((share for part, share in shares.items() if name.startswith(f"encoder.{part}.")), 1.0)
+        found.setdefault((share, tensor.ndim > 1), []).append(tensor)
+    return found
 
 
 def matrices(network: nn.Module) -> Iterable[Tensor]:

@@ -1,7 +1,9 @@
 """How to train: settings that every family shares."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from contracts.names import nearest
@@ -138,7 +140,7 @@ class Progress:
 
     best_epoch: the one whose weights would be kept
     seconds_left: if no patience ends it; None while no epoch has been timed
-    phase: pre-training, where one comes first; `epoch` and `epochs` are then of it
+    phase: what is trained before the whole; `epoch` and `epochs` are then of it
     """
 
     epoch: int
@@ -149,3 +151,14 @@ class Progress:
     best_epoch: int
     seconds_left: float | None
     phase: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Where a training leaves its traces: checkpoints of this recipe, and who is told of each epoch."""
+
+    checkpoints: Path
+    recipe: str = ""
+    save_every: float
+    history: Callable[[dict[str, float]], None]
+    progress: Callable[[Progress], None] | None

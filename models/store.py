@@ -57,7 +57,24 @@ class Trained:
         """
         check_features(examples, self.inputs)
         probability = score(self.family, self.config, self.inputs, self.arrays, examples)
-        return probability if raw or self.calibration is None else recalibrated(self.calibration, probability)
+        return probability if raw else self._mended(probability)
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it has members that each say something of a row, so that it can tell how far they differ."""
+        return hasattr(load_family(self.family), "each")
+
+    def spread(self, examples: Examples) -> NDArray[np.float64]:
+        """The deviation of each class's probability over an ensemble's members, by their weights. Shape: (N, C)."""
+        config = configured(self.family, self.config)
+        given = load_family(self.family).each(self.arrays, examples, config=config, inputs=self.inputs)
+        each = np.stack([self._mended(of) for of in given])
+        weights = self.arrays["weights"]
+        off = each - np.tensordot(weights, each, 1)
+        return np.asarray(np.sqrt(np.tensordot(weights, off**2, 1)), dtype=np.float64)
+
+    def _mended(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        return probability if self.calibration is None else recalibrated(self.calibration, probability)
 
     @property
     def pretrained(self) -> bool:
@@ -84,6 +101,9 @@ def score(
 ) -> NDArray[np.float64]:
     """The probabilities that a family gives with these arrays. Shape: (N, C)."""
     module = load_family(family)
+    if hasattr(module, "each"):
+        given = module.each(arrays, examples, config=configured(family, config), inputs=inputs)
+        return np.asarray(np.tensordot(arrays["weights"], given, 1), dtype=np.float64)
     if not is_network(module):
         return np.asarray(module.predict_proba(arrays, examples.table), dtype=np.float64)
     from models.network import predict_proba, restored

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from contracts.errors import MedloopError, listed
 from contracts.examples import Examples, Inputs
 from models import calibration
-from models.family import check_reads, configured, is_network
+from models.family import COMPOSED, check_reads, configured, is_network
 from models.family import load as load_family
-from models.params import Progress, TrainParams
+from models.members import Fitted, members
+from models.params import Progress, TrainParams, Watch
 from models.sampling import class_shares
 from models.scores import scores
 from models.store import Trained, check_features, score
@@ -55,23 +55,13 @@ def fit(
     settings = configured(family, config)
     train = _checked(params, train, validation, inputs)
     module = load_family(family)
-    check_reads(family, inputs)
-    ran_on = {"device": "cpu"}
-    if is_network(module):
-        from models.fitting import Watch, fit_network
-
-        recipe = _recipe(family, settings, params, inputs, train, validation)
-        watch = Watch(checkpoints=checkpoints, recipe=recipe, save_every=save_every, history=history, progress=progress)
-        arrays, facts, ran_on = fit_network(
-            module, settings, params, inputs=inputs, train=train, validation=validation, watch=watch
-        )
-    else:
-        arrays, facts = module.fit(
-            train, validation, config=settings, inputs=inputs, seed=params.seed, threads=params.threads
-        )
+    check_reads(family, inputs, settings)
+    watch = Watch(checkpoints=checkpoints, save_every=save_every, history=history, progress=progress)
+    arrays, facts, ran_on = _fitted(
+        family, settings, params, inputs=inputs, train=train, validation=validation, watch=watch
+    )
     probabilities = score(family, settings, inputs, arrays, validation)
     if not is_network(module):
-        facts |= scores(probabilities, validation, inputs.positive)
         history({"epoch": 1.0, **facts})
     mend = _calibration(params, train, validation, probabilities, correction, network=is_network(module))
     probabilities = calibration.apply(mend, probabilities) if mend else probabilities
@@ -84,9 +74,51 @@ def fit(
         threshold=_threshold(params, inputs, validation, probabilities),
         facts=facts,
         calibration=mend,
-        versions=_versions(module),
+        versions={name: version(name) for name in sorted(_libraries(family, settings, params))},
         ran_on=ran_on,
     )
+
+
+def _fitted(
+    family: str,
+    settings: Any,
+    params: TrainParams,
+    *,
+    inputs: Inputs,
+    train: Examples,
+    validation: Examples,
+    watch: Watch,
+) -> Fitted:
+    """A model of any family, after those that it is made of, each of which resumes from checkpoints of its own."""
+    module = load_family(family)
+    made = members(settings.models, params) if family in COMPOSED else {}
+    rows: dict[str, Any] = {"inputs": inputs, "train": train, "validation": validation}
+    parts = {
+        name: _fitted(of.family, of.config, of.params, **rows, watch=_of_member(name, watch))
+        for name, of in made.items()
+    }
+    if is_network(module):
+        from models.fitting import fit_network
+
+        recipe = _recipe(family, settings, params, inputs, train, validation)
+        start = module.start(parts) if parts else {}
+        return Fitted(*fit_network(module, settings, params, **rows, watch=replace(watch, recipe=recipe), start=start))
+    if parts:
+        arrays, facts, ran_on = module.fit(parts, validation, config=settings, inputs=inputs, monitor=params.monitor)
+    else:
+        ran_on = {"device": "cpu"}
+        arrays, facts = module.fit(
+            train, validation, config=settings, inputs=inputs, seed=params.seed, threads=params.threads
+        )
+    found = scores(score(family, settings, inputs, arrays, validation), validation, inputs.positive)
+    return Fitted(arrays, {**facts, **found}, ran_on)
+
+
+def _of_member(name: str, watch: Watch) -> Watch:
+    """The same watch for a model that another is made of: its epochs are told, but are none of the whole's history."""
+    tell = watch.progress
+    progress = None if tell is None else lambda told: tell(replace(told, phase=f"{name} {told.phase}".strip()))
+    return replace(watch, history=lambda row: None, progress=progress)
 
 
 def _checked(params: TrainParams, train: Examples, validation: Examples, inputs: Inputs) -> Examples:
@@ -185,7 +217,9 @@ def _plain(settings: Any) -> dict[str, Any]:
     return plain
 
 
-def _versions(module: ModuleType) -> dict[str, str]:
-    """Of the libraries that the weights depend on."""
-    used = ["numpy", *(["torch", "pytorch-lightning"] if is_network(module) else ["scikit-learn"])]
-    return {name: version(name) for name in used}
+def _libraries(family: str, settings: Any, params: TrainParams) -> set[str]:
+    """Those that the weights depend on."""
+    if family in COMPOSED:
+        made = members(settings.models, params).values()
+        return {name for of in made for name in _libraries(of.family, of.config, of.params)}
+    return {"numpy", *(["torch", "pytorch-lightning"] if is_network(load_family(family)) else ["scikit-learn"])}

@@ -23,7 +23,8 @@ def run(context: Context) -> str:
     write_table(folder / "predictions.parquet", pd.concat([test[["@id", "@group", "@target"]], predictions], axis=1))
     write_text(folder / "report.html", report(evaluation, f"{settings.study.title}: {context.model}"))
     auroc = evaluation.metrics["auroc"]
-    return f"AUROC {auroc} on {evaluation.counts.rows:,} test rows"
+    spread = f", spread {evaluation.spread}" if evaluation.spread else ""
+    return f"AUROC {auroc} on {evaluation.counts.rows:,} test rows{spread}"
 
 
 def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
@@ -42,8 +43,9 @@ def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
         classes=trained.inputs.classes,
         positive=trained.inputs.positive,
         params=context.settings.evaluate,
+        spread=trained.spread(features)[:, trained.inputs.positive] if trained.is_ensemble else None,
         raw=trained.predict_proba(features, raw=True) if trained.calibration else None,
     )
-    baseline = not family.is_network(family.load(trained.family))
+    baseline = family.is_baseline(family.load(trained.family))
     found = evaluation.model_copy(update={"baseline": baseline})
     return Entry(evaluation=found, target=target, probability=probability, group=group), rows

@@ -45,7 +45,7 @@ def run(context: Context) -> str:
 
 
 def _effort(facts: dict[str, float]) -> str:
-    shown = ("epoch", "rounds", "strength", "learning_rate")
+    shown = ("epoch", "rounds", "strength", "learning_rate", "members")
     return ", ".join(f"{name.replace('_', ' ')} {facts[name]:g}" for name in shown if name in facts)
 
 

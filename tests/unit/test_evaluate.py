@@ -43,6 +43,17 @@ def test_the_interval_of_auroc_agrees_with_delong() -> None:
     assert auroc.high - auroc.low == pytest.approx(delong_width(target, probability[:, 1]), rel=0.1)
 
 
+def test_an_ensembles_spread_has_an_interval() -> None:
+    spread = np.random.default_rng(0).random(400) / 10
+    evaluation = judged(*data(400), spread=spread)
+    found = evaluation.spread
+    assert found is not None and found.low is not None and found.high is not None
+    assert found.value == pytest.approx(spread.mean(), abs=1e-6)
+    assert found.low < spread.mean() < found.high
+    assert evaluation.measured["spread"] == found
+    assert "spread" not in judged(*data(400)).measured
+
+
 def test_everything_counted_is_there() -> None:
     target, probability = data(300)
     found = judged(target, probability, group=np.repeat(np.arange(100), 3))

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.errors import MedloopError
 from models import store
-from models.family import check_reads, configured, is_network, load, names
+from models.family import COMPOSED, check_reads, configured, is_network, load, names
 from models.params import TrainParams
 from models.training import fit
 from tests.unit.killing import killed_at
@@ -150,7 +150,7 @@ def test_boosting_scores_as_scikit_learn_does() -> None:
         np.testing.assert_allclose(ours, model.predict_proba(table), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", sorted(set(names()) - set(NETWORKS)))
+@pytest.mark.parametrize("name", sorted(set(names()) - set(NETWORKS) - set(COMPOSED)))
 def test_a_baseline_scores_without_torch_or_scikit_learn(name: str, tmp_path: Path) -> None:
     store.save(trained(name, tmp_path), tmp_path / "model")
     code = f"""

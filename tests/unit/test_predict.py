@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,8 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return np.tile([0.75, 0.25], (len(examples), 1))
 
     told = SimpleNamespace(classes=("no", "yes"), positive=1)
-    trained = SimpleNamespace(predict_proba=predict_proba, threshold=0.5, inputs=told, pretrained=False)
+    own = {"pretrained": False, "is_ensemble": False}
+    trained = SimpleNamespace(predict_proba=predict_proba, threshold=0.5, inputs=told, **own)
     monkeypatch.setattr("models.store.load", lambda _: trained)
     return folder
 
@@ -58,6 +60,18 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def scored(bundle: Path, data: Path) -> pd.DataFrame:
     raw = read(FileSource(path=str(data), ragged="quarantine"), root=data, cache=data)
     return score(bundle, raw)
+
+
+def test_an_ensemble_tells_how_far_its_members_differ(bundle: Path, tmp_path: Path) -> None:
+    from models import store
+
+    model: Any = store.load(bundle)
+    model.is_ensemble = True
+    model.spread = lambda examples: np.tile([0.1, 0.2], (len(examples), 1))
+    (tmp_path / "new.csv").write_text("id,né,dose\na,1,2\nb,high,2\n")
+    scores = scored(bundle, tmp_path / "new.csv")
+    assert list(scores) == [*COLUMNS[:-1], "spread", "reason"]
+    assert scores["spread"].fillna(-1).tolist() == [0.1, -1]
 
 
 def test_every_line_comes_out_in_the_order_of_the_source(bundle: Path, tmp_path: Path) -> None:

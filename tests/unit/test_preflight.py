@@ -36,3 +36,23 @@ def test_a_misspelt_setting_is_told_with_its_key(tmp_path: Path) -> None:
     with pytest.raises(MedloopError, match="widht") as error:
         check(tmp_path, models={"mlp": {"widht": 3, "train": {"epochs": 2}}})
     assert "models.mlp" in error.value.where
+
+
+@pytest.mark.parametrize(
+    ("models", "problem", "place"),
+    [
+        ({"mlp": {"width": "wide"}}, "integer", "models.ensemble.models.mlp.width"),
+        ({"mlp": {"train": {"epochs": "ten"}}}, "integer", "models.ensemble.models.mlp.train.epochs"),
+        ({"mpl": {}}, "did you mean mlp", "models.ensemble.models.mpl"),
+        ({"mlp": {"seeds": 0}}, "seeds", "models.ensemble"),
+        ({"mlp": None}, "dict", "models.ensemble.models"),
+        ([], "dict", "models.ensemble.models"),
+        ({"cnn": {}}, "cnn reads columns of kind image", "models.ensemble"),
+    ],
+)
+def test_a_fault_in_a_model_that_another_is_made_of_is_told_with_its_place(
+    models: object, problem: str, place: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MedloopError, match=problem) as error:
+        check(tmp_path, models={"ensemble": {"models": models}})
+    assert error.value.where.endswith(f"tiny.yaml, {place}")

@@ -37,7 +37,7 @@ def imported(path: Path) -> frozenset[Path]:
 def closure(stage: str) -> set[str]:
     reached, waiting = set[Path](), [ROOT / "flows" / "stages" / f"{stage}.py"]
     if stage in ("train", "evaluate"):  # families are found by name, and compose these
-        waiting += sorted((ROOT / "models" / "layers").glob("[a-z]*.py"))
+        waiting += [*sorted((ROOT / "models" / "layers").glob("[a-z]*.py")), ROOT / "models" / "members.py"]
     while waiting:
         path = waiting.pop()
         if path not in reached:
