@@ -1,12 +1,13 @@
 """What a model is given and gives back: plain arrays, so that `models` runs without pandas."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.payloads import Payloads
+from contracts.tasks import Task
 
 Kind = Literal["table", "image", "sequence", "text"]
 
@@ -20,15 +21,17 @@ class Examples:
 
     Shape:
         table: (N, F) float32
-        target: (N,) int64, the class's index; None when scoring new rows
+        target: (N,) int64, the class's index; of a regression float64, the number; None when scoring new rows
         weight: (N,) float32, None for ones
+        patient: (N,) int64, the number of each row's patient; None where every row is one of its own
     """
 
     table: NDArray[np.float32]
     payloads: dict[str, Payloads] = field(default_factory=dict)
     at: NDArray[np.int64] | None = None
-    target: NDArray[np.int64] | None = None
+    target: NDArray[Any] | None = None
     weight: NDArray[np.float32] | None = None
+    patient: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -67,12 +70,17 @@ class Inputs:
 
     `columns` names the F columns of the table, `figures` those of them that sum up payloads, `sources` the study's
     column that each of the F tells of (empty where each is one), `classes` the labels by index, `positive` the index
-    of the class that is looked for.
+    of the class that is looked for. Of a regression `unit` is the label's, `centre` and `spread` the mean and standard
+    deviation of the training rows' labels, by which models scale it.
     """
 
     columns: list[str]
     classes: list[str]
     positive: int
+    task: Task = "classes"
+    unit: str = ""
+    centre: float = 0.0
+    spread: float = 1.0
     figures: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     payloads: dict[str, Form] = field(default_factory=dict)

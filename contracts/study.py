@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from contracts.frozen import Bound, Frozen, Text
 from contracts.names import nearest
+from contracts.target import Target
 from contracts.units import UnitRule
 
 __all__ = ["PAYLOADS", "Bound", "Column", "Condition", "Frozen", "Protection", "Study", "Target", "Text"]
@@ -92,24 +93,6 @@ class Column(Frozen):
             raise ValueError("an ordinal column names its levels, lowest first: levels: [low, middle, high]")
         if self.range and self.range[0] is not None and self.range[1] is not None and self.range[0] > self.range[1]:
             raise ValueError(f"range [{self.range[0]}, {self.range[1]}] is upside down")
-        return self
-
-
-class Target(Frozen):
-    """The label: which column, its classes as they are written in the source, the positive one."""
-
-    column: str
-    classes: tuple[Text, ...]
-    positive: Text | None = None
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        if len(set(self.classes)) < 2:
-            raise ValueError("a label has two classes or more")
-        if len(self.classes) == 2 and self.positive is None:
-            raise ValueError("a label of two classes says which is `positive`")
-        if self.positive is not None and self.positive not in self.classes:
-            raise ValueError(f"positive: {self.positive} is none of the classes {list(self.classes)}")
         return self
 
 
@@ -207,6 +190,8 @@ class Study(Frozen):
             if name.startswith("@"):
                 raise ValueError(f"column {name}: names that begin with @ are medloop's own")
         label = self.columns.get(self.target.column)
+        if self.target.task == "regression" and label and label.type != "numeric":
+            raise ValueError(f"the label {self.target.column} of a regression is numeric, and declared {label.type}")
         strange = sorted(set(label.spellings) - set(self.target.classes)) if label else []
         if strange:
             raise ValueError(f"spellings of the label {self.target.column}: {strange[0]} is none of its classes")

@@ -3,7 +3,7 @@
 raw       every column text (blank is ""; of an image or sequence the position of its payload), and `@row`, the row's
           line in its file (text `file:line` for a folder of tables). Cleaning takes texts as categoricals, too.
 samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
-          `@target` the class's index, then one column a feature: numeric float64,
+          `@target` the class's index (of a regression the number, float64), then one column a feature: numeric float64,
           categorical, ordinal and text `str`, datetime datetime64; image and sequence Int64, the position in the
           column's payloads (`contracts.payloads`); a missing cell is NaN/NaT/NA.
 split     `@id` and `@part`, one of PARTS; where folds are asked for, `@fold` (`@fold_0` … when repeated), Int64 from 0,
@@ -16,7 +16,10 @@ features  `@id`, `@group`, `@target`, then float32 columns; a training table tha
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from contracts.study import PAYLOADS, Column, Frozen
+from contracts.tasks import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,11 +32,13 @@ ASIDE = "aside"
 
 
 class Schema(Frozen):
-    """The typed columns of a samples table, and the label's classes by index."""
+    """The typed columns of a samples table, and what the label is: its classes by index, or the unit of a number."""
 
     features: dict[str, Column]
     classes: tuple[str, ...]
     positive: str | None = None
+    task: Task = Field(default="classes", exclude_if=lambda task: task == "classes")
+    unit: str = Field(default="", exclude_if=lambda unit: not unit)
 
     @property
     def positive_index(self) -> int:

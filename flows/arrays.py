@@ -23,13 +23,14 @@ def examples(features: "pd.DataFrame", payloads: Mapping[str, Payloads]) -> Exam
     if "@masked" in features:
         at = np.flatnonzero(~features["@masked"])
         features = features.iloc[at]
-    target, weight = features.get("@target"), features.get("@weight")
+    target, weight, group = (features.get(name) for name in ("@target", "@weight", "@group"))
     return Examples(
         table=np.array(features[feature_names(features)], dtype=np.float32),
         payloads=dict(payloads),
         at=at,
-        target=None if target is None else np.array(target, dtype=np.int64),
+        target=None if target is None else np.array(target),
         weight=None if weight is None else np.array(weight, dtype=np.float32),
+        patient=None if group is None else np.unique(group, return_inverse=True)[1],
     )
 
 
@@ -41,7 +42,9 @@ def inputs(features: "pd.DataFrame", schema: Schema, told: Mapping[str, Any]) ->
         sources=told["sources"],
         payloads={name: Form(**form) for name, form in told["payloads"].items()},
         classes=list(schema.classes),
-        positive=schema.positive_index,
+        positive=schema.positive_index if schema.classes else 0,
+        task=schema.task,
+        unit=schema.unit,
     )
 
 

@@ -11,6 +11,7 @@ from contracts.study import Column, Study
 from contracts.tables import Schema
 from flows.stages import Context
 from flows.store import read_json, read_model, write_json
+from models.tasks import MODULES
 from pipelines.clean import CleanParams
 from pipelines.image.picture import CHANNELS
 from pipelines.sources import FileSource, Layout, QuerySource, Source
@@ -117,4 +118,4 @@ def signature(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     study, _, schema = declaration(folder)
     roles = {role: "string" for role in (study.id, study.time) if role}
     features = {name: "double" if c.type == "numeric" else "string" for name, c in schema.features.items()}
-    return {**roles, **features}, {"predicted": "string", **{f"probability={c}": "double" for c in schema.classes}}
+    return {**roles, **features}, MODULES[schema.task].columns(schema.classes)

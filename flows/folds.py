@@ -21,10 +21,11 @@ from flows.stages.compare import entry as read_entry
 from flows.store import read_model, read_table, write_json, write_table
 from pipelines.audit import Certificate
 from pipelines.compare import Leaderboard, compare, table
-from pipelines.evaluate import Entry
 from pipelines.folds_page import folds_page
 from pipelines.pooling import Spread, pooled, spread
+from pipelines.results import Entry
 from pipelines.split import SplitParams
+from pipelines.tasks import RESULTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +123,7 @@ def _take(root: Path, found: Folds, told: str, repeat: int, fold: int) -> None:
         found.doubts[told] = certificate.sentence
     for model, folds in found.tested.items():
         folder = data_folder(root, name, "evaluate") / model
-        folds[repeat].append(read_entry(folder))
+        folds[repeat].append(read_entry(folder, RESULTS[found.study.study.target.task]))
         rows = read_table(folder / "predictions.parquet")
         rows[["@model", "@repeat", "@fold"]] = model, repeat, fold
         found.predictions.append(rows)

@@ -1,7 +1,7 @@
 """Scores new rows with exactly the fitted steps and weights of a recorded run."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,7 +75,7 @@ def _key(root: Path, folder: Path) -> bytes:
 
 
 def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
-    """One line a row of the source, in its order: row, id, predicted, a probability a class, reason.
+    """One line a row of the source, in its order: row, id, predicted and what else the task tells, reason.
 
     Of a model that was pre-trained `unusual` too, before the reason: how unlike those that it learnt from a row is, as
     the share of validation rows that are less so, from 0 to 1.
@@ -87,8 +87,10 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     import pandas as pd
 
     from models.store import load
+    from models.tasks import MODULES
 
     study, params, schema = bundle.declaration(folder)
+    told = MODULES[schema.task].columns(schema.classes)
     decoded = _decoded(raw, study, schema, folder)
     treated, _ = protect(decoded.table, study, key)
     scorable = clean_rows(treated.drop(index=list(decoded.faults)), study, schema, params, payloads=decoded.payloads)
@@ -101,31 +103,32 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
         payloads = {**decoded.payloads, **scorable.payloads}
         _check_figures(normalizer, schema, payloads)
         features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples), payloads)
-        said = _said(trained, examples(features, _ready(normalizer, scorable.samples, payloads)))
+        said = _said(trained, examples(features, _ready(normalizer, scorable.samples, payloads)), list(told))
         parts.append(scorable.samples[["@row", "@id"]].assign(**said, reason=scorable.remarks))
     scores = pd.concat(parts, ignore_index=True).rename(columns={"@row": "row", "@id": "id"})
-    probabilities = [f"probability={c}" for c in schema.classes]
     more = [*(["unusual"] if trained.pretrained else []), *(["spread"] if trained.is_ensemble else [])]
-    columns = ["row", "id", "predicted", *probabilities, *more, "reason"]
+    columns = ["row", "id", *told, *more, "reason"]
     scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)
-    return scores.fillna({"id": ""}).astype({"row": "str", "id": "str", "predicted": "str", "reason": "str"})
+    texts = [name for name, kind in told.items() if kind == "string"]
+    return scores.fillna({"id": ""}).astype(dict.fromkeys(["row", "id", *texts, "reason"], "str"))
 
 
-def _said(trained: "Trained", rows: Examples) -> dict[str, Any]:
-    """What the model says of each row, by the columns that it is told in."""
+def _said(trained: "Trained", rows: Examples, names: Sequence[str]) -> dict[str, Any]:
+    """What the model says of each row, by the columns of these names that it is told in."""
     import numpy as np
 
+    from models.tasks import task_of
     from models.threshold import decide
 
-    probability = trained.predict_proba(rows)
-    called = decide(probability, trained.threshold, trained.inputs.positive)
-    labels = [trained.inputs.classes[index] for index in called]
-    named = {f"probability={c}": probability[:, i] for i, c in enumerate(trained.inputs.classes)}
+    predicted = trained.predict(rows)
+    answers = task_of(trained.inputs).answers(predicted, trained.inputs, trained.threshold)
+    named = dict(zip(names, answers, strict=True))
     if trained.pretrained:
         named["unusual"] = trained.unusual(rows)
     if trained.is_ensemble:
+        called = decide(predicted, trained.threshold, trained.inputs.positive)
         named["spread"] = np.take_along_axis(trained.spread(rows), called[:, None], axis=1)[:, 0]
-    return {"predicted": labels, **named}
+    return named
 
 
 def _decoded(raw: Raw, study: Study, schema: Schema, folder: Path) -> DecodedColumns:

@@ -9,7 +9,7 @@ from contracts.examples import Form, Inputs, Kind
 from flows.plan import Say
 from flows.settings import Settings, parse_config
 from flows.studies import study_file
-from models.family import COMPOSED, check_reads, load
+from models.family import COMPOSED, check_reads, check_task, load
 from models.members import ASIDE
 from models.params import TrainParams
 
@@ -17,13 +17,13 @@ from models.params import TrainParams
 def check_models(root: Path, settings: Settings, say: Say) -> None:
     """Parses the settings of every model of a study, which imports torch.
 
-    Raises MedloopError naming the key, or for a model that reads none of the study's columns.
+    Raises MedloopError naming the key, or for a model that reads none of the study's columns, or is for another task.
     """
     where = str(study_file(root, settings.name))
     say("checking the models' settings")
     for model in settings.models:
         config = _parsed(model, settings.architecture(model), settings.training(model), f"{where}, models.{model}")
-        _check_reads(model, config, settings, where)
+        _check_fits(model, config, settings, where)
 
 
 def _parsed(model: str, architecture: Mapping[str, Any], training: Mapping[str, Any], where: str) -> object:
@@ -41,13 +41,14 @@ def _parsed(model: str, architecture: Mapping[str, Any], training: Mapping[str, 
         raise
 
 
-def _check_reads(model: str, config: object, settings: Settings, where: str) -> None:
+def _check_fits(model: str, config: object, settings: Settings, where: str) -> None:
     """A table there always is: payloads too give it figures."""
     kinds: tuple[Kind, ...] = ("image", "sequence", "text")
     columns = settings.study.features().items()
     forms = {name: Form(kind=kind) for kind in kinds for name, column in columns if column.type == kind}
     try:
         check_reads(model, Inputs(columns=["any"], classes=[], positive=0, payloads=forms), config)
+        check_task(model, settings.study.target.task)
     except MedloopError as error:
         error.where = f"{where}, models.{model}"
         raise

@@ -19,7 +19,8 @@ from flows.plan import Stage
 from flows.stages import Context
 from flows.store import read_json, read_model
 from pipelines.audit import Certificate
-from pipelines.evaluate import Evaluation
+from pipelines.results import Result
+from pipelines.tasks import RESULTS
 
 # Sections that do not shape a model.
 APART = {"study", "source", "ingest", "validation", "audit", "train", "models", "compare"}
@@ -106,7 +107,8 @@ def _comparison(context: Context, leaderboard: dict[str, Any], best: str, runs: 
 def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags: dict[str, str], page: str) -> str:
     """A model's run, or the one that was recorded for the very same bundle, settings, results and certificate."""
     context = replace(context, model=model)
-    evaluation = read_model(context.model_folder("evaluate") / "evaluation.json", Evaluation)
+    kind = RESULTS[context.settings.study.target.task]
+    evaluation = read_model(context.model_folder("evaluate") / "evaluation.json", kind)
     history = read_json(context.model_folder("train") / "history.json")
     params = _params(context, model)
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
@@ -133,7 +135,7 @@ def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def metrics(evaluation: Evaluation, part: str = "test") -> dict[str, float]:
+def metrics(evaluation: Result, part: str = "test") -> dict[str, float]:
     """The metrics of an evaluation and their intervals' ends, named after the part: `test_auroc_low`."""
     values: dict[str, float] = {}
     for name, interval in evaluation.measured.items():

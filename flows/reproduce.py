@@ -21,6 +21,7 @@ from flows.reproduction import Divergence, Kind, Reproduction, differences, gap,
 from flows.settings import load
 from flows.store import read_json, read_table, write_json
 from flows.studies import PARAMS, default_study, read_yaml, study_file
+from flows.task_settings import suited, task_of
 from pipelines.sources import QuerySource
 
 Do = Callable[[Sequence[str]], None]  # runs a stage, given as on the command line
@@ -136,10 +137,11 @@ class Again:
         return Divergence(stage=name, changed=changed, files=files)
 
     def _judged(self, model: str) -> "tuple[Any, dict[str, float]]":
-        """The predicted probabilities and the metrics on the test rows."""
+        """The predicted numbers, such as probabilities, and the metrics on the test rows."""
         folder = data_folder(self.clone, self.study, "evaluate") / model
-        predictions = read_table(folder / "predictions.parquet").filter(like="@probability=").to_numpy()
-        return predictions, read_json(folder / "metrics.json")
+        predictions = read_table(folder / "predictions.parquet")
+        numbers = predictions.drop(columns=["@id", "@group", "@target"]).to_numpy()
+        return numbers, read_json(folder / "metrics.json")
 
     def verdict(self, model: str, reference: str, revision: str, around: Mapping[Kind, Sequence[str]]) -> Reproduction:
         """The grade of one model, with its evidence."""
@@ -170,8 +172,8 @@ class Again:
 
     def _metric(self) -> str:
         """The one that ranks the study's models."""
-        files = (study_file(self.clone, self.study), self.clone / PARAMS)
-        told = [(read_yaml(file).get("compare") or {}).get("metric") for file in files]
+        own, shared = (read_yaml(file) for file in (study_file(self.clone, self.study), self.clone / PARAMS))
+        told = [(of.get("compare") or {}).get("metric") for of in (own, suited(task_of(own), shared))]
         return str(next(filter(None, told), "auroc"))
 
     def _seeds(self, model: str, stages: Sequence[Stage], metric: str) -> list[float]:

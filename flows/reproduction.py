@@ -32,7 +32,7 @@ class Reproduction(BaseModel):
     revision: the Git commit that pins code, settings and data
     first: the first stage that diverged; None where none did
     differs: what is known to differ from then, by kind
-    gap: the largest difference of a predicted probability; None where the rows are not the same
+    gap: the largest difference of a predicted number; None where the rows are not the same
     metric, then, now: the study's metric and its value on the test rows
     seeds: the metric of the same recipe with other seeds, where the grade needed them
     """
@@ -64,7 +64,7 @@ class Reproduction(BaseModel):
 
     def _evidence(self) -> str:
         if self.grade == "same predictions":
-            return f"probabilities agree within {self.tolerance:g} (largest difference {self.gap:.1g})"
+            return f"predictions agree within {self.tolerance:g} (largest difference {self.gap:.1g})"
         spread = f", other seeds {min(self.seeds):.4f} to {max(self.seeds):.4f}" if self.seeds else ""
         return f"{self.metric} {self.now:.4f}, then {self.then:.4f}{spread}"
 

@@ -13,15 +13,16 @@ from contracts.errors import MedloopError, masked
 from contracts.names import check_name, nearest
 from contracts.study import Study
 from flows.studies import PARAMS, read_yaml, study_file, study_names
+from flows.task_settings import refuse_unfit, suited, task_of
 from models.params import TrainParams
 from pipelines.audit import AuditParams
 from pipelines.balance import BalanceParams
 from pipelines.clean import CleanParams
 from pipelines.compare import CompareParams
-from pipelines.evaluate import EvaluateParams
 from pipelines.impute import ImputeParams
 from pipelines.ingest import IngestParams
 from pipelines.normalize import NormalizeParams
+from pipelines.results import EvaluateParams
 from pipelines.sources import Source
 from pipelines.split import SplitParams
 from pipelines.validate import ValidateParams
@@ -85,7 +86,8 @@ def load(root: Path, name: str) -> Settings:
     _require_sections(own, path)
     _refuse_unknown(shared, ("default_study", *SECTIONS), root / PARAMS)
     _refuse_unknown(own, (*DECLARATION, "source", *SECTIONS), path)
-    merged = {section: _section(section, shared, own, path) for section in SECTIONS}
+    task = task_of(own)
+    merged = {section: _section(section, suited(task, shared), own, path) for section in SECTIONS}
     for section, values in merged.items():
         _refuse_unusable(values, path, section)
     parse_config(TrainParams, shared.get("train") or {}, f"{root / PARAMS}, train")
@@ -95,9 +97,13 @@ def load(root: Path, name: str) -> Settings:
         parse_config(TrainParams, {**merged["train"], **values.get("train", {})}, f"{path}, models.{model}.train")
     declaration = {key: own[key] for key in DECLARATION}
     try:
-        return Settings(study=Study(name=name, **declaration), source=own["source"], **merged)
+        settings = Settings(study=Study(name=name, **declaration), source=own["source"], **merged)
     except ValidationError as error:
         raise _explained(error, path, own, root / PARAMS) from None
+    trainings = {f"models.{model}.train": settings.training(model) for model in settings.models}
+    for key, values in {**merged, **trainings}.items():
+        refuse_unfit(task, key, values, path)
+    return settings
 
 
 def _require_sections(own: Mapping[str, Any], path: Path) -> None:

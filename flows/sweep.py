@@ -16,8 +16,8 @@ from flows.restore import as_before
 from flows.settings import Settings
 from flows.stages import Context
 from pipelines.compare import Leaderboard, compare, table
-from pipelines.evaluate import Entry
 from pipelines.figures import leaderboard_page
+from pipelines.results import Entry
 
 SHOWN = 7  # the rows of the page; all are in the JSON file and in MLflow
 

@@ -27,10 +27,11 @@ class Calibration:
         temperature: `temperature`
         platt: `slope` and `intercept`, a number a class
         isotonic: `predicted` and `observed`, a list of knots a class
+        conformal: `margin`, by which the interval of a number goes either way, for `coverage` of the rows
     Of two classes, platt and isotonic mend the second alone; the first is the rest.
     """
 
-    method: Method
+    method: Method | Literal["conformal"]
     state: dict[str, Any]
 
 
@@ -68,8 +69,13 @@ def fit(probability: Floats, target: NDArray[np.int64], method: Method) -> Calib
 
 
 def apply(calibration: Calibration, probability: Floats) -> Floats:
-    """The mended probabilities; rows sum to 1. Shape: (N, C) -> (N, C)."""
+    """The mended probabilities; rows sum to 1. Shape: (N, C) -> (N, C).
+
+    Conformal: a number and the ends of its interval. Shape: (N, 1) -> (N, 3).
+    """
     state = calibration.state
+    if calibration.method == "conformal":
+        return np.asarray(probability + state["margin"] * np.array([0.0, -1.0, 1.0]), dtype=np.float64)
     if calibration.method == "prior":
         return _shares(probability * np.array(state["factor"]))
     if calibration.method == "temperature":

@@ -8,7 +8,8 @@ ValueError, `READS`, the kinds of columns that it can take of those that there a
   beside it `Autoencoder(inputs, config)`, with an `encoder` as that one and `forward(batch) -> (B,)`, the loss of each
   row, and `pretraining(config, params) -> TrainParams | None`, how that is trained, if it is; or
 - a baseline, which reads tables: `fit(train, validation, *, config, inputs, seed, threads) -> (arrays, facts)` and
-  `predict_proba(arrays, table) -> (N, C)`, which scores with numpy alone.
+  `outputs(arrays, table) -> (N, K)`, what the task's `predicted` takes, with numpy alone. `TASKS` names the tasks
+  that it fits; a network fits all.
 
 The families of `COMPOSED` are made of other models, which `models` of their `Config` names (`models/members.py`); these
 are trained before it, each on its own.
@@ -26,6 +27,7 @@ from typing import Any
 from contracts.errors import MedloopError
 from contracts.examples import Inputs
 from contracts.names import check_name, nearest
+from contracts.tasks import TASKS, Task
 
 AUTOENCODER = "autoencoder/"  # how the names of a pre-training's arrays begin, beside those of the network
 COMPOSED = ("combined", "ensemble")
@@ -59,7 +61,7 @@ def is_network(family: ModuleType) -> bool:
 
 def is_baseline(family: ModuleType) -> bool:
     """Whether the family is one of the simple ones, which are preferred where others are no better."""
-    return hasattr(family, "predict_proba")
+    return hasattr(family, "outputs")
 
 
 def check_reads(name: str, inputs: Inputs, config: object = None) -> None:
@@ -74,6 +76,22 @@ def check_reads(name: str, inputs: Inputs, config: object = None) -> None:
         fitting = [other for other in names() if not there.isdisjoint(load(other).READS)]
         raise MedloopError(
             f"{name} reads columns of kind {' or '.join(reads)}; the study has {' and '.join(sorted(there)) or 'none'}",
+            mend=f"choose a model that fits: {', '.join(fitting)}",
+        )
+
+
+def tasks(name: str) -> tuple[Task, ...]:
+    """What labels the family can be trained on."""
+    fitting: tuple[Task, ...] = getattr(load(name), "TASKS", TASKS)
+    return fitting
+
+
+def check_task(name: str, task: Task) -> None:
+    """Raises MedloopError when the family is a baseline for other tasks."""
+    if task not in tasks(name):
+        fitting = [other for other in names() if task in tasks(other)]
+        raise MedloopError(
+            f"{name} is a model of {' and '.join(tasks(name))}; the label of this study asks for {task}",
             mend=f"choose a model that fits: {', '.join(fitting)}",
         )
 

@@ -21,11 +21,12 @@ from contracts.examples import Examples, Inputs
 from models.batches import Rows, laid_out
 from models.checkpoint import newest, write
 from models.loop import Loop, best_epoch
+from models.losses import GivenLoss
 from models.network import Network
 from models.params import Progress, TrainParams, Watch
 from models.pretraining import Pretraining, unweighted
 from models.reconstruction import encoder_of, errors, named, percentiles
-from models.scores import scores
+from models.tasks import task_of
 
 ONE_AT_A_TIME = threading.Lock()  # torch's random numbers and algorithms are the whole process's
 
@@ -52,15 +53,16 @@ def fit_network(
         network = Network(family, inputs, config)
         if learnt:
             network.encoder.load_state_dict(encoder_of(learnt))
-        reports = Reports(params, watch)
         known = network.load_state_dict({name: torch.from_numpy(array) for name, array in start.items()}, strict=False)
         assert not known.unexpected_keys
+        task, reports = task_of(inputs), Reports(params, watch)
         loop = Loop(
             network,
             params,
             train=rows,
             validation=held,
-            scores=lambda probabilities: scores(probabilities, validation, inputs.positive),
+            loss=task.loss(inputs, params, rows.target, rows.weight),
+            scores=lambda outputs: task.scores(task.predicted(outputs, inputs), validation, inputs),
             save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
             report=reports,
             save_every=watch.save_every,
@@ -97,7 +99,8 @@ def _pretrained(
         own,
         train=unweighted(train),
         validation=validation,
-        scores=lambda probabilities: {},
+        loss=GivenLoss(),
+        scores=lambda outputs: {},
         save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
         report=reports,
         save_every=watch.save_every,

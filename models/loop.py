@@ -25,13 +25,12 @@ from models.augment import augmented
 from models.averages import share_of_epoch, share_of_step, take_over
 from models.batches import Rows
 from models.checkpoint import Checkpoint
-from models.losses import row_losses
 from models.memory import is_exhausted
-from models.network import probabilities
+from models.network import outputs_of
 from models.optimizers import add_l1, optimizer, share_of_rate
-from models.params import TrainParams
+from models.params import LOWER_IS_BETTER, TrainParams
 from models.rate_finder import found_rate
-from models.sampling import class_shares, epoch_rows
+from models.sampling import epoch_rows
 
 STEPS_AT_ONCE = 32
 PAYLOADS_COST = 8  # a batch of images, sequences or texts takes as long as that many of a table, or longer
@@ -44,7 +43,8 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
     Everything that decides the next step is in `checkpoint()`; random numbers follow from (seed, step) and
     (seed, epoch) alone, so a resumed training ends with the bits of one that never stopped.
 
-    train, validation: the rows; of those for validation `scores` gets the probabilities
+    train, validation: the rows; of those for validation `scores` gets what the network says
+    loss: of each row, from what the network says of it and its label
     save: told every checkpoint that is due; report: told every finished epoch's row
     """
 
@@ -55,6 +55,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         *,
         train: Rows,
         validation: Rows,
+        loss: nn.Module,
         scores: Scores,
         save: Callable[[Checkpoint], None],
         report: Callable[[list[dict[str, float]]], None],
@@ -63,10 +64,8 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         super().__init__()
         self.automatic_optimization = False
         self.network, self.params = network, params
-        self.rows, self.validation, self.scores = train, validation, scores
+        self.rows, self.validation, self.scores, self.loss = train, validation, scores, loss
         self.save, self.report, self.save_every = save, report, save_every
-        shares = class_shares(train.target.numpy(), train.weight.numpy(), params)
-        self.register_buffer("log_shares", torch.from_numpy(shares).float().log(), persistent=False)
         batches = math.ceil(len(train) / params.batch_size) if params.optimizer == "full_batch" else params.accumulate
         self.rows_per_step, self.rows_at_once = batches * params.batch_size, params.batch_size
         self.steps_at_once = max(1, STEPS_AT_ONCE // (PAYLOADS_COST if train.stores else 1) // batches)
@@ -162,16 +161,12 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         batch = augmented(self.rows.batch(rows), self.rows.forms, self.params.augment)
         target, weight = self.rows.target.index_select(0, rows), self.rows.weight.index_select(0, rows)
         with self.arithmetic:
-            given = self.forwarded(batch)
-        losses = self.losses(given.float(), target)
+            outputs = self.forwarded(batch)
+        losses: Tensor = self.loss(outputs.float(), target)
         mean = (losses * weight).mean()
         loss = mean if len(rows) == of else mean * (len(rows) / of)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
-
-    def losses(self, given: Tensor, target: Tensor) -> Tensor:
-        """Each row's loss, by what the network gives of it. Shape: (B, …), (B,) -> (B,)."""
-        return row_losses(given, target, self.log_shares, self.params)
 
     def _halve(self) -> None:
         """Half as many rows at once, from the random numbers of this step on."""
@@ -208,7 +203,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def validated(self) -> dict[str, float]:
         """The validation rows' metrics, of the weights that would be kept."""
-        return self.scores(probabilities(self.average, self.validation))
+        return self.scores(outputs_of(self.average, self.validation))
 
     def finished(self) -> bool:
         """Whether all epochs are done, or `patience` of them brought nothing better."""
@@ -288,7 +283,7 @@ def best_epoch(history: list[dict[str, float]], params: TrainParams) -> int:
     """The epoch, from 1, that the last improvement by more than `min_delta` came with."""
     best, chosen = -math.inf, 0
     for number, row in enumerate(history, start=1):
-        value = row[f"validation_{params.monitor}"] * (-1 if params.monitor == "loss" else 1)
+        value = row[f"validation_{params.monitor}"] * (-1 if params.monitor in LOWER_IS_BETTER else 1)
         if value > best + params.min_delta:
             best, chosen = value, number
     return chosen

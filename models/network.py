@@ -13,25 +13,26 @@ from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from models.batches import Batch, Rows, laid_out
 from models.family import AUTOENCODER
+from models.tasks import task_of
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 class Network(nn.Module):
-    """Encoder, then head. Two classes have two logits, as any other number of classes.
+    """Encoder, then a linear head, of as many outputs as the task asks for.
 
-    Shape: as `models.batches` -> logits (B, C).
+    Shape: as `models.batches` -> (B, K).
     """
 
     def __init__(self, family: ModuleType, inputs: Inputs, config: object) -> None:
         super().__init__()
         self.encoder = family.Encoder(inputs, config)
-        self.head = nn.Linear(self.encoder.dim_out, len(inputs.classes))
+        self.head = nn.Linear(self.encoder.dim_out, task_of(inputs).outputs(inputs))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Shape: as `models.batches` -> (B, C)."""
-        logits: Tensor = self.head(self.encoder(batch))
-        return logits
+        """Shape: as `models.batches` -> (B, K)."""
+        outputs: Tensor = self.head(self.encoder(batch))
+        return outputs
 
 
 def restored(family: ModuleType, inputs: Inputs, config: object, arrays: Mapping[str, NDArray[Any]]) -> Network:
@@ -58,11 +59,6 @@ def filled(network: Module, arrays: Mapping[str, NDArray[Any]]) -> Module:
     return network.eval()
 
 
-def probabilities(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
-    """What the network says of each row, in evaluation mode. Shape: N rows -> (N, C)."""
-    return np.asarray(outputs(network, rows).double().softmax(dim=1).cpu().numpy(), dtype=np.float64)
-
-
 @torch.no_grad()
 def outputs(network: nn.Module, rows: Rows) -> Tensor:
     """What the network gives, a slice of rows at a time, in evaluation mode. Shape: N rows -> (N, …)."""
@@ -73,7 +69,12 @@ def outputs(network: nn.Module, rows: Rows) -> Tensor:
     return torch.cat(parts)
 
 
-def predict_proba(network: Network, family: ModuleType, inputs: Inputs, examples: Examples) -> NDArray[np.float64]:
-    """Probabilities, on the GPU when there is one. Shape: N rows -> (N, C)."""
+def outputs_of(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
+    """The same as numbers in the processor's memory. Shape: N rows -> (N, K)."""
+    return np.asarray(outputs(network, rows).double().cpu().numpy(), dtype=np.float64)
+
+
+def scored(network: Network, family: ModuleType, inputs: Inputs, examples: Examples) -> NDArray[np.float64]:
+    """The same of examples, on the GPU when there is one. Shape: N rows -> (N, K)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return probabilities(network.to(device), laid_out(examples, inputs, family.READS).to(device))
+    return outputs_of(network.to(device), laid_out(examples, inputs, family.READS).to(device))

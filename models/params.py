@@ -11,6 +11,7 @@ from models.calibration import Method
 from models.threshold import ThresholdMetric
 
 AUGMENTATIONS = ("flip", "shift", "affine", "intensity", "noise")
+LOWER_IS_BETTER = ("loss", "mae", "rmse")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,10 @@ class TrainParams:
     compile: compile the network (torch.compile); pays for long trainings of large ones
     label_smoothing: share of the label spread over all classes (Szegedy et al., CVPR 2016)
     loss: cross_entropy; focal or logit_adjusted where a class is rare (`models/losses.py` explains each). Class weights
-        still count; with `class_weight` the classes' shares are equal and logit_adjusted has nothing to adjust
+        still count; with `class_weight` the classes' shares are equal and logit_adjusted has nothing to adjust.
+        Of classes in order: conditional. Of a regression: squared, or huber, which large errors pull less at
+    huber_delta: of huber: the error, in standard deviations of the label, from which it grows no faster than that
+    coverage: of a regression: the share of new rows whose label the interval is to hold (`models/conformal.py`)
     focusing: of the focal loss: how little an easy row counts; 0 is cross entropy
     adjustment: of logit_adjusted: how much of the classes' log shares is added
     sampler: shuffled, every row once an epoch; or balanced, as many draws, with replacement, classes equally often;
@@ -49,11 +53,12 @@ class TrainParams:
         by how much. It changes nothing for a model that reads neither
     calibration: how probabilities are mended after training (`models/calibration.py`): none; prior, in closed form
         what balancing, sampler and logit_adjusted shifted; temperature, platt or isotonic, learnt on validation rows
-    monitor: the validation metric by which the best epoch is chosen
+    monitor: the validation metric by which the best epoch is chosen; of a regression mae, rmse or
+        loss, of classes in order qwk, mae (steps) or loss
     patience: epochs without a better one after which training stops
     min_delta: by how much an epoch must be better to count
-    threshold: the metric that the decision's threshold maximises on validation rows, or the threshold itself; it is
-        of calibrated probabilities
+    threshold: of two classes, the metric that the decision's threshold maximises on validation rows, or the threshold
+        itself; it is of calibrated probabilities
     seed: of the initial weights, the order of rows and dropout
     threads: CPU threads; another number gives other last bits
     deterministic: let torch use only algorithms that give the same bits each time
@@ -79,13 +84,15 @@ class TrainParams:
     precision: Literal["float32", "bf16"] = "float32"
     compile: bool = False
     label_smoothing: float = 0.0
-    loss: Literal["cross_entropy", "focal", "logit_adjusted"] = "cross_entropy"
+    loss: Literal["cross_entropy", "focal", "logit_adjusted", "conditional", "squared", "huber"] = "cross_entropy"
     focusing: float = 2.0
     adjustment: float = 1.0
+    huber_delta: float = 1.0
+    coverage: float = 0.9
     sampler: Literal["shuffled", "balanced"] = "shuffled"
     augment: tuple[str, ...] = ()
     calibration: Literal["none", Method] = "none"
-    monitor: Literal["auroc", "average_precision", "loss"] = "auroc"
+    monitor: Literal["auroc", "average_precision", "loss", "qwk", "mae", "rmse"] = "auroc"
     patience: int = 15
     min_delta: float = 0.0
     threshold: ThresholdMetric | float = "balanced_accuracy"
@@ -106,6 +113,10 @@ class TrainParams:
             raise ValueError(f"label_smoothing lies in [0, 1); got {self.label_smoothing}")
         if not (0 <= self.focusing < math.inf and 0 <= self.adjustment < math.inf):
             raise ValueError(f"focusing and adjustment are 0 or more; got {self.focusing} and {self.adjustment}")
+        if not (0 < self.huber_delta < math.inf and 0 < self.coverage < 1):
+            raise ValueError(
+                f"huber_delta is above 0, coverage between 0 and 1; got {self.huber_delta} and {self.coverage}"
+            )
         for name in self.augment:
             if name not in AUGMENTATIONS:
                 known = ", ".join(AUGMENTATIONS)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from models.batches import Rows
 from models.loop import Loop
@@ -12,10 +11,6 @@ from models.network import outputs
 
 class Pretraining(Loop):
     """The loop of a network that gives each row's own loss, whatever the label."""
-
-    def losses(self, given: Tensor, target: Tensor) -> Tensor:
-        """Shape: (B,), (B,) -> (B,)."""
-        return given
 
     def validated(self) -> dict[str, float]:
         """The validation rows' mean loss."""

@@ -20,6 +20,7 @@ from models.calibration import apply as recalibrated
 from models.checkpoint import write_whole
 from models.family import AUTOENCODER, configured, is_network
 from models.family import load as load_family
+from models.tasks import task_of
 
 FORMAT = 2
 MODEL, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.json"
@@ -31,10 +32,9 @@ class Trained:
 
     config, params: the settings it was trained with, as plain values
     arrays: the weights by name; a pre-training's by names that begin with `autoencoder/`
-    threshold: calibrated probability of the positive class from which a row is called positive; None for three
-        classes or more
+    threshold: calibrated probability of the positive class from which a row is called positive; of two classes only
     facts: what the training found, such as the best epoch and the metrics on validation rows, before recalibration
-    calibration: how the model's own probabilities are mended; None where they are not
+    calibration: how the model's own predictions are mended; None where they are not
     versions: of the libraries that the weights depend on
     ran_on: device and the like; for the record, not saved
     """
@@ -50,14 +50,21 @@ class Trained:
     calibration: Calibration | None = None
     ran_on: dict[str, str] = field(default_factory=dict)
 
-    def predict_proba(self, examples: Examples, *, raw: bool = False) -> NDArray[np.float64]:
-        """The probability of each class; `raw` before recalibration. Shape: (N, C), in the order of `inputs.classes`.
+    def predict(self, examples: Examples, *, raw: bool = False) -> NDArray[np.float64]:
+        """What the task tells of each row; `raw` before recalibration.
+
+        Shape: (N, C) probabilities in the order of `inputs.classes`; of a regression (N, 3), the number and the ends
+        of its interval, raw (N, 1).
 
         Raises MedloopError when the examples are not what the model was trained on.
         """
         check_features(examples, self.inputs)
-        probability = score(self.family, self.config, self.inputs, self.arrays, examples)
-        return probability if raw else self._mended(probability)
+        predicted = score(self.family, self.config, self.inputs, self.arrays, examples)
+        return predicted if raw else self._mended(predicted)
+
+    def predict_proba(self, examples: Examples, *, raw: bool = False) -> NDArray[np.float64]:
+        """`predict` of a model of classes, as scikit-learn calls it."""
+        return self.predict(examples, raw=raw)
 
     @property
     def is_ensemble(self) -> bool:
@@ -73,8 +80,8 @@ class Trained:
         off = each - np.tensordot(weights, each, 1)
         return np.asarray(np.sqrt(np.tensordot(weights, off**2, 1)), dtype=np.float64)
 
-    def _mended(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
-        return probability if self.calibration is None else recalibrated(self.calibration, probability)
+    def _mended(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+        return predicted if self.calibration is None else recalibrated(self.calibration, predicted)
 
     @property
     def pretrained(self) -> bool:
@@ -99,17 +106,17 @@ class Trained:
 def score(
     family: str, config: object, inputs: Inputs, arrays: dict[str, NDArray[Any]], examples: Examples
 ) -> NDArray[np.float64]:
-    """The probabilities that a family gives with these arrays. Shape: (N, C)."""
+    """What a family predicts with these arrays, before calibration. Shape: (N, K), as the task says."""
     module = load_family(family)
     if hasattr(module, "each"):
         given = module.each(arrays, examples, config=configured(family, config), inputs=inputs)
         return np.asarray(np.tensordot(arrays["weights"], given, 1), dtype=np.float64)
     if not is_network(module):
-        return np.asarray(module.predict_proba(arrays, examples.table), dtype=np.float64)
-    from models.network import predict_proba, restored
+        return task_of(inputs).predicted(np.asarray(module.outputs(arrays, examples.table), dtype=np.float64), inputs)
+    from models.network import restored, scored
 
     network = restored(module, inputs, configured(family, config), arrays)
-    return predict_proba(network, module, inputs, examples)
+    return task_of(inputs).predicted(scored(network, module, inputs, examples), inputs)
 
 
 def check_features(examples: Examples, inputs: Inputs, *, where: str = "") -> None:

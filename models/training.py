@@ -9,21 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from contracts.errors import MedloopError, listed
+from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
-from models import calibration
-from models.family import COMPOSED, check_reads, configured, is_network
+from models.family import COMPOSED, check_reads, check_task, configured, is_network
 from models.family import load as load_family
 from models.members import Fitted, members
 from models.params import Progress, TrainParams, Watch
-from models.sampling import class_shares
-from models.scores import scores
 from models.store import Trained, check_features, score
-from models.threshold import choose
+from models.tasks import check_params, task_of
 
-__all__ = ["Progress", "TrainParams", "check_classes", "fit"]
+__all__ = ["Progress", "TrainParams", "fit"]
 
 
 def fit(
@@ -40,7 +36,8 @@ def fit(
     save_every: float = 10.0,
     correction: Sequence[float] | None = None,
 ) -> Trained:
-    """Train, keep the weights of the best epoch, recalibrate and choose the threshold on the validation rows.
+    """Train, keep the weights of the best epoch, and learn on the validation rows what the task asks for: how
+    predictions are calibrated, the threshold.
 
     A training that was killed goes on from `checkpoints` when called again with the same data and settings,
     to the bits it would have had; the folder is the caller's to remove afterwards. `history` gets each
@@ -50,28 +47,32 @@ def fit(
     correction: what a class's probability is multiplied by to undo the balancing of the training rows, a number a
         class; None for ones. `calibration: prior` heeds it
 
-    Raises MedloopError: an unknown model or setting, unusable cells, a class without rows, a loss that is not finite.
+    Raises MedloopError: an unknown model or setting, one that does not fit the task, unusable cells or labels, a loss
+    that is not finite.
     """
-    settings = configured(family, config)
+    settings, task = configured(family, config), task_of(inputs)
     train = _checked(params, train, validation, inputs)
     module = load_family(family)
     check_reads(family, inputs, settings)
+    check_task(family, inputs.task)
+    inputs = task.informed(inputs, train)
     watch = Watch(checkpoints=checkpoints, save_every=save_every, history=history, progress=progress)
     arrays, facts, ran_on = _fitted(
         family, settings, params, inputs=inputs, train=train, validation=validation, watch=watch
     )
-    probabilities = score(family, settings, inputs, arrays, validation)
+    predicted = score(family, settings, inputs, arrays, validation)
     if not is_network(module):
         history({"epoch": 1.0, **facts})
-    mend = _calibration(params, train, validation, probabilities, correction, network=is_network(module))
-    probabilities = calibration.apply(mend, probabilities) if mend else probabilities
+    mend, threshold = task.finished(
+        params, inputs, train, validation, predicted, correction, network=is_network(module)
+    )
     return Trained(
         family=family,
         config=_plain(settings),
         params=_plain(params),
         inputs=inputs,
         arrays=arrays,
-        threshold=_threshold(params, inputs, validation, probabilities),
+        threshold=threshold,
         facts=facts,
         calibration=mend,
         versions={name: version(name) for name in sorted(_libraries(family, settings, params))},
@@ -110,7 +111,7 @@ def _fitted(
         arrays, facts = module.fit(
             train, validation, config=settings, inputs=inputs, seed=params.seed, threads=params.threads
         )
-    found = scores(score(family, settings, inputs, arrays, validation), validation, inputs.positive)
+    found = task_of(inputs).scores(score(family, settings, inputs, arrays, validation), validation, inputs)
     return Fitted(arrays, {**facts, **found}, ran_on)
 
 
@@ -125,28 +126,9 @@ def _checked(params: TrainParams, train: Examples, validation: Examples, inputs:
     """The training rows, weighed, when nothing stands against training on them."""
     for name, part in (("training", train), ("validation", validation)):
         check_features(part, inputs, where=f"{name} rows")
-    check_classes(train, validation, inputs)
-    if params.calibration == "isotonic":
-        assert validation.target is not None
-        calibration.check_rows(validation.target, len(inputs.classes))
+    check_params(inputs.task, params)
+    task_of(inputs).check(train, validation, inputs, params)
     return _weighed(train)
-
-
-def check_classes(train: Examples, validation: Examples, inputs: Inputs) -> None:
-    """Raises MedloopError for a label beyond `classes`, a class without training rows, one class in validation."""
-    for name, part in (("training", train), ("validation", validation)):
-        if part.target is None or len(part.target) != len(part):
-            raise MedloopError(f"expected a label for each of the {len(part)} {name} rows")
-        found = set(np.unique(part.target).tolist())
-        if not found <= set(range(len(inputs.classes))):
-            raise MedloopError(f"a label is none of the {len(inputs.classes)} classes", where=f"{name} rows")
-        absent = [label for index, label in enumerate(inputs.classes) if index not in found]
-        if len(found) < 2 or (absent and part is train):
-            raise MedloopError(
-                f"no {name} rows of class {listed(absent)}",
-                where=f"{name} rows",
-                mend="gather more rows, split by class (stratified) or leave the class out of the study",
-            )
 
 
 def _weighed(train: Examples) -> Examples:
@@ -156,47 +138,6 @@ def _weighed(train: Examples) -> Examples:
     if not (np.isfinite(train.weight).all() and train.weight.min() >= 0 and train.weight.sum() > 0):
         raise MedloopError("weights are finite, 0 or more, and not all 0", where="training rows")
     return replace(train, weight=(train.weight / train.weight.mean(dtype=np.float64)).astype(np.float32))
-
-
-def _calibration(
-    params: TrainParams,
-    train: Examples,
-    validation: Examples,
-    probabilities: NDArray[np.float64],
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> calibration.Calibration | None:
-    if params.calibration == "none":
-        return None
-    if params.calibration == "prior":
-        factor = np.ones(probabilities.shape[1]) if correction is None else np.array(correction, dtype=np.float64)
-        return calibration.prior(factor * _own_shift(params, train) if network else factor)
-    assert validation.target is not None
-    return calibration.fit(probabilities, validation.target, params.calibration)
-
-
-def _own_shift(params: TrainParams, train: Examples) -> NDArray[np.float64]:
-    """What a class's probability owes to sampler and loss, beside the training rows' own balance. Shape: (C,).
-
-    The balanced sampler shows other shares than the rows have; logit adjustment divides by the shares shown.
-    """
-    assert train.target is not None
-    rows = class_shares(train.target, train.weight, replace(params, sampler="shuffled"))
-    shown = class_shares(train.target, train.weight, params)
-    adjusted = params.adjustment if params.loss == "logit_adjusted" else 0.0
-    return np.asarray(rows / shown * shown**adjusted, dtype=np.float64)
-
-
-def _threshold(
-    params: TrainParams, inputs: Inputs, validation: Examples, probabilities: NDArray[np.float64]
-) -> float | None:
-    if len(inputs.classes) > 2:
-        return None
-    if not isinstance(params.threshold, str):
-        return float(params.threshold)
-    assert validation.target is not None
-    return choose(validation.target == inputs.positive, probabilities[:, inputs.positive], params.threshold)
 
 
 def _recipe(family: str, settings: object, params: TrainParams, inputs: Inputs, *parts: Examples) -> str:

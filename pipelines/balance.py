@@ -122,8 +122,17 @@ def balance(train: pd.DataFrame, params: BalanceParams, *, n_classes: int, numbe
     is their own `@id`. Features that hold categories (0 and 1 only, and those `numbered`, whose levels are
     written as numbers) never get a value between two levels.
 
-    Raises MedloopError when smote_nc or smote_n does not fit the features, and when masks leave nothing of a class.
+    `n_classes` is 0 for a label that is a number.
+
+    Raises MedloopError when smote_nc or smote_n does not fit the features, when masks leave nothing of a class, and for
+    any method but none where there are no classes.
     """
+    if not n_classes and params.method != "none":
+        raise MedloopError(
+            f"{params.method} balances classes, and the label is a number",
+            where="balance.method",
+            mend="balance: {method: none}",
+        )
     before = _count(train["@target"], n_classes)
     notes: list[str] = []
     table = train.copy()
@@ -180,7 +189,8 @@ def _ordered(table: pd.DataFrame, masked: Mask, features: list[str]) -> pd.DataF
 
 
 def _count(target: "pd.Series[Any]", n_classes: int) -> dict[int, int]:
-    return dict(enumerate(np.bincount(target, minlength=n_classes).tolist()))
+    """The rows of each class; nothing where the label is none."""
+    return {} if not n_classes else dict(enumerate(np.bincount(target, minlength=n_classes).tolist()))
 
 
 def _masked(table: pd.DataFrame, params: BalanceParams, notes: list[str]) -> Mask:

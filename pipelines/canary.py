@@ -63,10 +63,14 @@ def changed_outside(samples: pd.DataFrame, train: set[str], schema: Schema) -> p
         name: samples[name].mask(away, _other(samples[name], column, away)).mask(gone)
         for name, column in schema.features.items()
     }
-    columns["@target"] = samples["@target"].mask(away, (samples["@target"] + 1) % len(schema.classes))
+    columns["@target"] = samples["@target"].mask(away, _other_label(samples["@target"], schema))
     if "@time" in samples:
         columns["@time"] = samples["@time"].mask(away, samples["@time"] + FAR)
     return samples.assign(**columns)
+
+
+def _other_label(target: "pd.Series[Any]", schema: Schema) -> "pd.Series[Any]":
+    return (target + 1) % len(schema.classes) if schema.classes else -1e6 - 3 * target
 
 
 def _other(values: "pd.Series[Any]", column: Column, away: "NDArray[np.bool_]") -> Any:

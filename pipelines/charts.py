@@ -1,6 +1,6 @@
 """Charts of results as parts of an HTML page; the page brings plotly's script."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -8,16 +8,18 @@ import numpy as np
 
 from pipelines.compare import Leaderboard
 from pipelines.evaluate import Curve, Evaluation
-from pipelines.metrics import GRID, METRICS, Floats
+from pipelines.metrics import GRID, Floats
 from pipelines.page import FAINT, figure
 from pipelines.reliability import Bin
+from pipelines.tasks import METRICS
 
 # Okabe & Ito (2008): told apart with every kind of colour blindness.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BLUES = [[0, "#f5f9fc"], [1, "#0072B2"]]
 
 
-def _figure(name: str, traces: list[Any], layout: dict[str, Any]) -> str:
+def drawn(name: str, traces: list[Any], layout: dict[str, Any]) -> str:
+    """A figure of the usual height, its legend where curves leave room."""
     legend = {"x": 0.98, "y": 0.04, "xanchor": "right", "yanchor": "bottom", "bgcolor": "rgba(255,255,255,0.8)"}
     return figure(name, traces, {"height": 400, "legend": legend, **layout})
 
@@ -46,7 +48,8 @@ def _band(low: tuple[float, ...], high: tuple[float, ...], confidence: float) ->
     return [go.Scatter(**around, **fill, name=f"{confidence:.0%} interval, pointwise")]
 
 
-def _dotted(x: list[float], y: list[float], name: str) -> Any:
+def dotted(x: list[float], y: list[float], name: str) -> Any:
+    """A line to compare with."""
     import plotly.graph_objects as go
 
     return go.Scatter(
@@ -74,7 +77,7 @@ def _short(label: str) -> str:
 
 def roc(evaluation: Evaluation) -> str:
     """ROC curve with its band and the chosen threshold; one curve a class when there are more than two."""
-    traces: list[Any] = [_dotted([0, 1], [0, 1], "chance")]
+    traces: list[Any] = [dotted([0, 1], [0, 1], "chance")]
     for curve, color in zip(evaluation.curves, PALETTE, strict=False):
         traces += _band(curve.sensitivity_low, curve.sensitivity_high, evaluation.params.confidence)
         if curve.sensitivity:
@@ -82,7 +85,7 @@ def roc(evaluation: Evaluation) -> str:
     specificity, recall = evaluation.metrics["specificity"].value, evaluation.metrics["recall"].value
     if evaluation.threshold is not None and specificity is not None:
         traces += _point(1 - specificity, recall)
-    return _figure("roc", traces, _roc_axes())
+    return drawn("roc", traces, _roc_axes())
 
 
 def precision_recall(evaluation: Evaluation) -> str:
@@ -90,7 +93,7 @@ def precision_recall(evaluation: Evaluation) -> str:
     traces: list[Any] = []
     if len(evaluation.curves) == 1:
         share = evaluation.curves[0].prevalence
-        traces.append(_dotted([0, 1], [share, share], f"chance (prevalence {share:.1%})"))
+        traces.append(dotted([0, 1], [share, share], f"chance (prevalence {share:.1%})"))
     for curve, color in zip(evaluation.curves, PALETTE, strict=False):
         traces += _band(curve.precision_low, curve.precision_high, evaluation.params.confidence)
         traces.append(_line(GRID, curve.precision, _called(curve, evaluation), color))
@@ -99,7 +102,7 @@ def precision_recall(evaluation: Evaluation) -> str:
     steep = (evaluation.metrics["average_precision"].value or 0) < 0.65  # the corner that the curve leaves free
     free = {"x": 0.98, "y": 0.98, "xanchor": "right", "yanchor": "top"} if steep else {"x": 0.02, "xanchor": "left"}
     axes = {"xaxis": _share("Recall (sensitivity)"), "yaxis": _share("Precision"), "legend": free}
-    return _figure("precision-recall", traces, axes)
+    return drawn("precision-recall", traces, axes)
 
 
 def calibration(evaluation: Evaluation) -> str:
@@ -115,7 +118,7 @@ def calibration(evaluation: Evaluation) -> str:
     )  # fmt: skip
     before = evaluation.uncalibrated
     traces = [
-        _dotted([0, 1], [0, 1], "perfect"),
+        dotted([0, 1], [0, 1], "perfect"),
         *([_shares(before.bins, "before recalibration", PALETTE[1], "diamond-open")] if before else []),
         _shares(bins, "after recalibration" if before else "observed", PALETTE[0], "circle"),
         bars,
@@ -130,7 +133,7 @@ def calibration(evaluation: Evaluation) -> str:
         "yaxis2": {"title": "Rows", "domain": [0, 0.2], "showticklabels": False, "showgrid": False},
         "legend": {"x": 0.02, "y": 0.98, "xanchor": "left", "yanchor": "top", "bgcolor": "rgba(255,255,255,0.6)"},
     }
-    return _figure("calibration", traces, layout)
+    return drawn("calibration", traces, layout)
 
 
 def _shares(bins: tuple[Bin, ...], name: str, color: str, symbol: str) -> Any:
@@ -152,11 +155,11 @@ def _shares(bins: tuple[Bin, ...], name: str, color: str, symbol: str) -> Any:
     )
 
 
-def confusion(evaluation: Evaluation) -> str:
-    """True by predicted class: the share of each true class, and rows."""
+def confusion(rows: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+    """True by predicted class: the share of each true class, and rows. Shape: rows (C, C)."""
     import plotly.graph_objects as go
 
-    counts = np.array(evaluation.confusion)
+    counts = np.array(rows)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     text = [
         [f"<b>{s:.0%}</b><br>{c:,}" for s, c in zip(*pair, strict=True)] for pair in zip(share, counts, strict=True)
@@ -165,13 +168,13 @@ def confusion(evaluation: Evaluation) -> str:
         z=share.tolist(), text=text, texttemplate="%{text}", textfont={"size": 16 if len(counts) < 5 else 12},
         colorscale=BLUES, zmin=0, zmax=1, showscale=False, xgap=3, ygap=3, hoverinfo="skip",
     )  # fmt: skip
-    names = [_short(label) for label in evaluation.classes]
+    names = [_short(label) for label in classes]
     ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False}
     axes = {
         "xaxis": {"title": "Predicted class", **ticks},
         "yaxis": {"title": "True class", **ticks, "autorange": "reversed"},
     }
-    return _figure("confusion", [heat], axes)
+    return drawn("confusion", [heat], axes)
 
 
 def forest(leaderboard: Leaderboard) -> str:
@@ -204,23 +207,24 @@ def forest(leaderboard: Leaderboard) -> str:
         "shapes": [{"type": "line", "x0": best, "x1": best, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
                     "line": {"color": FAINT, "dash": "dot", "width": 1.5}}],
     }  # fmt: skip
-    return _figure("forest", traces, layout)
+    return drawn("forest", traces, layout)
 
 
 def _reach(leaderboard: Leaderboard) -> list[float]:
     """From the lowest to the highest end of the intervals and a little more, as far as the metric can go."""
     values = [row.metrics[leaderboard.metric] for row in leaderboard.rows]
     ends = [end for v in values for end in (v.value, v.low, v.high) if end is not None]
-    most = 2 if leaderboard.metric == "brier" and len(leaderboard.counts.by_class) > 2 else 1
+    least, most = METRICS[leaderboard.metric].span
+    most = 2 if leaderboard.metric == "brier" and len(leaderboard.counts.by_class) > 2 else most
     room = 0.06 * (max(ends) - min(ends)) or 0.05
-    return [max(0, min(ends) - room), min(most, max(ends) + room)]
+    return [max(least, min(ends) - room), min(most, max(ends) + room)]
 
 
 def roc_overlay(shown: list[str], evaluations: Mapping[str, Evaluation]) -> str:
     """The ROC curves of the first models on one another, macro-averaged over more than two classes."""
-    traces = [_dotted([0, 1], [0, 1], "chance")]
+    traces = [dotted([0, 1], [0, 1], "chance")]
     for name, color in zip(shown, PALETTE, strict=False):
         if all(curve.sensitivity for curve in evaluations[name].curves):
             average: Floats = np.mean([curve.sensitivity for curve in evaluations[name].curves], axis=0)
             traces.append(_line([0, *GRID], [0, *average], escape(name), color))
-    return _figure("roc", traces, _roc_axes())
+    return drawn("roc", traces, _roc_axes())

@@ -21,29 +21,10 @@ from contracts.tables import Schema
 from pipelines.cells import Decimal
 from pipelines.clean_payloads import grouped
 from pipelines.copies import distinct
-from pipelines.faults import (
-    Case,
-    Problem,
-    counted,
-    counts,
-    fatal_spots,
-    part_with,
-    reasons_by_row,
-    refuse_fatal,
-)
+from pipelines.faults import Case, Problem, counted, counts, fatal_spots, part_with, reasons_by_row, refuse_fatal
+from pipelines.labels import label_column, labelled, refuse_labels
 from pipelines.reading import dense_rows, own_columns, read_columns
-from pipelines.rows import (
-    Change,
-    check_columns,
-    cohort,
-    drop,
-    labelled,
-    named,
-    refuse_blank,
-    refuse_labels,
-    summed,
-    with_ids,
-)
+from pipelines.rows import Change, check_columns, cohort, drop, named, refuse_blank, summed, with_ids
 from pipelines.signal.clean import SignalParams
 from pipelines.spelling import Spelling
 from pipelines.spots import Spots
@@ -65,7 +46,8 @@ class CleanParams(Frozen):
     unreadable, infinite, future: what becomes of a cell that is no value of its declared type, is ±inf or beyond
         ±1e300, or is a date later than the sample's own time: the run fails, the cell becomes missing, or
         the row is quarantined.
-    out_of_range: a value outside the declared range becomes missing, the nearest bound (dates: missing), or stays.
+    out_of_range: a value outside the declared range becomes missing, the nearest bound (dates: missing), or stays. A
+        missing label leaves out its row.
     duplicates: whether exact copies of a row are dropped.
     constant: whether a column of one value and no gap is dropped.
     missing_label: whether a row without a label is excluded or fails the run.
@@ -146,8 +128,8 @@ def clean(
 
     Raises:
         MedloopError: a declared column is absent; an id has conflicting rows; an id or a patient is blank; a label is
-            none of the classes; a cell is unreadable, infinite or from the future (unless settings say otherwise);
-            no row or no feature is left. Rows are named by `@row`, values never.
+            none of the classes, or no number; a cell is unreadable, infinite or from the future (unless settings say
+            otherwise); no row or no feature is left. Rows are named by `@row`, values never.
     """
     ledger: list[Change] = []
     aside = pd.DataFrame({"@row": [], "reason": []}, dtype="str") if set_aside is None else set_aside
@@ -158,7 +140,13 @@ def clean(
     ledger += summed([r.ledger for r in read])
     ledger += counted([r.faults for r in read], list(study.features()))
     features = _informative([r.told for r in read], study.features(), params, ledger)
-    schema = Schema(features=features, classes=study.target.classes, positive=study.target.positive)
+    schema = Schema(
+        features=features,
+        classes=study.target.classes,
+        positive=study.target.positive,
+        task=study.target.task,
+        unit=label_column(study).unit or "",
+    )
     changed = read[0].payloads
     finish = partial(_finished, schema, params, {**payloads, **changed}, keep)
     done = list(each(finish, range(len(read)), [r.block for r in read]))
@@ -216,7 +204,14 @@ def _typed(
     study: Study, params: CleanParams, payloads: Mapping[str, Payloads], keep: Keep, number: int, block: Block
 ) -> _Done:
     """The rows of a block that have a label, their cells read, those to be quarantined apart."""
-    labels = labelled(block.read(), study, missing=params.missing, spelling=params.spelling)
+    labels = labelled(
+        block.read(),
+        study,
+        missing=params.missing,
+        decimal=params.decimal,
+        spelling=params.spelling,
+        beyond=params.out_of_range,
+    )
     ledger = labels.ledger
     table, faults, changed = read_columns(labels.rows, study, study.features(), params, ledger, payloads)
     fatal = fatal_spots(faults, labels.rows)

@@ -11,13 +11,13 @@ from contracts.names import nearest
 from contracts.study import Frozen
 from contracts.tables import Part
 from pipelines.bootstrap import Interval, bootstrap, interval
-from pipelines.evaluate import Counts, Entry, Evaluation
-from pipelines.metrics import METRICS, Floats, judge, scores
+from pipelines.results import Counts, Entry, Floats, Result
+from pipelines.tasks import METRICS
 
 # Below these, one row more or less moves the result.
 FEW_ROWS, FEW_OF_CLASS = 50, 10
 JudgedPart = Part | Literal["development"]
-CHANCE = {"auroc": 0.5}
+CHANCE = {"auroc": 0.5, "r2": 0.0, "qwk": 0.0, "cut_auroc": 0.5}
 
 
 class CompareParams(Frozen):
@@ -134,7 +134,7 @@ def _check(entries: Mapping[str, Entry]) -> None:
         return np.array_equal(entry.target, first.target) and np.array_equal(entry.group, first.group)
 
     def setting(entry: Entry) -> tuple[object, ...]:
-        return entry.evaluation.params, entry.evaluation.classes, entry.evaluation.positive
+        return entry.evaluation.params, *entry.evaluation.question
 
     strangers = [name for name in names if not alike(entries[name])]
     if strangers:
@@ -145,30 +145,20 @@ def _check(entries: Mapping[str, Entry]) -> None:
     odd = [name for name in names if setting(entries[name]) != setting(first)]
     if odd:
         raise MedloopError(
-            f"{names[0]} was evaluated with other settings, classes or another positive class than {listed(odd)}",
+            f"{names[0]} was evaluated with other settings, or of another label, than {listed(odd)}",
             mend="evaluate all models with the same `evaluate` section",
         )
 
 
 def _estimates(entry: Entry, metric: str) -> Floats:
     """The metric on the test rows, then on each resample: (1 + B,)."""
-    evaluation = entry.evaluation
-    judged = judge(
-        entry.target,
-        entry.probability.astype(np.float64),
-        threshold=evaluation.threshold,
-        positive=evaluation.classes.index(evaluation.positive),
-        bins=evaluation.params.bins,
-    )
-
-    def statistic(weight: Floats) -> dict[str, Floats]:
-        return {metric: scores(judged, weight)[metric]}
-
-    drawn = bootstrap(statistic, entry.group, resamples=evaluation.params.resamples, seed=evaluation.params.seed)
+    params = entry.evaluation.params
+    statistic = entry.evaluation.statistic(entry.target, entry.predicted, metric)
+    drawn = bootstrap(statistic, entry.group, resamples=params.resamples, seed=params.seed)
     return np.concatenate([statistic(np.ones((1, len(entry.target))))[metric], drawn[metric]])
 
 
-def _row(name: str, evaluation: Evaluation, metric: str, baseline: bool, best: Floats, own: Floats) -> Row:
+def _row(name: str, evaluation: Result, metric: str, baseline: bool, best: Floats, own: Floats) -> Row:
     gap = best - own
     reason = evaluation.metrics[metric].reason
     behind = interval(float(gap[0]), gap[1:], evaluation.params.confidence, reason=reason)
@@ -243,7 +233,7 @@ def _small(counts: Counts, part: JudgedPart) -> str:
 
 def table(leaderboard: Leaderboard) -> list[list[str]]:
     """Rows of text for a terminal, the header first: rank, model, the ranking metric, what it is behind, the rest."""
-    rest = [name for name in METRICS if name != leaderboard.metric]
+    rest = [name for name in leaderboard.rows[0].metrics if name != leaderboard.metric]
     header = [
         "",
         "model",

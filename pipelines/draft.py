@@ -14,17 +14,22 @@ import pandas as pd
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column, Protection, Study, Target
+from contracts.tasks import Task
 from pipelines.cells import canonical
 from pipelines.clean import CleanParams, clean
 from pipelines.guard import spelled, suspicions
-from pipelines.guess import ID_LIKE, Guess, TextSeries, filled, guess_column, in_order, is_missing_word
+from pipelines.guess import ID_LIKE, Guess, TextSeries, filled, guess_column, guess_number, in_order, is_missing_word
 from pipelines.identifiers import words
+from pipelines.labels import graded
 from pipelines.leaks import LeakParams, single_feature_suspects
 
 MOST_CLASSES = 20
 STEPS = ("ingest", "validate", "clean", "split", "impute", "normalize", "balance")
 SECTIONS = (*STEPS, "audit", "train", "evaluate", "compare")
-MODELS = ("mlp", "logistic", "boosting")
+MODELS: dict[Task, tuple[str, ...]] = {
+    "classes": ("mlp", "logistic", "boosting"),
+    "regression": ("mlp", "ridge", "boosting"),
+}
 NETWORKS = {"image": ("cnn",), "sequence": ("cnn1d", "rnn"), "text": ("transformer",)}  # `fusion` reads all together
 RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"])
 SUSPECTS = (
@@ -68,19 +73,20 @@ def draft(
     Columns that may identify a person, hold free text or give the label away (see `leaks`) go under `drop`, where a
     person decides.
 
+    A label of numbers, more than 20 different ones, is a regression's.
+
     Raises MedloopError when a named column is absent, or the label has one class or more than 20.
     """
     names = [name for name in table.columns if not name.startswith("@")]
     for role in (target, group, time):
         if role is not None and role not in names:
             raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
-    label, codes, label_check = _target(target, table[target])
+    label, declared, label_check = _target(target, table[target])
     known = {name: guess for name, guess in known.items() if name not in (target, group, time)}
     sample_id = _sample_id(table, [name for name in names if name not in (target, time, *known)])
     rest = [name for name in names if name not in (target, sample_id, group)]
     guesses = {name: known.get(name) or guess_column(name, table[name], is_time=name == time) for name in rest}
-    if codes:
-        guesses[target] = Guess(column=Column(type="categorical", levels=label.classes, missing=codes))
+    guesses |= {target: declared} if declared else {}
     columns = {name: guess.column for name, guess in guesses.items() if guess.column and name not in (time, *known)}
     guesses |= _leaks(table, label, group, columns)
     roles = [label_check, _id_check(sample_id), _group_check(table, group)]
@@ -115,7 +121,9 @@ def _leaks(table: pd.DataFrame, label: Target, group: str | None, columns: dict[
     study = Study(name="draft", title="draft", group=group, target=label, columns=columns)
     lenient = CleanParams(unreadable="missing", infinite="missing", duplicates="keep")
     cleaned = clean(table, study, lenient)
-    suspects = single_feature_suspects(cleaned.samples, cleaned.samples["@target"], cleaned.schema, LeakParams())
+    target, classes = graded(cleaned.samples["@target"], cleaned.schema)
+    schema = cleaned.schema.model_copy(update={"classes": classes})
+    suspects = single_feature_suspects(cleaned.samples, target, schema, LeakParams())
     why = {suspect.column: suspect.sentence.removeprefix(f"{suspect.column}: ") for suspect in suspects}
     return {
         name: Guess(
@@ -127,11 +135,15 @@ def _leaks(table: pd.DataFrame, label: Target, group: str | None, columns: dict[
     }
 
 
-def _target(name: str, cells: TextSeries) -> tuple[Target, tuple[str, ...], str]:
-    """The label, its texts that mean "no value", and what to check."""
+def _target(name: str, cells: TextSeries) -> tuple[Target, Guess | None, str]:
+    """The label, how its column is declared where it must be, and what to check."""
     told = filled(cells)
     codes = tuple(text for text in told.index if is_missing_word(text))
     told = told.drop(list(codes))
+    number = guess_number(name, cells) if len(told) > MOST_CLASSES else None
+    if number:
+        check = f"label {name}: numbers in {told.sum():,} rows, a regression; write its unit and plausible range"
+        return Target(column=name, task="regression"), number, check
     if not 2 <= len(told) <= MOST_CLASSES:
         raise MedloopError(
             f"a label has 2 to {MOST_CLASSES} classes; {name} has {len(told)} different values",
@@ -144,7 +156,8 @@ def _target(name: str, cells: TextSeries) -> tuple[Target, tuple[str, ...], str]
     shares = listed([f"{c} ({told[c]:,} rows)" for c in classes])
     which = f", positive: {positive}" if positive else "; to keep some only, write a cohort"
     check = f"label {name}: classes {shares}{which}; {len(cells) - told.sum():,} rows without a label are left out"
-    return label, codes, check
+    declared = Column(type="categorical", levels=label.classes, missing=codes)
+    return label, Guess(column=declared) if codes else None, check
 
 
 def _sample_id(table: pd.DataFrame, names: list[str]) -> str | None:
@@ -189,18 +202,24 @@ def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
     lines += [f"  {key}: {_plain(value)}" for key, value in source.items()]
     roles = {"id": draft.id, "group": draft.group, "time": draft.time}
     lines += ["", *(f"{role}: {_plain(column)}" for role, column in roles.items())]
-    lines += ["target:", f"  column: {_plain(draft.target.column)}", f"  classes: {_sequence(draft.target.classes)}"]
-    lines += [f"  positive: {_plain(draft.target.positive)}"]
+    lines += ["target:", f"  column: {_plain(draft.target.column)}", *_asked(draft.target)]
     lines += ["cohort: {}  # who belongs, such as {age: {min: 18}}", *_block("columns", _columns(draft))]
     lines += _block("drop", [f"{_plain(name)}: {_plain(why)}{_note(draft, name)}" for name, why in draft.drop.items()])
     lines += _block("protect", [f"{_plain(name)}: {spelled(treated)}" for name, treated in draft.protect.items()])
     lines += ["", *(f"{section}: {{}}" for section in SECTIONS)]
-    lines += ["models:", *(f"  {model}: {{}}" for model in MODELS)]
+    lines += ["models:", *(f"  {model}: {{}}" for model in MODELS[draft.target.task])]
     kinds = dict.fromkeys(column.type for column in draft.columns.values() if column.type in NETWORKS)
     lines += [
         f"  # {model}: {{}}  # reads columns of type {kind} themselves" for kind in kinds for model in NETWORKS[kind]
     ]
     return "\n".join(lines) + "\n"
+
+
+def _asked(target: Target) -> list[str]:
+    """What is to be told of the label."""
+    if target.task != "classes":
+        return [f"  task: {target.task}"]
+    return [f"  classes: {_sequence(target.classes)}", f"  positive: {_plain(target.positive)}"]
 
 
 def _block(key: str, lines: list[str]) -> list[str]:

@@ -1,41 +1,20 @@
-"""Evaluate: what a model is worth on the test part, each metric with a patient-level bootstrap interval."""
+"""Evaluate: what a model of classes is worth on the test part, each metric with a patient-level bootstrap interval."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from contracts.errors import MedloopError
 from contracts.study import Frozen
+from contracts.tasks import Task
 from pipelines.bootstrap import Interval, bootstrap, interval, rounded
 from pipelines.metrics import METRICS, Floats, Judged, curves, judge, scores
 from pipelines.reliability import Reliability, deviations, recalibration, reliability
+from pipelines.results import Counts, Entry, EvaluateParams, Result, Statistic
 
-
-class EvaluateParams(Frozen):
-    """Settings of the evaluation.
-
-    `resamples`: patient-level bootstrap resamples. `confidence`: of every interval. `seed`: of the
-    resamples; models are compared on the same ones. `bins`: calibration bins of equal width.
-    `min_patients`: a calibration bin of fewer patients shows its count only, for a mean of one is that patient's value.
-    """
-
-    resamples: int = Field(default=2000, ge=100)
-    confidence: float = Field(default=0.95, gt=0, lt=1)
-    seed: int = Field(default=0, ge=0)
-    bins: int = Field(default=10, ge=2, le=100)
-    min_patients: int = Field(default=5, ge=1)
-
-
-class Counts(Frozen):
-    """Test rows, patients, rows of the positive class, rows of each class."""
-
-    rows: int
-    patients: int
-    positives: int
-    by_class: dict[str, int]
+__all__ = ["Counts", "Curve", "Entry", "EvaluateParams", "Evaluation", "evaluate"]
 
 
 class Curve(Frozen):
@@ -55,18 +34,16 @@ class Curve(Frozen):
     precision_high: tuple[float, ...] = ()
 
 
-class Evaluation(Frozen):
-    """A model's test result. Holds no row's value: curves lie on a fixed grid, small bins are blank.
+class Evaluation(Result):
+    """The result of a model of classes. Holds no row's value: curves lie on a fixed grid, small bins are blank.
 
     `confusion` counts rows, true class by predicted class. `threshold` splits two classes; None for more.
     `calibration`: of the probabilities as they are given out; `uncalibrated`: of the model's own, where they were
     recalibrated.
     `spread`: of an ensemble, how far its members' probabilities differ: the mean over rows of the deviation.
-    `baseline`: the model is one of the simple ones, which are preferred where a network is no better.
     """
 
-    metrics: dict[str, Interval]
-    counts: Counts
+    task: ClassVar[Task] = "classes"
     classes: tuple[str, ...]
     positive: str
     threshold: float | None
@@ -74,9 +51,7 @@ class Evaluation(Frozen):
     curves: tuple[Curve, ...]
     calibration: Reliability
     uncalibrated: Reliability | None = None
-    params: EvaluateParams
     spread: Interval | None = None
-    baseline: bool = False
 
     @property
     def measured(self) -> dict[str, Interval]:
@@ -84,18 +59,33 @@ class Evaluation(Frozen):
         off = {"calibration_in_the_large": self.calibration.in_the_large, "calibration_slope": self.calibration.slope}
         return self.metrics | off | ({"spread": self.spread} if self.spread else {})
 
+    @property
+    def question(self) -> tuple[object, ...]:
+        """The classes, and which is positive."""
+        return self.classes, self.positive
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One model's evaluation and the predictions behind it.
+    def asked_of(
+        self, target: NDArray[Any], predicted: Floats, group: NDArray[Any], params: EvaluateParams, peers: Sequence[Any]
+    ) -> "Evaluation":
+        """The same question asked of other rows, decided at the mean of the peers' thresholds."""
+        thresholds = [peer.threshold for peer in peers if peer.threshold is not None]
+        return evaluate(
+            target=target,
+            probability=predicted,
+            group=group,
+            threshold=float(np.mean(thresholds)) if thresholds else None,
+            classes=list(self.classes),
+            positive=self.classes.index(self.positive),
+            params=params,
+        )
 
-    Shape: `target` (N,) class indices, `probability` (N, C), `group` (N,) the patient; rows in the same order for all.
-    """
-
-    evaluation: Evaluation
-    target: NDArray[np.int64]
-    probability: Floats
-    group: NDArray[Any]
+    def statistic(self, target: NDArray[Any], predicted: Floats, metric: str) -> Statistic:
+        """The metric from row weights (B, N) to (B,), by its name. Shape: target (N,), predicted (N, C)."""
+        positive = self.classes.index(self.positive)
+        judged = judge(
+            target, predicted.astype(np.float64), threshold=self.threshold, positive=positive, bins=self.params.bins
+        )
+        return lambda weight: {metric: scores(judged, weight)[metric]}
 
 
 def evaluate(

@@ -5,12 +5,12 @@ from typing import Any
 
 from pipelines.charts import PALETTE
 from pipelines.compare import Leaderboard
-from pipelines.evaluate import Evaluation
 from pipelines.figures import leaderboard_page
-from pipelines.metrics import METRICS
 from pipelines.page import FAINT, figure, section
 from pipelines.page import table as html_table
 from pipelines.pooling import Spread
+from pipelines.results import Result
+from pipelines.tasks import METRICS
 
 NOTE = (
     "Each fold is tested once a repeat, by models trained on other patients. Folds share training rows, so their "
@@ -19,7 +19,7 @@ NOTE = (
 
 
 def folds_page(
-    leaderboard: Leaderboard, evaluations: Mapping[str, Evaluation], spreads: Mapping[str, Spread], title: str
+    leaderboard: Leaderboard, evaluations: Mapping[str, Result], spreads: Mapping[str, Spread], title: str
 ) -> str:
     """The leaderboard's page with the spread over folds and repeats, by model."""
     heading = f"{METRICS[leaderboard.metric].label} fold by fold"

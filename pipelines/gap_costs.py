@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts.errors import MedloopError
 from contracts.study import Frozen
 from contracts.tables import Schema
 from pipelines.impute import ImputeParams, fit_impute
@@ -63,6 +64,12 @@ def gap_costs(train: pd.DataFrame, schema: Schema, params: ImputeParams) -> tupl
     """
     if params.datasets == 1:
         return ()
+    if not schema.classes:
+        raise MedloopError(
+            "what gaps cost is told of an association with a class, and the label is a number",
+            where="impute.datasets",
+            mend="leave impute.datasets at 1",
+        )
     train = train.sort_values("@id", ignore_index=True)
     imputer = fit_impute(train, schema, params)
     known = mark_outliers(imputer.outliers, train) if imputer.outliers else train

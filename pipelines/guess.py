@@ -120,6 +120,13 @@ def guess_column(name: str, cells: TextSeries, *, is_time: bool = False) -> Gues
     return _moment(name, told, missing) or _numeric(name, told, missing) or _texts(told, missing)
 
 
+def guess_number(name: str, cells: TextSeries) -> Guess | None:
+    """What the column seems to be if its cells are numbers."""
+    told = filled(cells)
+    codes = [text for text in told.index if is_missing_word(text)]
+    return _numeric(name, told.drop(codes), tuple(code for code in codes if code not in SHARED))
+
+
 def _numbers(texts: "pd.Series[str]") -> Array:
     values = read_cells(texts, Column(type="numeric"), missing=(), name="").values
     return values.to_numpy(dtype=np.float64)

@@ -17,11 +17,12 @@ GRID: Floats = np.linspace(0, 1, 101)
 
 
 class Metric(NamedTuple):
-    """How a metric is called, which direction is better, and what it says."""
+    """How a metric is called, which direction is better, what it says, and between which numbers it lies."""
 
     label: str
     higher_is_better: bool
     meaning: str
+    span: tuple[float, float] = (0, 1)
 
 
 METRICS: dict[str, Metric] = {

@@ -217,6 +217,12 @@ def _learn(train: Table, schema: Schema, params: NormalizeParams, name: str) -> 
 
 
 def _encoding(train: Table, schema: Schema, name: str, method: Encoder, params: NormalizeParams) -> Encoding:
+    if method == "target" and not schema.classes:
+        raise MedloopError(
+            f"{name}: the encoding target takes the shares of classes, and the label is a number",
+            where="normalize.categorical",
+            mend="choose onehot, ordinal or index",
+        )
     last = len(schema.classes) - 1
     classes = [schema.positive_index] if last == 1 else range(last)
     return fit_encoding(train, name, method, classes=classes, min_count=params.min_count, smoothing=params.smoothing)

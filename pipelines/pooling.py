@@ -12,7 +12,7 @@ import numpy as np
 
 from contracts.study import Frozen
 from pipelines.bootstrap import rounded
-from pipelines.evaluate import Entry, EvaluateParams, evaluate
+from pipelines.results import Entry, EvaluateParams
 
 
 class Spread(Frozen):
@@ -47,24 +47,15 @@ def pooled(tested: Sequence[Sequence[Entry]], params: EvaluateParams) -> Entry:
     folds = [entry for repeat in tested for entry in repeat]
     first = folds[0].evaluation
     target, group = (np.concatenate([getattr(fold, name) for fold in folds]) for name in ("target", "group"))
-    probability = np.concatenate([fold.probability for fold in folds])
-    thresholds = [fold.evaluation.threshold for fold in folds if fold.evaluation.threshold is not None]
-    found = evaluate(
-        target=target,
-        probability=probability,
-        group=group,
-        threshold=float(np.mean(thresholds)) if thresholds else None,
-        classes=list(first.classes),
-        positive=first.classes.index(first.positive),
-        params=params,
-    )
+    predicted = np.concatenate([fold.predicted for fold in folds])
+    found = first.asked_of(target, predicted, group, params, [fold.evaluation for fold in folds])
     once = {
         "rows": found.counts.rows // len(tested),
         "positives": found.counts.positives // len(tested),
         "by_class": {label: count // len(tested) for label, count in found.counts.by_class.items()},
     }
     counted = found.model_copy(update={"counts": found.counts.model_copy(update=once), "baseline": first.baseline})
-    return Entry(evaluation=counted, target=target, probability=probability, group=group)
+    return Entry(evaluation=counted, target=target, predicted=predicted, group=group)
 
 
 def spread(tested: Sequence[Sequence[Entry]], metric: str) -> Spread:

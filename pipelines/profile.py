@@ -10,7 +10,8 @@ from contracts.study import Column, Study
 from pipelines.cells import Cells, Decimal, Mask, read_cells
 from pipelines.conversion import convert
 from pipelines.findings import Kind
-from pipelines.rows import one_of, stripped
+from pipelines.labels import label_column
+from pipelines.rows import stripped
 from pipelines.spelling import Spelling
 from pipelines.table import Block
 
@@ -21,7 +22,7 @@ TYPED = ("numeric", "datetime")
 class Reading:
     """How cells are read, for every block of a table.
 
-    columns: the declared features, the time and the label (categorical, its classes the levels).
+    columns: the declared features, the time and the label (of classes: these are the levels).
     """
 
     columns: Mapping[str, Column]
@@ -32,8 +33,7 @@ class Reading:
 
 def columns_of(study: Study) -> dict[str, Column]:
     """What is read: every declared feature, the label and the time."""
-    label = study.target.column
-    columns = {**study.features(), label: one_of(study, label, study.target.classes)}
+    columns = {**study.features(), study.target.column: label_column(study)}
     if study.time:
         columns[study.time] = study.columns.get(study.time, Column(type="datetime"))
     return columns

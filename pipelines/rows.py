@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,55 +153,6 @@ def cohort(
             gone = _all_numbers(name, list(each(misses, rows.blocks)))
         rows = drop(rows, gone, "outside the cohort", ledger, f"by {name}")
     return rows
-
-
-@dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """Rows with a label, and `@target`, its class's index; where the labels of no class are, and the missing ones."""
-
-    rows: pd.DataFrame
-    unreadable: Spots
-    missing: Spots
-    ledger: list[Change]
-
-
-def labelled(rows: pd.DataFrame, study: Study, *, missing: Collection[str], spelling: Spelling = "exact") -> Labelled:
-    """The rows that have a label; one that is none of the classes counts as none."""
-    name, classes = study.target.column, list(study.target.classes)
-    column = one_of(study, name, study.target.classes)
-    cells = read_cells(rows[name], column, missing=missing, name=name, spelling=spelling)
-    target = pd.Categorical(cells.values, categories=classes).codes.astype(np.int64)
-    without = cells.missing | cells.unreadable
-    targeted = rows.assign(**{"@target": target})
-    return Labelled(
-        rows=targeted[~without].reset_index(drop=True) if without.any() else targeted,
-        unreadable=spots(rows, name, cells.unreadable),
-        missing=spots(rows, name, cells.missing),
-        ledger=[
-            Change(rule="spelled as declared", column=name, cells=int(cells.respelled.sum())),
-            Change(rule="without a label", rows=int(cells.missing.sum()), detail=f"column {name}"),
-        ],
-    )
-
-
-def refuse_labels(
-    blocks: Sequence[tuple[Spots, Spots]], study: Study, missing_label: Literal["exclude", "fail"]
-) -> None:
-    """Raises MedloopError when a label is none of the classes, or missing where that fails; `blocks` say where."""
-    unreadable, missing = (sum((block[kind] for block in blocks), start=Spots()) for kind in (0, 1))
-    name, classes = study.target.column, list(study.target.classes)
-    if unreadable.count:
-        raise MedloopError(
-            f"{unreadable.count} labels are none of the classes {classes}",
-            where=places(name, unreadable),
-            mend=f"add the class, or leave these rows out: cohort: {{{name}: {{among: {classes}}}}}",
-        )
-    if missing.count and missing_label == "fail":
-        raise MedloopError(
-            f"{missing.count} rows have no label",
-            where=places(name, missing),
-            mend="fill them in, or set clean.missing_label: exclude",
-        )
 
 
 def drop(rows: Table, gone: Mask, rule: str, ledger: list[Change], detail: str = "") -> Table:

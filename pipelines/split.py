@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from contracts.errors import MedloopError
 from contracts.study import Frozen, Text
 from contracts.tables import PARTS, Schema, rows_seen
+from pipelines.labels import graded
 from pipelines.placement import held_out, placed_by_file
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -20,10 +21,10 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 class SplitParams(Frozen):
     """How samples are split. All rows of a patient (`@group`) land in one part, whatever the method.
 
-    method: "stratified" draws patients within each class, so that the parts hold alike shares of it (a patient
-        with rows of several classes counts for the rarest); "patient" draws them regardless of the label;
-        "time" tests on the patients whose last sample is latest and trains on the earliest; "site" tests on the sites
-        held out, and on every patient who was ever there; "file" takes the parts that a file names.
+    method: "stratified" draws patients within each class, of a number within each fifth, so that the parts hold alike
+        shares of it (a patient with rows of several classes counts for the rarest); "patient" draws them regardless of
+        the label; "time" tests on the patients whose last sample is latest and trains on the earliest; "site" tests on
+        the sites held out, and on every patient who was ever there; "file" takes the parts that a file names.
     validation, test: the shares of patients; the rest trains. By site or file, validation is a share of the
         patients that these leave, drawn within each class.
     seed: another seed, another draw. Patients are ordered by a hash of seed and name, so the draw depends neither on
@@ -82,6 +83,7 @@ def split(
     samples (see `pipelines.placement`), when there are fewer than 3 patients, when training lacks a class, when a part
     holds one class only, or when the test set is not the frozen one.
     """
+    samples = samples.assign(**{"@target": graded(samples["@target"], schema)[0]})
     of_patient, patients = pd.factorize(samples["@group"])
     if len(patients) < len(PARTS):
         raise MedloopError(f"{len(patients)} patients cannot fill {len(PARTS)} parts", mend="gather more data")
@@ -165,7 +167,9 @@ def _part(place: "pd.Series[int]", size: "pd.Series[int]", *, validation: float,
 
 
 def refuse_one_class(target: "pd.Series[int]", part: "pd.Series[str]", schema: Schema) -> None:
-    """Raises MedloopError when training lacks a class, or a part holds one only."""
+    """Raises MedloopError when training lacks a class, or a part holds one only; of numbers there are none."""
+    if not schema.classes:
+        return
     counts = {name: np.bincount(target[part == name], minlength=len(schema.classes)) for name in PARTS}
     overall = np.sum(list(counts.values()), axis=0).tolist()
     absent = [schema.classes[index] for index in np.flatnonzero(counts["train"] == 0)]

@@ -15,6 +15,7 @@ from pipelines.clean import CleanParams
 from pipelines.column_figures import figures_of
 from pipelines.expectations import Rule
 from pipelines.findings import GRAVITY, ROWS_STAY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
+from pipelines.labels import label_column
 from pipelines.profile import TYPED, Profile, Reading, columns_of
 from pipelines.rows import check_columns, cohort, named
 from pipelines.spelling import Spelling
@@ -84,9 +85,8 @@ def build_suite(study: Study, params: ValidateParams) -> list[Check]:
         _of_rows("conflicting_ids", params, Rule(column="@id", filled=False)),
         _of_rows("duplicate_rows", params, Rule(column="@content", filled=False)),
         _of_rows("missing_label", params, Rule(column=label, filled=True)),
-        _of_rows("levels", params, Rule(column=label, among=study.target.classes)),
     ]
-    for name, column in study.features().items():
+    for name, column in {label: label_column(study), **study.features()}.items():
         if column.levels:
             checks.append(_of_rows("levels", params, Rule(column=name, among=column.levels)))
         low, high = column.range or (None, None)

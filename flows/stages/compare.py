@@ -6,14 +6,16 @@ from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_text
 from pipelines.audit import Certificate
 from pipelines.compare import compare
-from pipelines.evaluate import Entry, Evaluation
 from pipelines.figures import leaderboard_page
+from pipelines.results import Entry, Result
+from pipelines.tasks import RESULTS
 
 
 def run(context: Context) -> str:
     """Ranks the study's models on the same test rows and says whether the difference is real."""
     folder, settings = context.folder("compare"), context.settings
-    entries = {model: entry(context.folder("evaluate") / model) for model in settings.models}
+    kind = RESULTS[settings.study.target.task]
+    entries = {model: entry(context.folder("evaluate") / model, kind) for model in settings.models}
     baselines = {model for model, entry in entries.items() if entry.evaluation.baseline}
     leaderboard = compare(entries, settings.compare, baselines=baselines)
     certificate = read_model(context.folder("audit") / "certificate.json", Certificate)
@@ -28,12 +30,12 @@ def run(context: Context) -> str:
     return leaderboard.verdict
 
 
-def entry(folder: Path) -> Entry:
-    """What a model's evaluation left in its folder."""
+def entry(folder: Path, kind: type[Result]) -> Entry:
+    """What a model's evaluation, of this kind, left in its folder."""
     predictions = read_table(folder / "predictions.parquet")
     return Entry(
-        evaluation=read_model(folder / "evaluation.json", Evaluation),
+        evaluation=read_model(folder / "evaluation.json", kind),
         target=predictions["@target"].to_numpy(),
-        probability=predictions.filter(like="@probability=").to_numpy(),
+        predicted=predictions.drop(columns=["@id", "@group", "@target"]).to_numpy(),
         group=predictions["@group"].to_numpy(),
     )

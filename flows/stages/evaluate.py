@@ -1,15 +1,27 @@
 """model/, normalize/test.parquet → evaluation.json, metrics.json, predictions.parquet, report.html"""
 
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
 
 from contracts.tables import Part
+from contracts.tasks import Task
 from flows.arrays import examples
 from flows.stages import Context
 from flows.store import read_payloads, read_table, write_json, write_table, write_text
 from models import family
 from models.store import load
-from pipelines.evaluate import Entry, evaluate
+from models.tasks import MODULES
+from pipelines import evaluate
 from pipelines.figures import report
+from pipelines.results import Entry, Result
+from pipelines.tasks import METRICS, ordinal, regression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.examples import Examples
+    from models.store import Trained
 
 
 def run(context: Context) -> str:
@@ -19,12 +31,15 @@ def run(context: Context) -> str:
     evaluation = judged.evaluation
     write_json(folder / "evaluation.json", evaluation)
     write_json(folder / "metrics.json", {name: interval.value for name, interval in evaluation.measured.items()})
-    predictions = pd.DataFrame(judged.probability, columns=[f"@probability={c}" for c in evaluation.classes])
+    told = MODULES[evaluation.task].columns(settings.study.target.classes)
+    numbers = [f"@{name}" for name, kind in told.items() if kind == "double"]
+    predictions = pd.DataFrame(judged.predicted, columns=numbers)
     write_table(folder / "predictions.parquet", pd.concat([test[["@id", "@group", "@target"]], predictions], axis=1))
     write_text(folder / "report.html", report(evaluation, f"{settings.study.title}: {context.model}"))
-    auroc = evaluation.metrics["auroc"]
-    spread = f", spread {evaluation.spread}" if evaluation.spread else ""
-    return f"AUROC {auroc} on {evaluation.counts.rows:,} test rows{spread}"
+    first = next(iter(evaluation.metrics))
+    spread = evaluation.measured.get("spread")
+    told_spread = f", spread {spread}" if spread else ""
+    return f"{METRICS[first].label} {evaluation.metrics[first]} on {evaluation.counts.rows:,} test rows{told_spread}"
 
 
 def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
@@ -34,18 +49,39 @@ def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
     rows = read_table(ready / f"{part}.parquet")
     target, group = rows["@target"].to_numpy(), rows["@group"].to_numpy()
     features = examples(rows, read_payloads(ready / "payloads" / part))
-    probability = trained.predict_proba(features)
-    evaluation = evaluate(
-        target=target,
-        probability=probability,
-        group=group,
+    predicted = trained.predict(features)
+    given = {"target": target, "predicted": predicted, "group": group, "params": context.settings.evaluate}
+    evaluation = EVALUATE[trained.inputs.task](trained, features, given)
+    baseline = family.is_baseline(family.load(trained.family))
+    found = evaluation.model_copy(update={"baseline": baseline})
+    return Entry(evaluation=found, target=target, predicted=predicted, group=group), rows
+
+
+def _classes(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
+    return evaluate.evaluate(
+        target=given["target"],
+        probability=given["predicted"],
+        group=given["group"],
         threshold=trained.threshold,
         classes=trained.inputs.classes,
         positive=trained.inputs.positive,
-        params=context.settings.evaluate,
+        params=given["params"],
         spread=trained.spread(features)[:, trained.inputs.positive] if trained.is_ensemble else None,
-        raw=trained.predict_proba(features, raw=True) if trained.calibration else None,
+        raw=trained.predict(features, raw=True) if trained.calibration else None,
     )
-    baseline = family.is_baseline(family.load(trained.family))
-    found = evaluation.model_copy(update={"baseline": baseline})
-    return Entry(evaluation=found, target=target, probability=probability, group=group), rows
+
+
+def _regression(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
+    assert trained.calibration
+    return regression.evaluate(**given, unit=trained.inputs.unit, aim=trained.calibration.state["coverage"])
+
+
+def _ordinal(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
+    return ordinal.evaluate(**given, classes=trained.inputs.classes)
+
+
+EVALUATE: "dict[Task, Callable[[Trained, Examples, dict[str, Any]], Result]]" = {
+    "classes": _classes,
+    "ordinal": _ordinal,
+    "regression": _regression,
+}

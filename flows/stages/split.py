@@ -7,6 +7,7 @@ from contracts.tables import ASIDE, PARTS, Schema
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
 from pipelines.folds import with_fold_tested, with_folds
+from pipelines.labels import graded
 from pipelines.sources.file import FileSource, read_file
 from pipelines.split import split, test_hash
 
@@ -20,8 +21,9 @@ def run(context: Context) -> str:
     needed = ["@id", "@group", "@time", "@target", *filter(None, [params.site])]
     samples = read_table(context.folder("clean") / "samples.parquet", needed)
     schema = read_model(context.folder("clean") / "schema.json", Schema)
-    parts = with_folds(split(samples, schema, params, _placed(context)), samples, params)
-    parts = with_fold_tested(parts, samples, schema, params)
+    graduated = samples.assign(**{"@target": graded(samples["@target"], schema)[0]})
+    parts = with_folds(split(samples, schema, params, _placed(context)), graduated, params)
+    parts = with_fold_tested(parts, graduated, schema, params)
     counts = parts["@part"].value_counts()
     sizes = {part: int(counts.get(part, 0)) for part in PARTS}
     write_table(folder / "split.parquet", parts)

@@ -10,6 +10,7 @@ from flows.stages import Context
 from flows.store import read_json, read_model, read_payloads, read_table, write_json
 from models.family import load
 from models.store import save
+from models.tasks import task_of
 from models.training import Progress, TrainParams, fit
 
 
@@ -41,11 +42,12 @@ def run(context: Context) -> str:
     save(trained, folder / "model")
     write_json(folder / "history.json", history)
     shutil.rmtree(kept, ignore_errors=True)
-    return f"validation AUROC {trained.facts['validation_auroc']:.3f}, {_effort(trained.facts)}, {_ran(trained.ran_on)}"
+    called, key = task_of(trained.inputs).HEADLINE
+    return f"validation {called} {trained.facts[key]:.3f}, {_effort(trained.facts)}, {_ran(trained.ran_on)}"
 
 
 def _effort(facts: dict[str, float]) -> str:
-    shown = ("epoch", "rounds", "strength", "learning_rate", "members")
+    shown = ("epoch", "rounds", "strength", "penalty", "learning_rate", "members")
     return ", ".join(f"{name.replace('_', ' ')} {facts[name]:g}" for name in shown if name in facts)
 
 

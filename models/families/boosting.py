@@ -1,4 +1,4 @@
-"""Gradient boosting of trees on binned columns (scikit-learn's HistGradientBoostingClassifier).
+"""Gradient boosting of trees on binned columns (scikit-learn's HistGradientBoostingClassifier and Regressor).
 
 The method is LightGBM's (Ke et al., NeurIPS 2017). The fitted trees are kept as plain arrays and
 scored with numpy: no pickle, the same bytes each time, and scoring needs no scikit-learn.
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.examples import Examples, Inputs, Kind
+from contracts.tasks import Task
 
 READS: tuple[Kind, ...] = ("table",)
+TASKS: tuple[Task, ...] = ("classes", "ordinal", "regression")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +52,13 @@ def fit(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
     """The trees up to the round with the lowest validation loss, as arrays, and the number of rounds.
 
-    Shape: `roots` (R, C'), `baseline` (C',), the rest one entry a node; C' is 1 for two classes, else C.
+    Shape: `roots` (R, K), `baseline` (K,), the rest one entry a node; K is 1 for two classes and for a number.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    model = HistGradientBoostingClassifier(
+    kind = HistGradientBoostingRegressor if inputs.task == "regression" else HistGradientBoostingClassifier
+    model = kind(
         learning_rate=config.learning_rate,
         max_iter=config.max_iter,
         max_leaf_nodes=config.max_leaf_nodes,
@@ -69,14 +72,20 @@ def fit(
     with threadpool_limits(threads):
         model.fit(
             train.table,
-            train.target,
+            _scaled(train, inputs),
             sample_weight=train.weight,
             X_val=validation.table,
-            y_val=validation.target,
+            y_val=_scaled(validation, inputs),
             sample_weight_val=validation.weight,
         )
     rounds = int(np.argmax(model.validation_score_))
     return _arrays(model, rounds), {"rounds": float(rounds)}
+
+
+def _scaled(examples: Examples, inputs: Inputs) -> NDArray[Any]:
+    """(N,) the class's index, or the number scaled."""
+    assert examples.target is not None
+    return (examples.target - inputs.centre) / inputs.spread if inputs.task == "regression" else examples.target
 
 
 def _arrays(model: Any, rounds: int) -> dict[str, NDArray[Any]]:
@@ -100,17 +109,14 @@ def _arrays(model: Any, rounds: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def predict_proba(arrays: dict[str, NDArray[Any]], table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The probabilities of the trees' summed values. Shape: (N, F) -> (N, C)."""
-    logits = np.repeat(arrays["baseline"][None], len(table), axis=0)
+def outputs(arrays: dict[str, NDArray[Any]], table: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The trees' summed values. Shape: (N, F) -> (N, K)."""
+    logits: NDArray[np.float64] = np.repeat(arrays["baseline"][None], len(table), axis=0)
     columns = np.ascontiguousarray(table.T)
     for trees in arrays["roots"]:
         for index, root in enumerate(trees):
             logits[:, index] += arrays["value"][_leaves(arrays, columns, int(root))]
-    if logits.shape[1] == 1:
-        logits = np.pad(logits, ((0, 0), (1, 0)))
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float64)
+    return logits
 
 
 def _leaves(arrays: dict[str, NDArray[Any]], columns: NDArray[np.float32], root: int) -> NDArray[np.int64]:

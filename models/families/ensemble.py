@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.examples import Examples, Inputs, Kind
+from contracts.tasks import Task
 from models.members import Fitted, arrays_of, members, named
 from models.params import TrainParams
 from models.scores import scores
 
 READS: tuple[Kind, ...] = ("table", "image", "sequence", "text")
+TASKS: tuple[Task, ...] = ("classes",)
 Floats = NDArray[np.float64]
 Weights = Literal["equal", "greedy"]
 ROUNDS = 50

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs, Kind
+from contracts.tasks import Task
+from models.tasks.classes import predicted
 
 READS: tuple[Kind, ...] = ("table",)
+TASKS: tuple[Task, ...] = ("classes", "ordinal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ def fit(
 
     with threadpool_limits(threads):
         candidates = [(c, _fitted(train, c, config, len(inputs.classes))) for c in config.strengths]
-    losses = [_log_loss(arrays, validation) for _, arrays in candidates]
+    losses = [_log_loss(arrays, validation, inputs) for _, arrays in candidates]
     if not np.isfinite(losses).all():
         raise MedloopError("logistic regression diverged", mend="normalise the columns, or lower `strengths`")
     strength, arrays = candidates[int(np.argmin(losses))]
@@ -65,15 +68,13 @@ def _fitted(train: Examples, strength: float, config: Config, classes: int) -> d
     return {"coefficient": coefficient, "intercept": intercept}
 
 
-def _log_loss(arrays: dict[str, NDArray[Any]], examples: Examples) -> float:
+def _log_loss(arrays: dict[str, NDArray[Any]], examples: Examples, inputs: Inputs) -> float:
     assert examples.target is not None
-    probability = predict_proba(arrays, examples.table)
+    probability = predicted(outputs(arrays, examples.table), inputs)
     own = probability[np.arange(len(examples)), examples.target]
     return float(np.average(-np.log(np.maximum(own, 1e-15)), weights=examples.weight))
 
 
-def predict_proba(arrays: dict[str, NDArray[Any]], table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Softmax of the linear scores. Shape: (N, F) -> (N, C)."""
-    logits = table.astype(np.float64) @ arrays["coefficient"] + arrays["intercept"]
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float64)
+def outputs(arrays: dict[str, NDArray[Any]], table: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The linear scores. Shape: (N, F) -> (N, C)."""
+    return np.asarray(table.astype(np.float64) @ arrays["coefficient"] + arrays["intercept"], dtype=np.float64)

@@ -30,7 +30,7 @@ def entry(noise: float) -> Entry:
         positive=1,
         params=EvaluateParams(resamples=100),
     )
-    return Entry(evaluation=evaluation, target=target, probability=probability, group=group)
+    return Entry(evaluation=evaluation, target=target, predicted=probability, group=group)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,14 @@
 """Small problems of every kind of column, that any model which reads the kind can learn."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.examples import Examples, Form, Inputs, Kind
 from contracts.payloads import Payloads, ragged
+from contracts.tasks import Task
 
 # Settings that keep the tests of a family fast; one that is not named here is tested as it is by default.
 SMALL: dict[str, dict[str, object]] = {
@@ -38,12 +40,21 @@ def problem(reads: Sequence[Kind], classes: int, rows: int, seed: int) -> Exampl
     return Examples(table=table, payloads=payloads, target=target)
 
 
-def inputs(reads: Sequence[Kind], classes: int) -> Inputs:
+def numbers(reads: Sequence[Kind], rows: int, seed: int) -> Examples:
+    """The problem of two classes with a number as its label: 30 apart, and noise."""
+    found = problem(reads, 2, rows, seed)
+    assert found.target is not None
+    noise = np.random.default_rng(seed + 100).normal(size=rows)
+    return replace(found, target=100.0 + 30.0 * found.target + 3.0 * noise)
+
+
+def inputs(reads: Sequence[Kind], classes: int, task: Task = "classes") -> Inputs:
     """What a model is told of such a problem."""
     return Inputs(
         columns=[f"c{i}" for i in range(6)],
-        classes=[str(i) for i in range(classes)],
+        classes=[] if task == "regression" else [str(i) for i in range(classes)],
         positive=classes - 1,
+        task=task,
         payloads={kind: form for kind, form in FORMS.items() if kind in reads},
     )
 

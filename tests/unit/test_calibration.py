@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
-from contracts.study import Column
+from contracts.study import Column, Target
 from contracts.tables import PARTS, Schema
 from flows.stages import Context, evaluate, train
 from flows.store import read_json, read_model, read_table, write_json, write_payloads, write_table
@@ -277,7 +277,7 @@ def context(tmp_path: Path) -> Context:
     """What the stages before training leave, with class weights."""
     settings: Any = SimpleNamespace(
         name="toy",
-        study=SimpleNamespace(title="Toy"),
+        study=SimpleNamespace(title="Toy", target=Target(column="c", classes=("no", "yes"), positive="yes")),
         training=lambda model: {"calibration": "prior"},
         architecture=lambda model: {},
         evaluate=EvaluateParams(resamples=100),

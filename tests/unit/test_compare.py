@@ -35,7 +35,7 @@ def entry(noise: float, *, seed: int = 1, target: np.ndarray = TARGET, params: E
         positive=1,
         params=params,
     )
-    return Entry(evaluation=found, target=target, probability=probability, group=GROUP)
+    return Entry(evaluation=found, target=target, predicted=probability, group=GROUP)
 
 
 def perfect(rows: int, positives: int) -> Entry:
@@ -50,7 +50,7 @@ def perfect(rows: int, positives: int) -> Entry:
         positive=1,
         params=PARAMS,
     )
-    return Entry(evaluation=found, target=target, probability=probability, group=group)
+    return Entry(evaluation=found, target=target, predicted=probability, group=group)
 
 
 def board(metric: str = "auroc", **noises: float) -> Leaderboard:
@@ -169,7 +169,7 @@ def test_a_model_without_the_metric_comes_last() -> None:
     found = evaluate(
         target=TARGET, probability=never, group=GROUP, threshold=0.5, classes=["no", "yes"], positive=1, params=PARAMS
     )
-    mute = replace(silent, evaluation=found, probability=never)
+    mute = replace(silent, evaluation=found, predicted=never)
     ranked = compare({"a": mute, "b": silent}, CompareParams(metric="precision"), set())
     assert [row.model for row in ranked.rows] == ["b", "a"]
     assert ranked.rows[1].behind and ranked.rows[1].behind.value is None and not ranked.rows[1].tied

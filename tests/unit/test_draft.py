@@ -79,9 +79,19 @@ def test_a_label_of_one_or_too_many_classes_is_refused() -> None:
     with pytest.raises(MedloopError, match="1 different"):
         draft(table(sick=["1"] * ROWS), target="sick")
     with pytest.raises(MedloopError, match="classes"):
-        draft(table(), target="age")
+        draft(table(sick=[f"illness {row}" for row in range(ROWS)]), target="sick")
     with pytest.raises(MedloopError, match="did you mean sick"):
         draft(table(), target="sik")
+
+
+def test_a_label_of_many_numbers_is_a_regressions() -> None:
+    drafted = draft(table(), target="age")
+    assert (drafted.target.task, drafted.target.classes) == ("regression", ())
+    assert drafted.columns["age"].type == "numeric"
+    written = render(drafted, "ages", {"kind": "file"})
+    assert "  task: regression\ncohort" in written
+    assert "  ridge: {}" in written
+    assert "logistic" not in written
 
 
 def test_numbers_get_a_wide_range_and_no_unit() -> None:

@@ -11,18 +11,23 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.errors import MedloopError
+from contracts.ordinal import median_class
 from models import store
-from models.family import COMPOSED, check_reads, configured, is_network, load, names
+from models.family import COMPOSED, check_reads, check_task, configured, is_network, load, names, tasks
 from models.params import TrainParams
 from models.training import fit
 from tests.unit.killing import killed_at
-from tests.unit.problems import SMALL, inputs, problem
+from tests.unit.problems import SMALL, inputs, numbers, problem
 
 NETWORKS = [name for name in names() if is_network(load(name))]
+CLASSIFIERS = [name for name in names() if "classes" in tasks(name)]
 PARAMS = TrainParams(epochs=12, batch_size=32, learning_rate=5e-3)
 
 
 def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.Trained:
+    """A model of classes, or where the family takes none, of numbers."""
+    if name not in CLASSIFIERS:
+        return trained_on_numbers(name, folder, **changes)
     reads = load(name).READS
     train = dataclasses.replace(problem(reads, classes, 240, seed=1), weight=changes.pop("weight", None))
     params = dataclasses.replace(PARAMS, **changes)
@@ -38,8 +43,61 @@ def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.
     )
 
 
+def trained_on_numbers(name: str, folder: Path, **changes: Any) -> store.Trained:
+    reads = load(name).READS
+    return fit(
+        name,
+        SMALL.get(name, {}),
+        dataclasses.replace(PARAMS, loss="squared", monitor="mae"),
+        inputs=inputs(reads, 2, "regression"),
+        train=dataclasses.replace(numbers(reads, 240, seed=1), **changes),
+        validation=numbers(reads, 120, seed=2),
+        checkpoints=folder / "checkpoints",
+        history=lambda row: None,
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "regression" in tasks(name)])
+def test_learns_an_easy_number(name: str, tmp_path: Path) -> None:
+    """The labels stand 30 apart, so that guessing their mean errs by 15."""
+    model = trained_on_numbers(name, tmp_path)
+    new = numbers(load(name).READS, 200, seed=3)
+    number, low, high = model.predict(new).T
+    assert new.target is not None
+    assert np.abs(number - new.target).mean() < 9
+    assert ((low <= new.target) & (new.target <= high)).mean() == pytest.approx(0.9, abs=0.09)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "ordinal" in tasks(name)])
+def test_learns_easy_classes_in_order(name: str, tmp_path: Path) -> None:
+    reads = load(name).READS
+    model = fit(
+        name,
+        SMALL.get(name, {}),
+        dataclasses.replace(PARAMS, loss="conditional", monitor="qwk"),
+        inputs=inputs(reads, 3, "ordinal"),
+        train=problem(reads, 3, 240, seed=1),
+        validation=problem(reads, 3, 120, seed=2),
+        checkpoints=tmp_path / "checkpoints",
+        history=lambda row: None,
+    )
+    new = problem(reads, 3, 200, seed=3)
+    probability = model.predict(new)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert (median_class(probability) == new.target).mean() > 0.85
+
+
+def test_a_model_of_another_task_is_an_error_that_names_those_that_fit() -> None:
+    with pytest.raises(
+        MedloopError, match="logistic is a model of classes and ordinal; the label of this study asks for regr"
+    ) as e:
+        check_task("logistic", "regression")
+    assert "ridge" in e.value.mend
+    assert "logistic" not in e.value.mend
+
+
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_learns_an_easy_problem(name: str, classes: int, tmp_path: Path) -> None:
     model = trained(name, tmp_path, classes)
     new = problem(load(name).READS, classes, 200, seed=3)
@@ -59,11 +117,11 @@ def test_the_same_training_leaves_the_same_bytes_and_loads_to_equal_outputs(name
     assert files[0] == files[1]
     rows, first = problem(load(name).READS, 2, 50, seed=3), trained(name, tmp_path / "a")
     loaded = store.load(tmp_path / "b" / "model")
-    assert (loaded.predict_proba(rows) == first.predict_proba(rows)).all()
+    assert (loaded.predict(rows) == first.predict(rows)).all()
     assert (loaded.threshold, loaded.facts, loaded.inputs) == (first.threshold, first.facts, first.inputs)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_weights_count_but_not_their_scale(name: str, tmp_path: Path) -> None:
     weight = np.where(np.arange(240) % 2 == 1, 8, 1).astype(np.float32)
     new = problem(load(name).READS, 2, 200, seed=3)
@@ -140,13 +198,14 @@ def test_boosting_scores_as_scikit_learn_does() -> None:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     from models.families import boosting
+    from models.tasks import classes
 
     rng = np.random.default_rng(0)
     table = rng.normal(size=(400, 5)).astype(np.float32)
     table[rng.random(table.shape) < 0.2] = np.nan
     for target in ((np.nansum(table, axis=1) > 0).astype(int), rng.integers(0, 3, 400)):
         model = HistGradientBoostingClassifier(max_iter=15, early_stopping=False).fit(table, target)
-        ours = boosting.predict_proba(boosting._arrays(model, 15), table)
+        ours = classes.predicted(boosting.outputs(boosting._arrays(model, 15), table), inputs(["table"], 2))
         np.testing.assert_allclose(ours, model.predict_proba(table), rtol=0, atol=1e-14)
 
 
@@ -159,7 +218,7 @@ from pathlib import Path
 from contracts.examples import Examples
 from models import store
 model = store.load(Path({str(tmp_path / "model")!r}))
-assert model.predict_proba(Examples(table=np.zeros((3, 6), np.float32))).shape == (3, 2)
+assert len(model.predict(Examples(table=np.zeros((3, 6), np.float32)))) == 3
 heavy = {{"torch", "sklearn", "pandas", "pytorch_lightning", "prefect"}} & set(sys.modules)
 others = [m for m in sys.modules if m.startswith("models.families.") and m != "models.families.{name}"]
 assert not heavy and not others, (heavy, others)

@@ -20,7 +20,7 @@ def fold(seed: int, rows: int = 60, skill: float = 1.5, threshold: float = 0.5) 
         target=target, probability=probability, group=group, threshold=threshold,
         classes=["no", "yes"], positive=1, params=PARAMS,
     )  # fmt: skip
-    return Entry(evaluation=judged, target=target, probability=probability, group=group)
+    return Entry(evaluation=judged, target=target, predicted=probability, group=group)
 
 
 def test_folds_are_judged_as_one_set_of_predictions() -> None:
@@ -28,7 +28,7 @@ def test_folds_are_judged_as_one_set_of_predictions() -> None:
     found = pooled([folds], PARAMS)
     whole = evaluate(
         target=np.concatenate([f.target for f in folds]),
-        probability=np.concatenate([f.probability for f in folds]),
+        probability=np.concatenate([f.predicted for f in folds]),
         group=np.concatenate([f.group for f in folds]),
         threshold=0.5, classes=["no", "yes"], positive=1, params=PARAMS,
     )  # fmt: skip
@@ -71,7 +71,7 @@ def test_one_fold_on_which_a_metric_is_undefined_is_left_out_of_the_mean() -> No
     bare = fold(0)
     undefined = bare.evaluation.metrics["auroc"].model_copy(update={"value": None})
     evaluation = bare.evaluation.model_copy(update={"metrics": {**bare.evaluation.metrics, "auroc": undefined}})
-    odd = Entry(evaluation=evaluation, target=bare.target, probability=bare.probability, group=bare.group)
+    odd = Entry(evaluation=evaluation, target=bare.target, predicted=bare.predicted, group=bare.group)
     found = spread([[odd, fold(1)]], "auroc")
     assert found.folds[0][0] is None
     assert found.mean == found.folds[0][1]

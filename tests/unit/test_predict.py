@@ -47,12 +47,12 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, part in {**parts, "imputer": imputer, "normalizer": normalizer}.items():
         write_json(folder / f"{name}.json", part)
 
-    def predict_proba(examples: Examples) -> np.ndarray:
+    def predict(examples: Examples) -> np.ndarray:
         return np.tile([0.75, 0.25], (len(examples), 1))
 
-    told = SimpleNamespace(classes=("no", "yes"), positive=1)
+    told = SimpleNamespace(classes=("no", "yes"), positive=1, task="classes")
     own = {"pretrained": False, "is_ensemble": False}
-    trained = SimpleNamespace(predict_proba=predict_proba, threshold=0.5, inputs=told, **own)
+    trained = SimpleNamespace(predict=predict, threshold=0.5, inputs=told, **own)
     monkeypatch.setattr("models.store.load", lambda _: trained)
     return folder
 

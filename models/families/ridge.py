@@ -1,0 +1,66 @@
+"""Linear regression with an L2 penalty (scikit-learn's Ridge): of numbers what `logistic` is of classes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.examples import Examples, Inputs, Kind
+from contracts.tasks import Task
+
+READS: tuple[Kind, ...] = ("table",)
+TASKS: tuple[Task, ...] = ("regression",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The penalty is the one of `penalties` with the smallest squared error on validation rows.
+
+    penalties: candidates for the weight of the squared coefficients beside the sum of squared errors; one alone is
+        taken as it is
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
+
+    penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0)
+
+    def __post_init__(self) -> None:
+        if not self.penalties or min(self.penalties) <= 0:
+            raise ValueError(f"penalties are numbers above 0, one at least; got {list(self.penalties)}")
+
+
+def fit(
+    train: Examples, validation: Examples, *, config: Config, inputs: Inputs, seed: int, threads: int
+) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+    """The arrays `coefficient` (F, 1) and `intercept` (1,) of the scaled label, in float64, and the penalty that won.
+
+    Deterministic by nature: `seed` is not used.
+    """
+    from threadpoolctl import threadpool_limits
+
+    assert validation.target is not None
+    goal = (validation.target - inputs.centre) / inputs.spread
+    with threadpool_limits(threads):
+        candidates = [(penalty, _fitted(train, penalty, inputs)) for penalty in config.penalties]
+    errors = [
+        np.average((outputs(arrays, validation.table)[:, 0] - goal) ** 2, weights=validation.weight)
+        for _, arrays in candidates
+    ]
+    penalty, arrays = candidates[int(np.argmin(errors))]
+    return arrays, {"penalty": penalty}
+
+
+def _fitted(train: Examples, penalty: float, inputs: Inputs) -> dict[str, NDArray[Any]]:
+    from sklearn.linear_model import Ridge
+
+    assert train.target is not None
+    goal = (train.target - inputs.centre) / inputs.spread
+    model = Ridge(alpha=penalty, solver="cholesky")
+    model.fit(train.table.astype(np.float64), goal, sample_weight=train.weight)
+    return {"coefficient": model.coef_.reshape(-1, 1), "intercept": np.atleast_1d(model.intercept_)}
+
+
+def outputs(arrays: dict[str, NDArray[Any]], table: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The scaled number. Shape: (N, F) -> (N, 1)."""
+    return np.asarray(table.astype(np.float64) @ arrays["coefficient"] + arrays["intercept"], dtype=np.float64)

@@ -1,0 +1,104 @@
+"""A number: its expected value, and an interval that holds it for a stated share of new patients' rows.
+
+Models work on the label less its mean, divided by its standard deviation, both of the training rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import MedloopError
+from contracts.examples import Examples, Inputs
+from models import conformal
+from models.calibration import Calibration
+from models.params import TrainParams
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Floats = NDArray[np.float64]
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "loss": ("squared", "huber"),
+    "monitor": ("mae", "rmse", "loss"),
+    "sampler": ("shuffled",),
+    "calibration": ("none",),
+}
+HEADLINE = ("MAE", "validation_mae")
+
+
+def outputs(inputs: Inputs) -> int:
+    """The scaled number."""
+    return 1
+
+
+def informed(inputs: Inputs, train: Examples) -> Inputs:
+    """With the mean and the standard deviation of the training rows' labels."""
+    assert train.target is not None
+    return replace(inputs, centre=float(train.target.mean()), spread=float(train.target.std()))
+
+
+def check(train: Examples, validation: Examples, inputs: Inputs, params: TrainParams) -> None:
+    """Raises MedloopError for labels that are absent, no finite numbers or all alike, and too few patients."""
+    for name, part in (("training", train), ("validation", validation)):
+        if part.target is None or len(part.target) != len(part) or not np.isfinite(part.target).all():
+            raise MedloopError(f"expected a finite number as the label of each of the {len(part)} {name} rows")
+        if np.ptp(part.target) == 0:
+            raise MedloopError(f"the label is the same number in all {name} rows", mend="widen the cohort")
+    conformal.check_patients(len(np.unique(_patients(validation))), params.coverage)
+
+
+def loss(inputs: Inputs, params: TrainParams, target: "Tensor", weight: "Tensor") -> "nn.Module":
+    """See `models.losses.NumberLoss`."""
+    from models.losses import NumberLoss
+
+    return NumberLoss(params, inputs.centre, inputs.spread)
+
+
+def predicted(outputs: Floats, inputs: Inputs) -> Floats:
+    """The number in the label's own unit. Shape: (N, 1) -> (N, 1)."""
+    return np.asarray(inputs.centre + inputs.spread * outputs, dtype=np.float64)
+
+
+def scores(predicted: Floats, examples: Examples, inputs: Inputs) -> dict[str, float]:
+    """`validation_` mae and rmse, in the label's unit, and loss: the mean square of the scaled error."""
+    assert examples.target is not None
+    error = predicted[:, 0] - examples.target
+    square = float(np.average(error**2, weights=examples.weight))
+    return {
+        "validation_mae": float(np.average(np.abs(error), weights=examples.weight)),
+        "validation_rmse": square**0.5,
+        "validation_loss": square / inputs.spread**2,
+    }
+
+
+def finished(
+    params: TrainParams,
+    inputs: Inputs,
+    train: Examples,
+    validation: Examples,
+    predicted: Floats,
+    correction: Sequence[float] | None,
+    *,
+    network: bool,
+) -> tuple[Calibration | None, float | None]:
+    """The margin of the interval; there is no threshold."""
+    assert validation.target is not None
+    error = np.abs(validation.target - predicted[:, 0])
+    return conformal.fit(error, _patients(validation), params.coverage), None
+
+
+def columns(classes: Sequence[str]) -> dict[str, str]:
+    """The number, and the ends of its interval."""
+    return dict.fromkeys(("predicted", "low", "high"), "double")
+
+
+def answers(predicted: Floats, inputs: Inputs, threshold: float | None) -> list[NDArray[Any]]:
+    """These columns, each (N,). Shape: predicted (N, 3)."""
+    return list(predicted.T)
+
+
+def _patients(examples: Examples) -> NDArray[np.int64]:
+    return np.arange(len(examples)) if examples.patient is None else examples.patient

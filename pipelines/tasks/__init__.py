@@ -1,0 +1,25 @@
+"""What evaluation knows of each task: its metrics, what they are ranked by, which settings of the steps fit it.
+
+A module of the task's name here makes its evaluation; that of classes lies in `pipelines.evaluate`.
+"""
+
+from collections.abc import Mapping
+
+from contracts.tasks import Task
+from pipelines import evaluate, metrics
+from pipelines.metrics import Metric
+from pipelines.results import Result
+from pipelines.tasks import ordinal, regression
+
+METRICS: dict[str, Metric] = {**metrics.METRICS, **ordinal.METRICS, **regression.METRICS}
+RESULTS: dict[Task, type[Result]] = {
+    "classes": evaluate.Evaluation,
+    "ordinal": ordinal.OrdinalEvaluation,
+    "regression": regression.NumberEvaluation,
+}
+# By task, section and setting of the steps, the values that fit, the usual one first; unnamed ones fit all.
+SETTINGS: Mapping[Task, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "classes": {"compare": {"metric": tuple(metrics.METRICS)}},
+    "ordinal": {"compare": {"metric": ordinal.RANKING}},
+    "regression": {"balance": {"method": ("none",)}, "compare": {"metric": regression.RANKING}},
+}
