@@ -2,7 +2,8 @@
 
 The row's error is compared with those of the validation rows, which the weights were not fitted to: the share of them
 with a smaller one is 1 minus the conformal p-value of Laxhammar & Falkman, Conformal prediction for distribution
-independent anomaly detection (2010). Of training rows the errors are too small to compare new rows with.
+independent anomaly detection (2010). Training rows are restored better than new ones, the more so the larger the
+network and the fewer the rows.
 """
 
 from collections.abc import Mapping
