@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import MedloopError
-from flows import console, folds, journal, record, sweep, trials, workers
+from flows import console, folds, journal, overrides, record, sweep, trials, workers
 from flows.home import home
 from flows.plan import Epoch, StoppedError
 from flows.restore import as_before
 from flows.settings import Settings
-from flows.space import Space, shown, suggest, written
+from flows.space import Space, ends, shown, suggest, written
 from pipelines.compare import JudgedPart
 from pipelines.evaluate import Entry
 from pipelines.metrics import METRICS
@@ -35,7 +35,7 @@ SHOWN = 6
 
 @dataclass
 class Search:
-    """What a search found: entries by label ("as it is", "trial 3"), and the database's study with every trial."""
+    """What a search found: the best entries by label ("as it is", "trial 3"); in the database's study, every trial."""
 
     study: Settings
     model: str
@@ -67,8 +67,11 @@ def called(number: int) -> str:
 def search(root: Path, study: Settings, model: str, space: Space, most: int, watcher: console.Watcher) -> Search:
     """Tries settings until `most` trials have been made, earlier ones of the same search counted.
 
-    A trial that fails is kept with its reason. Raises MedloopError when the study as it is cannot be trained.
+    A trial that fails is kept with its reason. Raises MedloopError when an axis is no setting, before any work, or when
+    the study as it is cannot be trained.
     """
+    with as_before(root, study.name):
+        overrides.apply(root, [study.name], [f"{key}={v}" for key, v in written(ends(space), model).items()])
     with as_before(root, study.name):
         console.console.print(f"[bold]{AS_IT_IS}[/]")
         own = _judged(root, study, model, {}, watcher)
@@ -76,10 +79,12 @@ def search(root: Path, study: Settings, model: str, space: Space, most: int, wat
         found = Search(study, model, space, key, _opened(root, study, model, space, own), {AS_IT_IS: own})
         for trial in _proposed(found.tried, most):
             _try(root, found, trial, most, watcher)
-        for label in _best(found):
+        best = _best(found)
+        for label in best:
             if label not in found.entries:
                 console.console.print(f"[bold]{label}[/], judged again")
                 found.entries[label] = _judged(root, study, model, written(found.taken(label), model), watcher)
+    found.entries = {label: found.entries[label] for label in (AS_IT_IS, *best)}
     return found
 
 

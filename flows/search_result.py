@@ -51,7 +51,7 @@ def _verdict(found: Search, board: Leaderboard) -> str:
     best, trialled, small = board.rows[0], _ends(found), small_part(board.counts, board.part)
     metric = f"{METRICS[board.metric].label} {best.metrics[board.metric]}"
     if best.model == AS_IT_IS:
-        return f"the study as it is stays best: {metric}; no trial of {trialled} does better.{small}"
+        return f"the study as it is stays best: {metric}. Tried: {trialled}.{small}"
     own = next(row for row in board.rows if row.model == AS_IT_IS)
     return (
         f"{best.model} is best of {trialled}: {metric}. Behind it the study as it is: {behind_text(own)}. "
@@ -61,10 +61,10 @@ def _verdict(found: Search, board: Leaderboard) -> str:
 
 
 def _ends(found: Search) -> str:
-    """`30, 12 pruned, 1 failed`."""
+    """`30 trials, 12 pruned, 1 failed`."""
     states = [trial.state.name for trial in found.tried.trials]
     counts = {"pruned": states.count("PRUNED"), "failed": states.count("FAIL")}
-    return ", ".join([f"{len(states)}", *(f"{count} {what}" for what, count in counts.items() if count)])
+    return ", ".join([f"{len(states)} trials", *(f"{count} {what}" for what, count in counts.items() if count)])
 
 
 def _tell_mlflow(root: Path, found: Search, board: Leaderboard) -> None:
@@ -85,7 +85,7 @@ def _sections(found: Search, board: Leaderboard) -> list[str]:
     """The best trials' settings, then optuna's own figures where there is enough to draw."""
     lines = [[label, *shown(found.taken(label)).values()] for label in _trials(board)]
     heading = ["trial", *(shown(found.taken(_trials(board)[0])) if lines else [])]
-    made = [section("Settings of the best", f"Of {_ends(found)} trials", html_table(heading, lines))]
+    made = [section("Settings of the best", f"Of {_ends(found)}", html_table(heading, lines))]
     return made + _figures(found, METRICS[board.metric].label)
 
 

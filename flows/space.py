@@ -94,6 +94,14 @@ def suggest(trial: "optuna.Trial", axes: Space) -> dict[str, object]:
     return taken
 
 
+def ends(axes: Space) -> dict[str, object]:
+    """The lower end or first value of each axis."""
+    return {
+        key: (int(axis.low) if axis.whole else axis.low) if isinstance(axis, Range) else axis[0]
+        for key, axis in axes.items()
+    }
+
+
 def shown(taken: Mapping[str, object]) -> dict[str, str]:
     """Values as a study's file has them: fractions to three figures, a point in front of every exponent."""
     return {key: _number(value) if isinstance(value, float) else str(value) for key, value in taken.items()}
