@@ -176,6 +176,7 @@ def _pruned(found: Search, trial: "optuna.Trial", watcher: console.Watcher) -> I
         nonlocal behind
         if isinstance(text, Epoch) and text.counts and math.isfinite(text.value) and not behind:
             if text.number not in before:  # a training that was cut short tells its epochs again
+                before.add(text.number)
                 trial.report(sign * text.value, text.number)
             behind = trial.should_prune()
         if behind:
