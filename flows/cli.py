@@ -56,6 +56,20 @@ def folds(
 
 
 @app.command()
+def search(
+    study: Annotated[str | None, typer.Argument(help="The study; the default one if none is named.")] = None,
+    *,
+    model: Annotated[str, typer.Option(help="The model whose settings are searched.")],
+    trials: Annotated[int, typer.Option(min=1, help="How many in all, those of an earlier sitting counted.")] = 30,
+    over: Annotated[list[str] | None, typer.Option(help="width=32..512 or cell=lstm,gru; else params.yaml's.")] = None,
+) -> None:
+    """Search a model's settings with optuna, judged on the validation rows; the same command goes on."""
+    from flows.commands import search_study
+
+    search_study(study, model, trials, over or [])
+
+
+@app.command()
 def stage(arguments: Annotated[list[str], typer.Argument(help="STAGE STUDY [MODEL]")]) -> None:
     """Run one stage, as dvc.yaml names it; DVC calls this."""
     from flows.commands import run_stage

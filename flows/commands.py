@@ -154,6 +154,23 @@ def fold_study(study: str | None, folds: int | None, repeats: int | None, models
     cross_validation.show(root, found)
 
 
+def search_study(study: str | None, model: str, trials: int, over: Sequence[str]) -> None:
+    """`medloop search`: settings of one model tried one after another, each proposal made of what came before."""
+    from flows.space import space
+
+    root = find_root()
+    (name,) = _chosen(root, [study] if study else [])
+    with journal.sole_run(root):
+        loaded = _loaded(root, [name])[name]
+        _refuse_strangers(loaded, [model])
+        axes = space(root, model, over)
+        with _prefect(root, journal.Stopwatch(), trains=True) as watcher:
+            from flows import search, search_result
+
+            found = search.search(root, loaded, model, axes, trials, watcher)
+    search_result.show(root, found)
+
+
 def _refuse_strangers(settings: "Settings", models: Sequence[str]) -> None:
     for model in models:
         if model not in settings.models:

@@ -1,6 +1,6 @@
 """What the terminal shows: stages as they go, the leaderboard, faults. The answer first, plainly."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ class Watcher:
     def __init__(self) -> None:
         self._status: Status | None = None
         self._doing: dict[str, str] = {}
+        self.heed: Callable[[str], None] | None = None  # is told as well, and may raise StoppedError
 
     @contextmanager
     def live(self) -> Iterator["Watcher"]:
@@ -41,6 +42,8 @@ class Watcher:
         """What a stage does now."""
         self._doing[name] = text
         self._draw()
+        if self.heed:
+            self.heed(text)
 
     def _draw(self) -> None:
         if self._status:

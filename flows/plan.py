@@ -3,7 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Say = Callable[[str], None]  # tells whoever watches what goes on now, in a few words
+from contracts.errors import MedloopError
+
+Say = Callable[[str], None]  # tells whoever watches what goes on now, in a few words; may raise StoppedError
+
+
+class Epoch(str):
+    """What a training says of an epoch, with the figures behind it for who would stop it.
+
+    value: of the validation metric, more is better. counts: not where it is of a phase before the training proper.
+    """
+
+    number: int
+    value: float
+    counts: bool = True
+
+
+class StoppedError(MedloopError):
+    """Whoever watches wants no more of this work: raised where it says something, it ends there."""
 
 
 @dataclass(frozen=True, kw_only=True)

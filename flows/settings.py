@@ -84,7 +84,7 @@ def load(root: Path, name: str) -> Settings:
         )
     own, shared = read_yaml(path), read_yaml(root / PARAMS)
     _require_sections(own, path)
-    _refuse_unknown(shared, ("default_study", *SECTIONS), root / PARAMS)
+    _refuse_unknown(shared, ("default_study", "search", *SECTIONS), root / PARAMS)
     _refuse_unknown(own, (*DECLARATION, "source", *SECTIONS), path)
     task = task_of(own)
     merged = {section: _section(section, suited(task, shared), own, path) for section in SECTIONS}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from multiprocessing.synchronize import Event
 from pickle import PicklingError
 from queue import Empty, LifoQueue
 from typing import Any
@@ -20,7 +21,7 @@ from weakref import WeakSet
 
 from contracts.errors import MedloopError
 from flows.faults import told
-from flows.plan import Say
+from flows.plan import Say, StoppedError
 
 # Half the cores, since a model's libraries use threads of their own.
 MOST = max(1, min(4, (os.cpu_count() or 1) // 2))
@@ -36,16 +37,24 @@ class Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._stop = context.Event()
+        self._process = context.Process(target=_serve, args=(theirs, self._stop), daemon=True)
         self._process.start()
         theirs.close()
 
     def call(self, doing: str, function: Callable[..., Any], *arguments: object, say: Say) -> Any:
-        """What `function(*arguments, say)` returns there. Raises what it raises; MedloopError when the process dies."""
+        """What `function(*arguments, say)` returns there. Raises what it raises; MedloopError when the process dies.
+
+        Where `say` raises StoppedError, the work ends with it when it next says something, if it does.
+        """
+        self._stop.clear()
         try:
             self._ours.send((doing, function, arguments))
             while (message := self._ours.recv())[0] == "says":
-                say(message[1])
+                try:
+                    say(message[1])
+                except StoppedError:
+                    self._stop.set()
         except (EOFError, OSError):
             self._process.join(END_LIMIT_S)
             raise MedloopError(
@@ -109,11 +118,17 @@ def _started() -> Worker:
     return worker
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, stop: Event) -> None:
     """A worker's life: one call after another until the other end is gone, and imports while there is none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then calls `end_all`
     threading.Thread(target=_end_with_parent, daemon=True).start()
     needed = list(NEEDED)
+
+    def say(text: str) -> None:
+        if stop.is_set():
+            raise StoppedError("it was stopped by who watched it")
+        pipe.send(("says", text))
+
     with suppress(EOFError):
         while True:
             if needed and not pipe.poll():
@@ -121,7 +136,7 @@ def _serve(pipe: Connection) -> None:
                     importlib.import_module(needed.pop(0))
             else:
                 doing, function, arguments = pipe.recv()
-                outcome = _outcome(doing, function, arguments, lambda text: pipe.send(("says", text)))
+                outcome = _outcome(doing, function, arguments, say)
                 try:
                     pipe.send(outcome)
                 except (PicklingError, TypeError, AttributeError) as error:

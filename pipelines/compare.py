@@ -120,7 +120,9 @@ def compare(
         counts=top.counts,
         rows=tuple(rows),
         choice=choice.model,
-        verdict=_chance(rows, choice, params.metric) + _advice(rows, choice, params.metric) + _small(top.counts, part),
+        verdict=_chance(rows, choice, params.metric)
+        + _advice(rows, choice, params.metric)
+        + small_part(top.counts, part),
     )
 
 
@@ -223,7 +225,8 @@ def _chance(rows: list[Row], choice: Row, metric: str) -> str:
     return f"{who} shown to be better than chance: "
 
 
-def _small(counts: Counts, part: JudgedPart) -> str:
+def small_part(counts: Counts, part: JudgedPart) -> str:
+    """A caution where the rows judged are few; nothing where they are not."""
     few = [f"{count} of class {label}" for label, count in counts.by_class.items() if count < FEW_OF_CLASS]
     if counts.rows >= FEW_ROWS and not few:
         return ""

@@ -5,6 +5,7 @@ import shutil
 from contracts.tables import Schema
 from flows.arrays import examples, inputs, with_made
 from flows.home import checkpoints
+from flows.plan import Epoch
 from flows.settings import parse_config
 from flows.stages import Context
 from flows.store import read_json, read_model, read_payloads, read_table, write_json
@@ -57,11 +58,15 @@ def _ran(on: dict[str, str]) -> str:
     return ", ".join([f"on {on['device']}", *rest])
 
 
-def _told(progress: Progress) -> str:
+def _told(progress: Progress) -> Epoch:
     best = f"best {progress.best:.3f} (epoch {progress.best_epoch})"
     left = "" if progress.seconds_left is None else f", {_time(progress.seconds_left)} left"
     phase = f"{progress.phase}, " if progress.phase else ""
-    return f"{phase}epoch {progress.epoch}/{progress.epochs}, {progress.metric} {progress.value:.3f}, {best}{left}"
+    epoch = f"epoch {progress.epoch}/{progress.epochs}"
+    told = Epoch(f"{phase}{epoch}, {progress.metric} {progress.value:.3f}, {best}{left}")
+    told.number, told.value = progress.epoch, progress.value * (-1 if progress.metric == "loss" else 1)
+    told.counts = not phase
+    return told
 
 
 def _time(seconds: float) -> str:
