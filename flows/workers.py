@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pickle import PicklingError
 from queue import Empty, LifoQueue
@@ -103,27 +104,20 @@ def call_together(ranks: int, doing: str, function: Callable[..., Any], *argumen
         return call(doing, function, *arguments, say=say)
     workers = [_taken() for _ in range(ranks)]
     with TemporaryDirectory() as folder, ThreadPoolExecutor(ranks) as threads:
-        says = [say] + [_unheard] * (ranks - 1)
-        work = [
-            threads.submit(
-                copy_context().run,
-                w.call,
-                doing,
-                _as_rank,
-                _place(rank, ranks, folder),
-                function,
-                *arguments,
-                say=says[rank],
-            )
-            for rank, w in enumerate(workers)
+        tells = [say, *[_unheard] * (ranks - 1)]
+        calls = [
+            partial(worker.call, doing, _as_rank, _place(rank, ranks, folder), function, *arguments, say=tells[rank])
+            for rank, worker in enumerate(workers)
         ]
-        if any(done.exception() for done in wait_for(work, return_when=FIRST_EXCEPTION).done):
-            for late in wait_for(work, GRACE_S).not_done:
-                workers[work.index(late)].end()
-        wait_for(work)
-    for worker in workers:
-        worker.end()  # torch remembers which rank a process was
-    return _of_all(work)
+        work = [threads.submit(copy_context().run, each) for each in calls]
+        try:
+            if any(one.exception() for one in wait_for(work, return_when=FIRST_EXCEPTION).done):
+                wait_for(work, GRACE_S)
+            ended = [one for one in work if one.done()]
+        finally:
+            for worker in workers:
+                worker.end()  # not for others, since torch remembers which rank a process was
+    return _of_all(ended)
 
 
 def _of_all(work: "list[Future[Any]]") -> Any:
