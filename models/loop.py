@@ -197,15 +197,13 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
     def _halve(self) -> None:
         """Half as many rows at once, from the random numbers of this step on."""
         self.optimizer.zero_grad()
-        if self.devices.size > 1:  # the others are in the midst of this step
+        alone = self.devices.size == 1
+        if not alone or self.rows_at_once == 1:  # others are in the midst of the step
+            mend = "take a smaller model, smaller images or shorter sequences, or end what else takes memory"
             raise MedloopError(
-                f"the memory of {self.device} does not hold the network and its share of a batch (step {self.step})",
-                mend="lower train.batch_size and raise train.accumulate as much, or take strategy fsdp",
-            )
-        if self.rows_at_once == 1:
-            raise MedloopError(
-                f"the memory of {self.device} does not hold the network and one row (step {self.step})",
-                mend="take a smaller model, smaller images or shorter sequences, or end what else takes memory",
+                f"the memory of {self.device} does not hold the network and "
+                f"{'one row' if alone else 'its share of a batch'} (step {self.step})",
+                mend=mend if alone else "lower train.batch_size and raise train.accumulate as much, or " + mend,
             )
         self.rows_at_once = math.ceil(self.rows_at_once / 2)
         self.ran_on["rows at once"] = f"{self.rows_at_once}, for want of memory"
