@@ -1,18 +1,20 @@
 """What the commands do; `flows.cli` only parses them."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
-from contracts.names import nearest
+from contracts.names import check_name, nearest
 from flows import checked, console, journal, servers, workers, workspace
 from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage
 from flows.store import read_json
 from flows.studies import default_study, study_names
 from flows.workspace import NEVER
+from models.ranks import place
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -184,12 +186,36 @@ def _refuse_strangers(settings: "Settings", models: Sequence[str]) -> None:
 def run_stage(arguments: Sequence[str]) -> None:
     """`medloop stage`: one stage in this process, as `dvc repro` calls it."""
     from flows import stages
+    from flows.settings import load
 
     root = find_root()
     servers.prepare_environment(root)
     if not 2 <= len(arguments) <= 3:
         raise MedloopError("a stage is named with its study", mend="medloop stage STAGE STUDY [MODEL]")
-    console.console.print(stages.run(root, arguments, lambda text: None), markup=False)
+    at, name = place(os.environ), " ".join(arguments)
+    if at.size > 1:
+        summary = _as_rank(root, arguments)
+    elif (ranks := stages.ranks(load(root, check_name(arguments[1], what="study")), arguments)) > 1:
+        summary = workers.call_together(ranks, name, stages.run, root, arguments, say=_unheard)
+    else:
+        summary = stages.run(root, arguments, _unheard)
+    if at.rank == 0:
+        console.console.print(summary, markup=False)
+
+
+def _as_rank(root: Path, arguments: Sequence[str]) -> str:
+    """One of the processes of a training, which torchrun or srun started."""
+    from flows import stages
+    from models.devices import leave
+
+    try:
+        return stages.run(root, arguments, _unheard)
+    finally:
+        leave()
+
+
+def _unheard(text: str) -> None:
+    """DVC and torchrun show what a stage prints at its end."""
 
 
 def show_status(studies: Sequence[str]) -> None:

@@ -158,7 +158,10 @@ def _bring(key: str, name: str) -> State[None]:
 
     def work() -> None:
         nonlocal summary
-        do = partial(workers.call, name, stages.run) if stage.model else stages.run
+        do: Callable[..., str] = stages.run
+        if stage.model:
+            ranks = stages.ranks(run.settings[str(stage.study)], stage.arguments)
+            do = partial(workers.call_together, ranks, name, stages.run)
         summary = do(run.root, stage.arguments, say=partial(_say, run, name))
 
     def bring() -> tuple[StageState, str]:

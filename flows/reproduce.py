@@ -20,8 +20,7 @@ from flows.plan import Stage
 from flows.reproduction import Divergence, Kind, Reproduction, differences, gap, grade, in_spread
 from flows.settings import load
 from flows.store import read_json, read_table, write_json
-from flows.studies import PARAMS, default_study, read_yaml, study_file
-from flows.task_settings import suited, task_of
+from flows.studies import default_study
 from pipelines.sources import QuerySource
 
 Do = Callable[[Sequence[str]], None]  # runs a stage, given as on the command line
@@ -147,8 +146,8 @@ class Again:
         """The grade of one model, with its evidence."""
         mine = [stage for stage in self.stages if stage.model in (None, model) and stage.name in self.ran]
         first = next((self.diverged[stage.name] for stage in mine if stage.name in self.diverged), None)
-        (was, then), (probability, now) = self.then[model], self.now[model]
-        difference, metric = gap(was, probability), self._metric()
+        (was, then), (predicted, now) = self.then[model], self.now[model]
+        difference, metric = gap(was, predicted), load(self.clone, self.study).compare.metric
         close = difference is not None and difference <= self.asked.tolerance
         seeds = [] if first is None or close else self._seeds(model, mine, metric)
         spread = in_spread(then[metric], now[metric], seeds)
@@ -169,12 +168,6 @@ class Again:
             seeds=seeds,
             ended=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-    def _metric(self) -> str:
-        """The one that ranks the study's models."""
-        own, shared = (read_yaml(file) for file in (study_file(self.clone, self.study), self.clone / PARAMS))
-        told = [(of.get("compare") or {}).get("metric") for of in (own, suited(task_of(own), shared))]
-        return str(next(filter(None, told), "auroc"))
 
     def _seeds(self, model: str, stages: Sequence[Stage], metric: str) -> list[float]:
         """The metric of the recipe as it was just run, with other seeds; none where the seed changes nothing."""

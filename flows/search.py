@@ -23,7 +23,7 @@ from flows.settings import Settings
 from flows.space import Space, ends, shown, suggest, written
 from pipelines.compare import JudgedPart
 from pipelines.evaluate import Entry
-from pipelines.metrics import METRICS
+from pipelines.tasks import METRICS
 
 if TYPE_CHECKING:
     import optuna
@@ -103,7 +103,7 @@ def _opened(root: Path, study: Settings, model: str, space: Space, own: Entry) -
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    same = hashlib.sha256(own.probability.tobytes() + repr((sorted(space.items()), study.compare.metric)).encode())
+    same = hashlib.sha256(own.predicted.tobytes() + repr((sorted(space.items()), study.compare.metric)).encode())
     path = home(root) / "searches.db"
     path.parent.mkdir(parents=True, exist_ok=True)
     return optuna.create_study(

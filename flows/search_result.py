@@ -9,9 +9,9 @@ from flows.search import AS_IT_IS, Search, called, told
 from flows.space import shown, written
 from pipelines.compare import Leaderboard, behind_text, compare, small_part, table
 from pipelines.figures import leaderboard_page
-from pipelines.metrics import METRICS
 from pipelines.page import figure, section
 from pipelines.page import table as html_table
+from pipelines.tasks import METRICS
 
 LAYOUT = ("xaxis", "yaxis", "showlegend", "legend", "shapes", "annotations", "margin")
 

@@ -8,20 +8,27 @@ import importlib
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.synchronize import Event
 from pickle import PicklingError
 from queue import Empty, LifoQueue
+from tempfile import TemporaryDirectory
 from typing import Any
 from weakref import WeakSet
 
 from contracts.errors import MedloopError
 from flows.faults import told
 from flows.plan import Say, StoppedError
+from models.ranks import LAUNCHERS, STORE, PartnerLostError
 
 # Half the cores, since a model's libraries use threads of their own.
 MOST = max(1, min(4, (os.cpu_count() or 1) // 2))
@@ -95,6 +102,60 @@ def call(doing: str, function: Callable[..., Any], *arguments: object, say: Say)
     finally:
         if worker.alive:
             _idle.put(worker)
+
+
+def call_together(ranks: int, doing: str, function: Callable[..., Any], *arguments: object, say: Say) -> Any:
+    """The same in several workers at once, the ranks of one training (see `models.devices`); what the first returns.
+
+    When one fails the others have some seconds to end by themselves, and raised is what the first to fail says.
+    """
+    if ranks == 1:
+        return call(doing, function, *arguments, say=say)
+    workers = [_taken() for _ in range(ranks)]
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(ranks) as threads:
+        tells = [say, *[_unheard] * (ranks - 1)]
+        calls = [
+            partial(worker.call, doing, _as_rank, _place(rank, ranks, folder), function, *arguments, say=tells[rank])
+            for rank, worker in enumerate(workers)
+        ]
+        work = [threads.submit(copy_context().run, each) for each in calls]
+        try:
+            if any(one.exception() for one in wait_for(work, return_when=FIRST_EXCEPTION).done):
+                wait_for(work, GRACE_S)
+            ended = [one for one in work if one.done()]
+        finally:
+            for worker in workers:
+                worker.end()  # not for others, since torch remembers which rank a process was
+    return _of_all(ended)
+
+
+def _of_all(work: "list[Future[Any]]") -> Any:
+    """What the first rank returns. Raises what a rank failed of, and not what it then meant to the others."""
+    faults = [fault for done in work if (fault := done.exception())]
+    for fault in sorted(faults, key=lambda fault: isinstance(fault, PartnerLostError)):
+        raise fault
+    return work[0].result()
+
+
+def _place(rank: int, ranks: int, folder: str) -> dict[str, str]:
+    """What torchrun would tell a rank; they are all on this machine, so nobody else hears what they say."""
+    told = dict(zip(LAUNCHERS["torchrun"], map(str, (rank, ranks, rank)), strict=True))
+    local = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "")
+    return told | {STORE: f"{folder}/ranks"} | ({"GLOO_SOCKET_IFNAME": local} if local else {})
+
+
+def _as_rank(place: dict[str, str], function: Callable[..., Any], *arguments: Any) -> Any:
+    from models.devices import leave
+
+    os.environ.update(place)
+    try:
+        return function(*arguments)
+    finally:
+        leave()
+
+
+def _unheard(text: str) -> None:
+    """Another rank says the same."""
 
 
 def end_all() -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from models.params import TrainParams, of_epochs
+from models.shards import apart
 
 
 def share_of_step(params: TrainParams, step: int) -> float:
@@ -30,4 +31,5 @@ def share_of_epoch(params: TrainParams, epoch: int) -> float:
 def take_over(average: nn.Module, network: nn.Module, share: float) -> None:
     """Move the average's weights by `share` of the way to the network's."""
     if share:
-        torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)
+        for averages, weights in zip(apart(average.parameters()), apart(network.parameters()), strict=True):
+            torch._foreach_lerp_(averages, weights, share)

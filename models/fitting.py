@@ -15,11 +15,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from contracts.examples import Examples, Inputs
 from models.batches import Rows, laid_out
-from models.checkpoint import newest, write
+from models.checkpoint import Checkpoint, newest, write
+from models.devices import Devices, together
 from models.loop import Loop, best_epoch
 from models.losses import GivenLoss
 from models.network import Network
@@ -46,9 +48,9 @@ def fit_network(
 
     start: weights to begin with, where there are any by that name
     """
-    with ONE_AT_A_TIME, _process(params):
+    with ONE_AT_A_TIME, _process(params), together(params) as devices:
         rows, held = (laid_out(part, inputs, family.READS) for part in (train, validation))
-        learnt, found = _pretrained(family, config, params, inputs, rows, held, watch)
+        learnt, found = _pretrained(family, config, params, inputs, rows, held, watch, devices)
         torch.manual_seed(params.seed)
         network = Network(family, inputs, config)
         if learnt:
@@ -63,9 +65,10 @@ def fit_network(
             validation=held,
             loss=task.loss(inputs, params, rows.target, rows.weight),
             scores=lambda outputs: task.scores(task.predicted(outputs, inputs), validation, inputs),
-            save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
+            save=lambda checkpoint: _write(checkpoint, watch, devices),
             report=reports,
             save_every=watch.save_every,
+            devices=devices,
         )
         _resume(loop, reports, watch)
         device = "from the checkpoint" if loop.finished() else _run(loop, params)
@@ -83,6 +86,7 @@ def _pretrained(
     train: Rows,
     validation: Rows,
     watch: Watch,
+    devices: Devices,
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
     """What the family's autoencoder learnt, and facts on it; nothing of a family without one. Resumes if it can.
 
@@ -101,9 +105,10 @@ def _pretrained(
         validation=validation,
         loss=GivenLoss(),
         scores=lambda outputs: {},
-        save=lambda checkpoint: write(watch.checkpoints, watch.recipe, checkpoint),
+        save=lambda checkpoint: _write(checkpoint, watch, devices),
         report=reports,
         save_every=watch.save_every,
+        devices=devices,
     )
     _resume(loop, reports, watch)
     if not loop.finished():
@@ -130,9 +135,15 @@ def _of_pretraining(watch: Watch) -> Watch:
 def _resume(loop: Loop, reports: "Reports", watch: Watch) -> None:
     """Where the newest whole checkpoint left it; at its first step if there is none."""
     checkpoint = newest(watch.checkpoints, watch.recipe)
+    loop.devices.check_same(f"{watch.recipe} {checkpoint and checkpoint.step}")
     if checkpoint:
         loop.resume(checkpoint)
         reports.again(loop.history)
+
+
+def _write(checkpoint: Checkpoint, watch: Watch, devices: Devices) -> None:
+    if devices.rank == 0:
+        write(watch.checkpoints, watch.recipe, checkpoint)
 
 
 def _run(loop: Loop, params: TrainParams) -> str:
@@ -140,10 +151,12 @@ def _run(loop: Loop, params: TrainParams) -> str:
 
     A SIGTERM ends the training, and with it the process, as ever, but after a checkpoint.
     """
+    devices = loop.devices
     trainer = pl.Trainer(
         max_epochs=params.epochs - len(loop.history),
         accelerator=params.accelerator,
-        devices=1,
+        devices=[devices.local] if devices.device.type == "cuda" else 1,
+        plugins=[LightningEnvironment()],  # the loop knows of other processes, the trainer of none
         deterministic=params.deterministic,
         logger=False,
         enable_checkpointing=False,
@@ -157,7 +170,8 @@ def _run(loop: Loop, params: TrainParams) -> str:
         signal.raise_signal(signal.SIGTERM)
         raise
     device = trainer.strategy.root_device
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    return name if devices.size == 1 else f"{devices.size} × {name} ({params.strategy})"
 
 
 @contextmanager

@@ -6,18 +6,17 @@ and one `training_step` takes up to `STEPS_AT_ONCE` steps of the optimiser.
 """
 
 import copy
-import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
 from contracts.errors import MedloopError
 from models.acceleration import Forward, arithmetic, compiled
@@ -25,12 +24,15 @@ from models.augment import augmented
 from models.averages import share_of_epoch, share_of_step, take_over
 from models.batches import Rows
 from models.checkpoint import Checkpoint
+from models.chunks import Chunks
+from models.devices import Devices
 from models.memory import is_exhausted
 from models.network import outputs_of
 from models.optimizers import add_l1, optimizer, share_of_rate
 from models.params import LOWER_IS_BETTER, TrainParams
 from models.rate_finder import found_rate
-from models.sampling import epoch_rows
+from models.sampling import mixed
+from models.shards import clip, load_moments, load_weights, moments, own, weights
 
 STEPS_AT_ONCE = 32
 PAYLOADS_COST = 8  # a batch of images, sequences or texts takes as long as that many of a table, or longer
@@ -46,6 +48,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
     train, validation: the rows; of those for validation `scores` gets what the network says
     loss: of each row, from what the network says of it and its label
     save: told every checkpoint that is due; report: told every finished epoch's row
+    devices: the processes that train this network; each has a loop
     """
 
     def __init__(
@@ -60,10 +63,11 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         save: Callable[[Checkpoint], None],
         report: Callable[[list[dict[str, float]]], None],
         save_every: float,
+        devices: Devices,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.network, self.params = network, params
+        self.network, self.params, self.devices = network, params, devices
         self.rows, self.validation, self.scores, self.loss = train, validation, scores, loss
         self.save, self.report, self.save_every = save, report, save_every
         batches = math.ceil(len(train) / params.batch_size) if params.optimizer == "full_batch" else params.accumulate
@@ -71,14 +75,16 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         self.steps_at_once = max(1, STEPS_AT_ONCE // (PAYLOADS_COST if train.stores else 1) // batches)
         self.steps_per_epoch = math.ceil(len(train) / self.rows_per_step)
         self.rate = 0.0 if params.learning_rate == "auto" else params.learning_rate
-        self.optimizer = optimizer(network, params, self.rate)
         self.average = network if params.average == "none" else copy.deepcopy(network)
+        for each in dict.fromkeys((network, self.average)):
+            devices.spread(each)
+        self.optimizer = optimizer(network, params, self.rate)
         self.forwarded: Forward = network.forward
         self.arithmetic: AbstractContextManager[None] = nullcontext()
         self.ran_on: dict[str, str] = {}
         self.step, self.loss_sum = 0, 0.0
         self.history: list[dict[str, float]] = []
-        self.best = _copied(network)
+        self.best = weights(network)
         self.saved_at = time.monotonic()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -90,16 +96,24 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         # Lightning has moved a resumed optimiser's moments, but not its step count, which fused AdamW wants there too.
         self.optimizer.load_state_dict(self.optimizer.state_dict())
         self.rows = self.rows.to(self.device)
-        self.validation = self.validation.to(self.device)
+        self.validation_rows, self.validation = len(self.validation), self.devices.part(self.validation).to(self.device)
         self.arithmetic, precision = arithmetic(self.params, self.device)
-        with self.arithmetic:
-            some = torch.arange(min(len(self.rows), self.rows_at_once), device=self.device)
-            self.forwarded, was_compiled = compiled(self.network, self.rows.batch(some), self.params)
+        if self.devices.size > 1:
+            self.forwarded = self.devices.forward(self.network).__call__
+            was_compiled = "no: several devices" if self.params.compile else ""
+        else:
+            with self.arithmetic:
+                some = torch.arange(min(len(self.rows), self.rows_at_once), device=self.device)
+                self.forwarded, was_compiled = compiled(self.network, self.rows.batch(some), self.params)
         self.ran_on = {name: word for name, word in (("precision", precision), ("compiled", was_compiled)) if word}
         self.rate = self.rate or found_rate(self)
         self.good = self.checkpoint()
 
-    def train_dataloader(self) -> "Chunks":
+    def on_train_start(self) -> None:
+        """After Lightning has seen to signals."""
+        self.devices.listen()
+
+    def train_dataloader(self) -> Chunks:
         """What is left of the epoch, as row numbers."""
         return Chunks(self)
 
@@ -108,19 +122,25 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
         Raises MedloopError naming the step when a loss is not finite.
         """
-        torch.manual_seed(_mixed(self.params.seed, self.step))
+        self._seed()
         first, taken = self.step, []
         for rows in torch.split(chunk, self.rows_per_step):
             self.set_rate(self.rate * share_of_rate(self.params, self.step, self.steps_per_epoch))
             taken.append(self._step(rows))
             self.step += 1
-        losses = torch.stack(taken).tolist()
+        losses = self.devices.summed(torch.stack(taken)).tolist()
         for offset, loss in enumerate(losses):
             if not math.isfinite(loss):
                 self._diverged(first + offset)
         self.loss_sum += sum(losses)
         if self.step < (len(self.history) + 1) * self.steps_per_epoch:
             self._save_if_due()
+            if self.devices.any(self.devices.terminated):
+                raise SIGTERMException
+
+    def _seed(self) -> None:
+        """Random numbers of this step; of other rows, others."""
+        torch.manual_seed(mixed(self.params.seed, self.step, *([self.devices.share] if self.devices.share else [])))
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the steps that follow; what was trained before may take a share of it."""
@@ -135,7 +155,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         if self.params.l1:
             add_l1(self.network, self.params.l1)
         if self.params.clip_norm:
-            clip_grad_norm_(self.network.parameters(), self.params.clip_norm)
+            clip(self.network, self.params.clip_norm)
         self.optimizer.step()
         take_over(self.average, self.network, share_of_step(self.params, self.step + 1))
         return loss
@@ -158,41 +178,45 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def _backward(self, rows: Tensor, of: int) -> Tensor:
         """Adds the gradients of these rows' share in the mean loss of `of` rows; that share. Shape: (B,) -> ()."""
+        rows, weight = self.devices.own(rows, self.rows.weight)
         batch = augmented(self.rows.batch(rows), self.rows.forms, self.params.augment)
-        target, weight = self.rows.target.index_select(0, rows), self.rows.weight.index_select(0, rows)
+        target = self.rows.target.index_select(0, rows)
         with self.arithmetic:
             outputs = self.forwarded(batch)
         losses: Tensor = self.loss(outputs.float(), target)
         mean = (losses * weight).mean()
         loss = mean if len(rows) == of else mean * (len(rows) / of)
-        loss.backward()  # type: ignore[no-untyped-call]
+        self.devices.backward(loss)
         return loss.detach()
 
     def _halve(self) -> None:
         """Half as many rows at once, from the random numbers of this step on."""
         self.optimizer.zero_grad()
-        if self.rows_at_once == 1:
+        alone = self.devices.size == 1
+        if not alone or self.rows_at_once == 1:  # others are in the midst of the step
+            mend = "take a smaller model, smaller images or shorter sequences, or end what else takes memory"
             raise MedloopError(
-                f"the memory of {self.device} does not hold the network and one row (step {self.step})",
-                mend="take a smaller model, smaller images or shorter sequences, or end what else takes memory",
+                f"the memory of {self.device} does not hold the network and "
+                f"{'one row' if alone else 'its share of a batch'} (step {self.step})",
+                mend=mend if alone else "lower train.batch_size and raise train.accumulate as much, or " + mend,
             )
         self.rows_at_once = math.ceil(self.rows_at_once / 2)
         self.ran_on["rows at once"] = f"{self.rows_at_once}, for want of memory"
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        torch.manual_seed(_mixed(self.params.seed, self.step))
+        self._seed()
 
     def on_train_epoch_end(self) -> None:
         """Score the validation rows, keep the weights if they are the best, stop if nothing gets better."""
         row = {"epoch": float(len(self.history) + 1), "train_loss": self.loss_sum / self.steps_per_epoch}
         take_over(self.average, self.network, share_of_epoch(self.params, len(self.history) + 1))
-        scores = self.validated()
+        scores = self.devices.first(self.validated())
         if not math.isfinite(scores["validation_loss"]):
             self._diverged(self.step)
         self.history.append(row | scores)
         self.loss_sum = 0.0
         if best_epoch(self.history, self.params) == len(self.history):
-            self.best = _copied(self.average)
+            self.best = weights(self.average)
         self.good = self.checkpoint()
         if self.finished():  # what is made of this model may be killed later, and begins again with its weights
             self.save_now()
@@ -203,7 +227,8 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def validated(self) -> dict[str, float]:
         """The validation rows' metrics, of the weights that would be kept."""
-        return self.scores(outputs_of(self.average, self.validation))
+        given = torch.from_numpy(outputs_of(self.average, self.validation))
+        return self.scores(self.devices.gathered(given, self.validation_rows).numpy())
 
     def finished(self) -> bool:
         """Whether all epochs are done, or `patience` of them brought nothing better."""
@@ -213,13 +238,11 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that decides what comes next."""
-        tensors = {f"network/{name}": tensor for name, tensor in _copied(self.network).items()}
+        tensors = {f"network/{name}": tensor for name, tensor in weights(self.network).items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
         if self.average is not self.network:
-            tensors |= {f"average/{name}": tensor for name, tensor in _copied(self.average).items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            held = {name: moment for name, moment in moments.items() if moment is not None}
-            tensors |= {f"optimizer/{index}/{name}": moment.detach().cpu().clone() for name, moment in held.items()}
+            tensors |= {f"average/{name}": tensor for name, tensor in weights(self.average).items()}
+        tensors |= {f"optimizer/{name}": moment for name, moment in moments(self.optimizer).items()}
         return Checkpoint(
             step=self.step,
             loss_sum=self.loss_sum,
@@ -235,24 +258,20 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         for name, tensor in checkpoint.tensors.items():
             part, _, rest = name.partition("/")
             parts[part][rest] = tensor
-        self.network.load_state_dict(parts["network"])
-        self.average.load_state_dict(parts["average"] or parts["network"])
+        load_weights(self.network, parts["network"])
+        load_weights(self.average, parts["average"] or parts["network"])
         self.best, self.history = parts["best"], list(checkpoint.history)
         self.step, self.loss_sum = checkpoint.step, checkpoint.loss_sum
         self.rate, self.rows_at_once = checkpoint.rate, checkpoint.rows_at_once
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in parts["optimizer"].items():
-            index, _, moment = name.partition("/")
-            state.setdefault(int(index), {})[moment] = tensor
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        load_moments(self.optimizer, parts["optimizer"])
 
     def _save_if_due(self) -> None:
-        if time.monotonic() - self.saved_at >= self.save_every:
+        if self.devices.any(time.monotonic() - self.saved_at >= self.save_every):
             self.save_now()
 
     def save_now(self) -> None:
         """Save a checkpoint, unless the last step has spoilt the weights."""
-        if not all(bool(tensor.isfinite().all()) for tensor in self.network.parameters()):
+        if self.devices.any(not all(bool(own(tensor).isfinite().all()) for tensor in self.network.parameters())):
             self._diverged(self.step)
         self.save(self.checkpoint())
         self.saved_at = time.monotonic()
@@ -265,20 +284,6 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         )
 
 
-class Chunks:
-    """The rows of an epoch that are still to come, in an order that follows from (seed, epoch) alone."""
-
-    def __init__(self, loop: Loop) -> None:
-        self.loop = loop
-
-    def __iter__(self) -> Iterator[Tensor]:
-        """Row numbers for `steps_at_once` steps each. Shape: (at most steps_at_once * rows_per_step,)."""
-        loop, done = self.loop, len(self.loop.history)
-        order = epoch_rows(loop.rows.target.cpu().numpy(), loop.params, done)
-        start = (loop.step - done * loop.steps_per_epoch) * loop.rows_per_step
-        yield from torch.split(torch.from_numpy(order[start:]), loop.steps_at_once * loop.rows_per_step)
-
-
 def best_epoch(history: list[dict[str, float]], params: TrainParams) -> int:
     """The epoch, from 1, that the last improvement by more than `min_delta` came with."""
     best, chosen = -math.inf, 0
@@ -287,12 +292,3 @@ def best_epoch(history: list[dict[str, float]], params: TrainParams) -> int:
         if value > best + params.min_delta:
             best, chosen = value, number
     return chosen
-
-
-def _copied(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-
-
-def _mixed(seed: int, step: int) -> int:
-    """A seed for this step: neighbouring steps and seeds share nothing."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:7], "big")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from models.params import TrainParams, of_epochs
+from models.shards import apart, is_shared
 
 
 def optimizer(network: nn.Module, params: TrainParams, rate: float) -> Optimizer:
@@ -20,9 +21,11 @@ def optimizer(network: nn.Module, params: TrainParams, rate: float) -> Optimizer
     - rmsprop: Hinton's lecture 6e, 2012.
     """
     groups = [
-        {"params": tensors, "weight_decay": params.weight_decay * is_matrix, "share": share}
+        {"params": alike, "weight_decay": params.weight_decay * is_matrix, "share": share}
         for (share, is_matrix), tensors in _groups(network).items()
+        for alike in apart(tensors)
     ]
+    fused = not any(is_shared(tensor) for tensor in network.parameters())  # of shared tensors torch has no fused SGD
     match params.optimizer:
         case "adamw":
             return AdamW(groups, lr=rate, fused=True)
@@ -32,9 +35,9 @@ def optimizer(network: nn.Module, params: TrainParams, rate: float) -> Optimizer
             return RMSprop(groups, lr=rate)
         case "momentum" | "nesterov":
             nesterov = params.optimizer == "nesterov"
-            return SGD(groups, lr=rate, momentum=params.momentum, nesterov=nesterov, fused=True)
+            return SGD(groups, lr=rate, momentum=params.momentum, nesterov=nesterov, fused=fused)
         case "sgd" | "full_batch":
-            return SGD(groups, lr=rate, fused=True)
+            return SGD(groups, lr=rate, fused=fused)
 
 
 def _groups(network: nn.Module) -> dict[tuple[float, bool], list[Tensor]]:

@@ -63,6 +63,10 @@ class TrainParams:
     threads: CPU threads; another number gives other last bits
     deterministic: let torch use only algorithms that give the same bits each time
     accelerator: Lightning's: auto takes a GPU when there is one
+    devices: how many train one network together, each in a process of its own: GPUs, or processes on a CPU, each with
+        its `threads`; on one machine `medloop run` starts them, on several torchrun or srun
+    strategy: what several devices divide (`models/devices.py` explains each): ddp, the rows; fsdp, the rows, weights
+        and moments; tensor, the units between linear layers
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
@@ -100,10 +104,12 @@ class TrainParams:
     threads: int = 1
     deterministic: bool = True
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = 1
+    strategy: Literal["ddp", "fsdp", "tensor"] = "ddp"
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.accumulate, self.patience, self.threads) < 1:
-            raise ValueError("epochs, batch_size, accumulate, patience and threads are 1 or more")
+        if min(self.epochs, self.batch_size, self.accumulate, self.patience, self.threads, self.devices) < 1:
+            raise ValueError("epochs, batch_size, accumulate, patience, threads and devices are 1 or more")
         if self.learning_rate != "auto" and not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is above 0, or auto; got {self.learning_rate}")
         if self.weight_decay < 0 or self.min_delta < 0 or self.seed < 0:

@@ -14,7 +14,8 @@ class Pretraining(Loop):
 
     def validated(self) -> dict[str, float]:
         """The validation rows' mean loss."""
-        return {"validation_loss": outputs(self.average, self.validation).double().mean().item()}
+        given = outputs(self.average, self.validation).double()
+        return {"validation_loss": self.devices.gathered(given, self.validation_rows).mean().item()}
 
 
 def unweighted(rows: Rows) -> Rows:

@@ -29,7 +29,7 @@ def found_rate(loop: "Loop") -> float:
     for step, rows in zip(range(STEPS), _steps(loop), strict=False):
         rate = LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1))
         loop.set_rate(rate)
-        mean = SMOOTHED * mean + (1 - SMOOTHED) * loop._step(rows).item()
+        mean = SMOOTHED * mean + (1 - SMOOTHED) * loop.devices.summed(loop._step(rows)).item()
         smoothed = mean / (1 - SMOOTHED ** (step + 1))
         if not smoothed <= LOST * lowest:  # a loss that is no number too
             break

@@ -1,5 +1,7 @@
 """Which training rows an epoch takes, in which order, and what shares of the classes a network thus sees."""
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,3 +33,8 @@ def class_shares(
     if params.sampler == "balanced":
         total /= np.bincount(target)
     return np.asarray(total / total.sum(), dtype=np.float64)
+
+
+def mixed(*numbers: int) -> int:
+    """A seed of these numbers: neighbouring steps and seeds share nothing."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, numbers)).encode()).digest()[:7], "big")

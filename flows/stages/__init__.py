@@ -71,6 +71,13 @@ def run(root: Path, arguments: Sequence[str], say: Say) -> str:
     return summary
 
 
+def ranks(loaded: Settings, arguments: Sequence[str]) -> int:
+    """In how many processes at once a stage is to be run."""
+    if len(arguments) < 3 or arguments[0] != "train" or arguments[2] not in loaded.models:
+        return 1
+    return int(loaded.training(arguments[2]).get("devices", 1))
+
+
 def forget_dropped_models(root: Path, studies: Iterable[Settings]) -> None:
     """Removes the outputs of models that a study does not train any more; the comparison reads the whole folder."""
     for study in studies:

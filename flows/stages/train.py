@@ -1,5 +1,6 @@
 """balance/{train.parquet, payloads, report.json}, normalize/{…} → model/ (weights, description), history.json"""
 
+import os
 import shutil
 
 from contracts.tables import Schema
@@ -9,7 +10,8 @@ from flows.plan import Epoch
 from flows.settings import parse_config
 from flows.stages import Context
 from flows.store import read_json, read_model, read_payloads, read_table, write_json
-from models.family import load
+from models.family import is_network, load
+from models.ranks import place
 from models.store import save
 from models.tasks import task_of
 from models.training import Progress, TrainParams, fit
@@ -18,7 +20,9 @@ from models.training import Progress, TrainParams, fit
 def run(context: Context) -> str:
     """Trains one model; it never sees a test row."""
     folder, settings = context.model_folder("train"), context.settings
-    model = str(context.model)
+    model, rank = str(context.model), place(os.environ).rank
+    if rank and not is_network(load(model)):
+        return "a baseline needs one process"
     schema = read_model(context.folder("clean") / "schema.json", Schema)
     balanced, ready = context.folder("balance"), context.folder("normalize")
     train, validation = read_table(balanced / "train.parquet"), read_table(ready / "validation.parquet")
@@ -40,6 +44,8 @@ def run(context: Context) -> str:
         correction=[correction.get(str(index), 1.0) for index in range(len(schema.classes))],
         progress=lambda p: context.say(_told(p)),
     )
+    if rank:
+        return "the first process writes what all have trained"
     save(trained, folder / "model")
     write_json(folder / "history.json", history)
     shutil.rmtree(kept, ignore_errors=True)
