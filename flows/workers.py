@@ -18,7 +18,6 @@ from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from multiprocessing.synchronize import Event
 from pickle import PicklingError
 from queue import Empty, LifoQueue
 from tempfile import TemporaryDirectory
@@ -44,8 +43,8 @@ class Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
-        self._stop = context.Event()
-        self._process = context.Process(target=_serve, args=(theirs, self._stop), daemon=True)
+        stop, self._stop = context.Pipe(duplex=False)
+        self._process = context.Process(target=_serve, args=(theirs, stop), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -54,14 +53,13 @@ class Worker:
 
         Where `say` raises StoppedError, the work ends with it when it next says something, if it does.
         """
-        self._stop.clear()
         try:
             self._ours.send((doing, function, arguments))
             while (message := self._ours.recv())[0] == "says":
                 try:
                     say(message[1])
                 except StoppedError:
-                    self._stop.set()
+                    self._stop.send(None)
         except (EOFError, OSError):
             self._process.join(END_LIMIT_S)
             raise MedloopError(
@@ -179,14 +177,14 @@ def _started() -> Worker:
     return worker
 
 
-def _serve(pipe: Connection, stop: Event) -> None:
+def _serve(pipe: Connection, stop: Connection) -> None:
     """A worker's life: one call after another until the other end is gone, and imports while there is none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then calls `end_all`
     threading.Thread(target=_end_with_parent, daemon=True).start()
     needed = list(NEEDED)
 
     def say(text: str) -> None:
-        if stop.is_set():
+        if stop.poll():
             raise StoppedError("it was stopped by who watched it")
         pipe.send(("says", text))
 
@@ -197,6 +195,8 @@ def _serve(pipe: Connection, stop: Event) -> None:
                     importlib.import_module(needed.pop(0))
             else:
                 doing, function, arguments = pipe.recv()
+                while stop.poll():  # what was meant for the work before
+                    stop.recv()
                 outcome = _outcome(doing, function, arguments, say)
                 try:
                     pipe.send(outcome)
