@@ -194,7 +194,7 @@ def test_a_training_killed_in_either_part_ends_with_the_same_bits(
         run(tmp_path / "cut", settings, **common)
     with killed_at(21, monkeypatch):
         run(tmp_path / "cut", settings, **common)
-    monkeypatch.setattr(pretraining.Pretraining, "losses", lambda *_: pytest.fail("it was pre-trained again"))
+    monkeypatch.setattr(pretraining.Pretraining, "_backward", lambda *_: pytest.fail("it was pre-trained again"))
     again: list[dict[str, float]] = []
     resumed = run(tmp_path / "cut", settings, **common, history=again.append)
     assert again == rows
