@@ -58,7 +58,21 @@ STUDY = {
     },
     "drop": {},
     "protect": {"age": {"cap": 89}},
-    **{s: {} for s in ("ingest", "validate", "clean", "split", "impute", "normalize", "balance", "audit", "compare")},
+    **{
+        s: {}
+        for s in (
+            "ingest",
+            "validate",
+            "clean",
+            "split",
+            "impute",
+            "normalize",
+            "balance",
+            "audit",
+            "explain",
+            "compare",
+        )
+    },
     "train": {"epochs": 3},
     "evaluate": {"resamples": 200},
     "models": {"logistic": {}, "boosting": {}, "mlp": {}},
