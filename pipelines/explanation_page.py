@@ -42,7 +42,8 @@ def called(columns: Columns) -> str:
 def share(one: Importance, explanation: Explanation) -> str:
     """A rise as a share of the loss: `17% (12 to 23%)`."""
     value, low, high = (100 * (end or 0.0) / explanation.loss for end in (one.rise.value, one.rise.low, one.rise.high))
-    return f"{value:.2g}% ({low:.2g} to {high:.2g}%)".replace("-", "−")
+    told = [f"{end:.1f}" if abs(end) < 10 else f"{end:,.0f}" for end in (value, low, high)]
+    return f"{told[0]}% ({told[1]} to {told[2]}%)".replace("-", "−")
 
 
 def explanation_page(explanation: Explanation, title: str) -> str:
@@ -76,7 +77,7 @@ def beside(explanations: Mapping[str, Explanation]) -> list[str]:
     for (model, of), color in zip(known.items(), PALETTE, strict=False):
         there = {one.columns: one for one in of.importances}
         traces.append(_dots([there[c] for c in columns if c in there], of, escape(model), color))
-    note = "By how much the loss rises when a column tells of other patients, in % of the model’s own; validation rows."
+    note = "By how much the loss rises when a column tells of other patients, in % of the model’s own, on validation rows. Hollow: may be chance."
     layout = _sideways(len(columns), "rise of the loss") | {
         "scattermode": "group",
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
@@ -92,7 +93,7 @@ def _importances(explanation: Explanation) -> str:
     note = (
         "By how much the loss rises when a column tells of other patients, in % of the loss; "
         f"with the {explanation.params.confidence:.0%} interval over patients and {explanation.params.repeats} "
-        f"exchanges.{f' {rest} more columns matter less.' if rest > 0 else ''}"
+        f"exchanges. Hollow: may be chance.{f' {rest} more columns are not shown.' if rest > 0 else ''}"
     )
     trace = _dots(shown, explanation, "", BLUE)
     chart = figure("importances", [trace], {**_sideways(len(shown), "rise of the loss"), "showlegend": False})
@@ -112,6 +113,7 @@ def _dots(shown: Sequence[Importance], explanation: Explanation, name: str, colo
         x=value,
         y=[_label(one.columns) for one in shown],
         name=name,
+        orientation="h",
         mode="markers",
         marker={"color": [color if one.shown else "white" for one in shown], "size": 9,
                 "line": {"color": color, "width": 2}},
