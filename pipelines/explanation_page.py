@@ -77,7 +77,10 @@ def beside(explanations: Mapping[str, Explanation]) -> list[str]:
     for (model, of), color in zip(known.items(), PALETTE, strict=False):
         there = {one.columns: one for one in of.importances}
         traces.append(_dots([there[c] for c in columns if c in there], of, escape(model), color))
-    note = "By how much the loss rises when a column tells of other patients, in % of the model’s own, on validation rows. Hollow: may be chance."
+    note = (
+        "By how much the loss rises when a column tells of other patients, in % of the model’s own, on validation "
+        "rows. Hollow: may be chance."
+    )
     layout = _sideways(len(columns), "rise of the loss") | {
         "scattermode": "group",
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
@@ -136,7 +139,7 @@ def _short(text: str) -> str:
 def _sideways(lines: int, title: str, form: str = ".0%") -> dict[str, Any]:
     return {
         "height": 110 + 24 * lines,
-        "xaxis": {"title": title, "tickformat": form, "zeroline": True, "zerolinecolor": FAINT},
+        "xaxis": {"title": title, "tickformat": form, "rangemode": "tozero", "zeroline": True, "zerolinecolor": FAINT},
         "yaxis": {"autorange": "reversed", "ticklabelstandoff": 8},
     }
 

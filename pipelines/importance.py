@@ -106,7 +106,7 @@ def alike(table: NDArray[np.float32], sources: Sequence[str], names: Sequence[st
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
-    if len(names) < 2:
+    if len(names) < 2 or above >= 1:
         return [(name,) for name in names]
     apart = squareform(1 - _correlation(table, sources, names), checks=False)
     label = fcluster(linkage(apart, "complete"), 1 - above, "distance").tolist()
