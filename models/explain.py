@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -169,6 +170,11 @@ class _Paths:
         found = [part.detach() for part in asked]
         gated = dict(zip(self.margin.gated, found, strict=False))
         texts = [name for name, form in self.rows.forms.items() if form.kind == "text"]
+        tokens: dict[str, list[tuple[Whole, Whole, Floats]]] = {name: [] for name in texts}
+        for name, part in zip(
+            cycle(texts), found[len(gated) :], strict=False
+        ):  # each network of several reads them all
+            tokens[name].append(_by_token(part, batch[f"text/{name}"], batch[f"length/{name}"], at))
         return Attributions(
             table=numbers(gated.pop("table", torch.zeros(len(at), 0))),
             change=change,
@@ -177,10 +183,7 @@ class _Paths:
                 name: _by_moment(part, batch[f"length/{name}"])
                 for name, part in ((key.removeprefix("sequence/"), part) for key, part in gated.items())
             },
-            tokens={
-                name: _by_token(part, batch[f"text/{name}"], batch[f"length/{name}"], at)
-                for name, part in zip(texts, found[len(self.margin.gated) :], strict=True)
-            },
+            tokens={name: _end_to_end(of) for name, of in tokens.items() if of},
         )
 
     def _start(self, key: str, part: Tensor) -> Tensor:
