@@ -32,7 +32,7 @@ PICTURES_AT_ONCE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Attributions:
-    """How much each input moves a row's output from that of the average row, in log-odds.
+    """How much each input moves a row's output from that of the average row, as `Margin` says it.
 
     moments: by column of sequences, from the first step to the last, (N, MOMENTS, width of a step)
     tokens: by column of texts, of every token its row, number and attribution, (S,) each
@@ -48,16 +48,17 @@ class Attributions:
 
 
 class Margin(nn.Module):
-    """A class's logit less the mean of the others': of two classes the log-odds; of a single output, itself.
+    """What is explained of a row. Of classes one's logit less the mean of the others', of two the log-odds; of other
+    tasks the mean output: of a number itself, scaled, of classes in order the log-odds of going one further.
 
     gates: one before each input of numbers but images, where its attributions are asked for
 
     Shape: the tensors of a batch in the order of `keys`, then towards (B,), the class -> (B,).
     """
 
-    def __init__(self, network: Network, keys: list[str]) -> None:
+    def __init__(self, network: Network, keys: list[str], *, by_class: bool) -> None:
         super().__init__()
-        self.network, self.keys = network, keys
+        self.network, self.keys, self.by_class = network, keys, by_class
         self.gated = [key for key in keys if key.startswith(("table", "sequence/"))]
         self.gates = nn.ModuleList(nn.Identity() for _ in self.gated)
 
@@ -66,10 +67,11 @@ class Margin(nn.Module):
         batch = dict(zip(self.keys, tensors[:-1], strict=True))
         for key, gate in zip(self.gated, self.gates, strict=True):
             batch[key] = gate(batch[key])
-        logits: Tensor = self.network(batch)
-        own = logits.gather(1, tensors[-1][:, None])[:, 0]
-        others = logits.shape[1] - 1
-        return own if not others else own - (logits.sum(dim=1) - own) / others
+        outputs: Tensor = self.network(batch)
+        if not self.by_class:
+            return outputs.mean(dim=1)
+        own = outputs.gather(1, tensors[-1][:, None])[:, 0]
+        return own - (outputs.sum(dim=1) - own) / (outputs.shape[1] - 1)
 
 
 def integrated_gradients(trained: Trained, examples: Examples, towards: Whole, *, steps: int) -> Attributions | None:
@@ -78,10 +80,10 @@ def integrated_gradients(trained: Trained, examples: Examples, towards: Whole, *
     The path comes from the average of these rows; of sequences from the training mean, of texts from padding alone;
     images stay as they are. None where the network reads nothing else.
 
-    towards: (N,) the class whose log-odds are told; steps: of the path (Gauss–Legendre)
+    towards: (N,) the class whose log-odds are told, of the task classes; steps: of the path (Gauss–Legendre)
     """
     with opened(trained, examples) as (network, rows):
-        margin = Margin(network, _keys(rows))
+        margin = Margin(network, _keys(rows), by_class=trained.inputs.task == "classes")
         words = [module.words for module in network.modules() if isinstance(module, TextTokens)]
         if not margin.gated and not words:
             return None
@@ -95,7 +97,7 @@ def class_maps(trained: Trained, examples: Examples, towards: Whole) -> dict[str
     By column of images that convolutions read: the rows that have one, (M,), and their maps, (M, h, w), of which each
     has 1 as its largest value, or 0 everywhere.
 
-    towards: (N,) the class that is looked for
+    towards: (N,) the class that is looked for, of the task classes
     """
     from captum.attr import LayerGradCam
 
@@ -103,7 +105,8 @@ def class_maps(trained: Trained, examples: Examples, towards: Whole) -> dict[str
     with opened(trained, examples) as (network, rows):
         encoders = [module for module in network.modules() if isinstance(module, Images)]
         for name, encoder in zip(trained.inputs.of_kind("image"), encoders, strict=False):
-            camera = LayerGradCam(Margin(network, _keys(rows)), encoder.maps)
+            margin = Margin(network, _keys(rows), by_class=trained.inputs.task == "classes")
+            camera = LayerGradCam(margin, encoder.maps)
             maps, there = [], []
             for part in parts(rows, PICTURES_AT_ONCE):
                 batch, toward = rows.batch(part), torch.from_numpy(towards).to(part.device)[part]

@@ -80,13 +80,15 @@ class Word(Frozen):
 class Attributed(Frozen):
     """What integrated gradients tell.
 
-    columns: mean size of what a column adds to the log-odds, largest first. missed: the mean size of what all
-    attributions miss of a row's change, as a share of the mean change; 0 were the path followed exactly.
+    unit: what attributions are of. columns: mean size of what a column adds, largest first.
+    missed: the mean size of what all attributions miss of a row's change, as a share of the mean change; 0 were the
+    path followed exactly.
     moments, words: by column of sequences and of texts.
     """
 
     rows: int
     patients: int
+    unit: str
     columns: dict[str, float]
     missed: float
     moments: dict[str, Profile]
@@ -104,7 +106,7 @@ class ClassMap(Frozen):
 class Explanation(Frozen):
     """What a model leans on. Holds averages over patients only.
 
-    loss: the mean of the rows as they are, in nats. asked: how many choices of columns there were; `importances` has
+    loss: the mean of the rows as they are. asked: how many choices of columns there were; `importances` has
     those that were repeated, the largest rise first. rollout: by column, the mean share of a transformer's attention.
     maps: by column of images, a map a class.
     """
@@ -162,6 +164,7 @@ def attributed(
     sources: Sequence[str],
     channels: Mapping[str, Sequence[str]],
     vocabulary: Mapping[str, Mapping[int, str]],
+    unit: str,
     group: NDArray[Any],
     params: ExplainParams,
 ) -> Attributed:
@@ -184,6 +187,7 @@ def attributed(
     return Attributed(
         rows=len(group),
         patients=len(np.unique(group)),
+        unit=unit,
         columns=dict(sorted(((n, size) for n, size in sizes.items() if size), key=lambda pair: -pair[1])),
         missed=rounded(np.abs(gap).mean() / moved) if moved else 0.0,
         moments={n: _profile(of, channels[n], group, params) for n, of in moments.items()},

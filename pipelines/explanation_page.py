@@ -146,19 +146,21 @@ def _sideways(lines: int, title: str, form: str = ".0%") -> dict[str, Any]:
 
 def _gradients(found: Attributed, min_patients: int) -> list[str]:
     note = (
-        f"Integrated gradients over {found.rows:,} rows: by how much a column moves a row’s log-odds from those of the "
-        f"average row, either way, on average. They miss {found.missed:.1%} of the change"
+        f"Integrated gradients over {found.rows:,} rows: by how much a column moves a row’s answer from the average "
+        f"row’s, either way, on average, in {found.unit}. They miss {found.missed:.1%} of the change"
         f"{'; more explain.steps would miss less.' if found.missed > 0.1 else '.'}"
     )
     sizes = dict(list(found.columns.items())[:SHOWN])
-    sections = [section("What moves its answers", note, _bars("attributions", sizes, "mean size in log-odds", ".2f"))]
+    sections = [
+        section("What moves its answers", note, _bars("attributions", sizes, f"mean size in {found.unit}", ".2f"))
+    ]
     few = f"Fewer than {min_patients} patients: not told."
     for place, (column, profile) in enumerate(found.moments.items()):
-        name, what = f"When it matters: {column}", "Mean size of attributions from beginning to end, in log-odds."
+        name, what = f"When it matters: {column}", f"Mean size of attributions from beginning to end, in {found.unit}."
         told = bool(profile.values)
         sections.append(section(name, what if told else few, _moments(profile, f"moments-{place}") if told else ""))
     for place, (column, words) in enumerate(found.words.items()):
-        what = "Mean attribution of a word in the texts that hold it, in log-odds; right: towards the class looked for."
+        what = f"Mean attribution of a word in the texts that hold it, in {found.unit}; in brackets the patients."
         chart = _words(words, f"words-{place}") if words else ""
         sections.append(section(f"Which words: {column}", what if words else few, chart))
     return sections
@@ -180,7 +182,7 @@ def _words(words: Sequence[Word], name: str) -> str:
         orientation="h",
         marker={"color": [BLUE if word.attribution > 0 else RED for word in words]},
     )
-    return figure(name, [bars], _sideways(len(words), "log-odds; in brackets the patients", ".2f"))
+    return figure(name, [bars], _sideways(len(words), "against, and towards what is looked for", ".2f"))
 
 
 def _moments(profile: Profile, name: str) -> str:
@@ -189,7 +191,7 @@ def _moments(profile: Profile, name: str) -> str:
     steps = len(profile.values[0])
     heat = go.Heatmap(
         z=profile.values, x=[(step + 0.5) / steps for step in range(steps)], y=[_short(c) for c in profile.channels],
-        colorscale=WARM, zmin=0, colorbar={"title": "log-odds"},
+        colorscale=WARM, zmin=0,
     )  # fmt: skip
     axes = {"xaxis": {"title": "share of the row’s own time", "tickformat": ".0%"}, "yaxis": {"autorange": "reversed"}}
     return figure(name, [heat], {"height": 130 + 34 * len(profile.channels), **axes})

@@ -1,5 +1,6 @@
 """model/, normalize/{validation.parquet, payloads, normalizer.json} → explanation.json, explanation.html"""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,19 +72,26 @@ def _explained(model: str, trained: Trained, rows: Examples, group: Group, param
 
 
 def _losses(trained: Trained, rows: Examples) -> Losses:
-    """The log loss of each row, once probabilities are brought to what comes true of these rows.
+    """Of a number the squared error; of classes the log loss of probabilities brought to what comes true of these.
 
     Class weights and the like shift them, and the shift would count as error.
     """
     assert rows.target is not None
-    mend = calibration.fit(trained.predict_proba(rows), rows.target, "platt")
+    if trained.inputs.task == "regression":
+        return partial(_squares, trained)
+    mend = calibration.fit(trained.predict(rows), rows.target, "platt")
 
     def losses(scored: Examples) -> NDArray[np.float64]:
-        probability = calibration.apply(mend, trained.predict_proba(scored))
+        probability = calibration.apply(mend, trained.predict(scored))
         own = probability[np.arange(len(scored)), scored.target]
         return np.asarray(-np.log(np.maximum(own, 1e-15)), dtype=np.float64)
 
     return losses
+
+
+def _squares(trained: Trained, scored: Examples) -> NDArray[np.float64]:
+    assert scored.target is not None
+    return np.asarray((trained.predict(scored, raw=True)[:, 0] - scored.target) ** 2, dtype=np.float64)
 
 
 def _looked_into(found: Explanation, trained: Trained, rows: Examples, group: Group, ready: Path) -> Explanation:
@@ -92,15 +100,15 @@ def _looked_into(found: Explanation, trained: Trained, rows: Examples, group: Gr
     from models.explain_attention import rollout
 
     assert rows.target is not None
-    few = _first(rows, found.params.gradient_rows)
-    maps = class_maps(trained, rows, rows.target)
-    classes = dict(enumerate(trained.inputs.classes))
+    few, labels = _first(rows, found.params.gradient_rows), trained.inputs.classes or ["all rows"]
+    of_class = rows.target if trained.inputs.classes else np.zeros(len(rows), dtype=np.int64)
+    maps = class_maps(trained, rows, of_class)
     return found.model_copy(
         update={
             "maps": {
                 name: tuple(
-                    class_map(of[rows.target[at] == c], group[at][rows.target[at] == c], label, found.params)
-                    for c, label in classes.items()
+                    class_map(of[of_class[at] == c], group[at][of_class[at] == c], label, found.params)
+                    for c, label in enumerate(labels)
                 )
                 for name, (at, of) in maps.items()
             },
@@ -124,7 +132,7 @@ def _attributed(
 
     inputs = trained.inputs
     assert rows.target is not None
-    towards = np.full(len(rows), inputs.positive) if len(inputs.classes) == 2 else rows.target
+    towards = np.full(len(rows), inputs.positive) if len(inputs.classes) < 3 else rows.target
     if len(np.unique(group)) < params.min_patients:
         return None
     found = integrated_gradients(trained, rows, towards, steps=params.steps)
@@ -135,6 +143,7 @@ def _attributed(
         sources=inputs.sources or inputs.columns,
         channels={name: _channels(form) for name, form in inputs.of_kind("sequence").items()},
         vocabulary=_words(ready) if found.tokens else {},
+        unit="log-odds" if inputs.classes else "standard deviations of the label",
         group=group,
         params=params,
     )

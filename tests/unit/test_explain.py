@@ -151,5 +151,5 @@ def test_a_margin_is_log_odds(classes: int, logits: list[float], expected: float
         def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
             return torch.tensor([logits])
 
-    margin = Margin(Fixed(), ["table"])  # type: ignore[arg-type]
+    margin = Margin(Fixed(), ["table"], by_class=True)  # type: ignore[arg-type]
     assert margin(torch.zeros(1, 1), torch.tensor([1])).tolist() == [expected]

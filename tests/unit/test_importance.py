@@ -117,6 +117,7 @@ def test_words_and_maps_of_few_patients_are_not_told() -> None:
         sources=["a", "a"],
         channels={"walk": ["x", "y"]},
         vocabulary={"report": {2: "mass", 3: "smith"}},
+        unit="log-odds",
         group=group,
         params=PARAMS,
     )
