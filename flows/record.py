@@ -23,7 +23,7 @@ from pipelines.results import Result
 from pipelines.tasks import RESULTS
 
 # Sections that do not shape a model.
-APART = {"study", "source", "ingest", "validation", "audit", "train", "models", "compare"}
+APART = {"study", "source", "ingest", "validation", "audit", "train", "models", "explain", "compare"}
 
 
 def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[[str], None]) -> str:
@@ -110,12 +110,14 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
     kind = RESULTS[context.settings.study.target.task]
     evaluation = read_model(context.model_folder("evaluate") / "evaluation.json", kind)
     history = read_json(context.model_folder("train") / "history.json")
+    explanation = context.model_folder("explain") / "explanation.json"
     params = _params(context, model)
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
         packed = bundle.pack(context, Path(scratch) / "model")
         tracking.write_signature(packed, *bundle.signature(packed))
         manifest = read_json(packed / bundle.MANIFEST)
-        recipe = _hash([manifest, params, evaluation.model_dump(mode="json"), tags["medloop.certificate_sha256"]])
+        results = [evaluation.model_dump(mode="json"), read_json(explanation)]
+        recipe = _hash([manifest, params, *results, tags["medloop.certificate_sha256"]])
         known = tracking.find(mlflow, experiment, {"medloop.recipe": recipe})
         if known:
             return known
@@ -126,7 +128,12 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
             params=params,
             metrics=metrics(evaluation),
             history=[(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"}) for row in history],
-            files={packed: "model", context.model_folder("evaluate") / "report.html": ""},
+            files={
+                packed: "model",
+                context.model_folder("evaluate") / "report.html": "",
+                explanation: "",
+                explanation.with_suffix(".html"): "",
+            },
         )
         return tracking.complete(mlflow, run, content)
 

@@ -19,6 +19,7 @@ from pipelines.audit import AuditParams
 from pipelines.balance import BalanceParams
 from pipelines.clean import CleanParams
 from pipelines.compare import CompareParams
+from pipelines.explain import ExplainParams
 from pipelines.impute import ImputeParams
 from pipelines.ingest import IngestParams
 from pipelines.normalize import NormalizeParams
@@ -49,6 +50,7 @@ class Settings(BaseModel):
     audit: AuditParams
     train: dict[str, Any]
     models: dict[str, dict[str, Any]] = Field(min_length=1)
+    explain: ExplainParams
     evaluate: EvaluateParams
     compare: CompareParams
 

@@ -32,10 +32,13 @@ def train(
 
 
 def _needed(plan: Sequence[Stage], models: Sequence[str], *, test: bool) -> list[Stage]:
-    """The stages that train these models (that read what was trained, where `test`) and all that they need."""
+    """The stages that train these models (that evaluate them, where `test`) and all that they need."""
     known = {stage.name: stage for stage in plan}
-    wanted = [s for s in plan if s.model in models and (test or not any(known[above].model for above in s.after))]
-    needed = {stage.name for stage in wanted}
+
+    def wanted(stage: Stage) -> bool:
+        return stage.arguments[0] == "evaluate" if test else not any(known[above].model for above in stage.after)
+
+    needed = {stage.name for stage in plan if stage.model in models and wanted(stage)}
     for stage in reversed(plan):
         if stage.name in needed:
             needed.update(stage.after)

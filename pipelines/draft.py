@@ -25,11 +25,11 @@ from pipelines.leaks import LeakParams, single_feature_suspects
 
 MOST_CLASSES = 20
 STEPS = ("ingest", "validate", "clean", "split", "impute", "normalize", "balance")
-SECTIONS = (*STEPS, "audit", "train", "evaluate", "compare")
 MODELS: dict[Task, tuple[str, ...]] = {
     "classes": ("mlp", "logistic", "boosting"),
     "regression": ("mlp", "ridge", "boosting"),
 }
+SECTIONS = (*STEPS, "audit", "train", "explain", "evaluate", "compare")
 NETWORKS = {"image": ("cnn",), "sequence": ("cnn1d", "rnn"), "text": ("transformer",)}  # `fusion` reads all together
 RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"])
 SUSPECTS = (

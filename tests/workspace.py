@@ -60,6 +60,7 @@ STUDY = {
     "protect": {"age": {"cap": 89}},
     **{s: {} for s in ("ingest", "validate", "clean", "split", "impute", "normalize", "balance", "audit", "compare")},
     "train": {"epochs": 3},
+    "explain": {"repeats": 2},
     "evaluate": {"resamples": 200},
     "models": {"logistic": {}, "boosting": {}, "mlp": {}},
 }

@@ -81,7 +81,7 @@ def ranks(loaded: Settings, arguments: Sequence[str]) -> int:
 def forget_dropped_models(root: Path, studies: Iterable[Settings]) -> None:
     """Removes the outputs of models that a study does not train any more; the comparison reads the whole folder."""
     for study in studies:
-        for stage in ("train", "evaluate"):
+        for stage in ("train", "explain", "evaluate"):
             for folder in data_folder(root, study.name, stage).glob("*/"):
                 if folder.name not in study.models:
                     shutil.rmtree(folder)

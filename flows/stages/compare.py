@@ -1,4 +1,4 @@
-"""evaluate/*/{evaluation.json, predictions.parquet} → leaderboard.json, leaderboard.html"""
+"""evaluate/*/{evaluation.json, predictions.parquet}, explain/*/explanation.json → leaderboard.json, leaderboard.html"""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_text
 from pipelines.audit import Certificate
 from pipelines.compare import compare
+from pipelines.explain import Explanation
+from pipelines.explanation_page import beside
 from pipelines.figures import leaderboard_page
 from pipelines.results import Entry, Result
 from pipelines.tasks import RESULTS
@@ -22,10 +24,16 @@ def run(context: Context) -> str:
     if certificate.verdict != "clean":
         caution = f"Too good to be true? {certificate.sentence}. Until then: {leaderboard.verdict}"
         leaderboard = leaderboard.model_copy(update={"verdict": caution})
+    explanations = {
+        row.model: read_model(context.folder("explain") / row.model / "explanation.json", Explanation)
+        for row in leaderboard.rows
+    }
     write_json(folder / "leaderboard.json", leaderboard)
     write_text(
         folder / "leaderboard.html",
-        leaderboard_page(leaderboard, {m: e.evaluation for m, e in entries.items()}, settings.study.title),
+        leaderboard_page(
+            leaderboard, {m: e.evaluation for m, e in entries.items()}, settings.study.title, beside(explanations)
+        ),
     )
     return leaderboard.verdict
 

@@ -94,6 +94,10 @@ class Encoder(nn.Module):
         y: Tensor = x[:, -1] if self.recurrent is None else self.recurrent(x, keep)
         return y
 
+    def columns_of_tokens(self, batch: Batch) -> list[str]:
+        """The column that each token tells of, [CLS] left out. Shape: as `models.batches` -> T - 1."""
+        return self.tokens.columns(batch)
+
 
 class Tokens(nn.Module):
     """The tokens of every column in one sequence: the table's, then each payload's.
@@ -105,16 +109,25 @@ class Tokens(nn.Module):
 
     def __init__(self, inputs: Inputs, config: Config) -> None:
         super().__init__()
-        self.own, sources = inputs.own, inputs.sources or inputs.columns
-        self.table = TableTokens([sources[place] for place in self.own], width=config.width) if self.own else None
+        self.own, all_sources = inputs.own, inputs.sources or inputs.columns
+        self.sources, self.names = [all_sources[place] for place in self.own], list(inputs.payloads)
+        self.table = TableTokens(self.sources, width=config.width) if self.own else None
         self.payloads = nn.ModuleList(_tokens(form, config) for form in inputs.payloads.values())
         self.keys = keys(inputs.payloads)
 
+    def each(self, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+        """Those of each column of payloads. Shape: as `models.batches` -> (B, T, D), (B, T) each."""
+        return [of(batch[payload], batch[there]) for of, (payload, there) in zip(self.payloads, self.keys, strict=True)]
+
+    def columns(self, batch: Batch) -> list[str]:
+        """The column that each token tells of. Shape: as `models.batches` -> T."""
+        lengths = [tokens.shape[1] for tokens, _ in self.each(batch)]
+        of_payloads = [[name] * length for name, length in zip(self.names, lengths, strict=True)]
+        return [*dict.fromkeys(self.sources), *(name for names in of_payloads for name in names)]
+
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Shape: as `models.batches` -> (B, T, D), (B, T)."""
-        parts = [
-            of(batch[payload], batch[there]) for of, (payload, there) in zip(self.payloads, self.keys, strict=True)
-        ]
+        parts = self.each(batch)
         if self.table is not None:
             table = self.table(batch["table"][:, self.own])
             parts = [(table, torch.ones_like(table[..., 0], dtype=torch.bool)), *parts]

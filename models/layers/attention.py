@@ -1,5 +1,7 @@
 """Self-attention, alone and in a block: Vaswani et al., Attention is all you need (NeurIPS 2017)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -38,6 +40,18 @@ class SelfAttention(nn.Module):
         query, key, value = self.project(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask)
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return y
+
+    def weights(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What the fused kernel weighs by and does not tell, as the mean over the heads.
+
+        Shape: x (B, T, D), mask (B, 1, T, T) -> (B, T, T), rows sum to 1.
+        """
+        query, key, _ = self.project(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        y: Tensor = scores.softmax(dim=3).mean(dim=1)
         return y
 
 

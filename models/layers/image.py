@@ -33,6 +33,11 @@ class Images(nn.Module):
         self.body = nn.Sequential(*body, nn.Flatten())
         self.dense = nn.Sequential(nn.Linear(features, width), nn.ReLU(), nn.Dropout(dropout))
 
+    @property
+    def maps(self) -> nn.Module:
+        """What gives the last maps of the picture, (B, D, h, w), before they are averaged."""
+        return self.body[-3]
+
     def forward(self, pixels: Tensor, present: Tensor) -> Tensor:
         """Shape: (B, C, H, W), (B,) -> (B, width)."""
         # Channels last: a convolution on a processor takes two thirds of the time.

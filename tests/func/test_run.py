@@ -16,7 +16,7 @@ from tests.func.conftest import Outcome
 from tests.workspace import LEVEL, MEDLOOP, NUMBER, RECORD, Workspace, make_workspace, patients, run
 
 BEFORE_TRAINING = ["ingest", "validate", "clean", "split", "impute", "normalize", "balance", "audit"]
-ALL = [*BEFORE_TRAINING, "train", "evaluate", "compare"]
+ALL = [*BEFORE_TRAINING, "train", "explain", "evaluate", "compare"]
 Medloop = Callable[..., Outcome]
 
 
@@ -120,13 +120,13 @@ def test_dvc_shows_the_metrics_and_nothing_stale(finished: Workspace) -> None:
 def test_status_says_what_is_stale_and_why(copy: Workspace, medloop: Medloop) -> None:
     copy.write_study(lambda s: s.update(normalize={"numeric": "robust"}))
     told = medloop(copy, "status", "tiny")
-    assert stale(told) == {"normalize", "balance", "audit", "train", "evaluate", "compare"}
+    assert stale(told) == {"normalize", "balance", "audit", "train", "explain", "evaluate", "compare"}
     assert "studies/tiny.yaml: normalize" in told.text
 
 
 def test_fewer_epochs_make_only_training_and_what_follows_stale(copy: Workspace, medloop: Medloop) -> None:
     copy.write_study(lambda s: s.update(train={"epochs": 2}))
-    assert stale(medloop(copy, "status", "tiny")) == {"train", "evaluate", "compare"}
+    assert stale(medloop(copy, "status", "tiny")) == {"train", "explain", "evaluate", "compare"}
 
 
 def test_dropping_a_model_makes_nothing_stale_but_the_comparison(copy: Workspace, medloop: Medloop) -> None:

@@ -36,7 +36,7 @@ def imported(path: Path) -> frozenset[Path]:
 
 def closure(stage: str) -> set[str]:
     reached, waiting = set[Path](), [ROOT / "flows" / "stages" / f"{stage}.py"]
-    if stage in ("train", "evaluate"):  # families are found by name, and compose these
+    if stage in ("train", "explain", "evaluate"):  # families are found by name, and compose these
         waiting += [*sorted((ROOT / "models" / "layers").glob("[a-z]*.py")), ROOT / "models" / "members.py"]
     while waiting:
         path = waiting.pop()
@@ -53,14 +53,15 @@ def test_code_dependencies_are_declared(stage: str) -> None:
     assert declared == closure(stage), f"under deps of {stage} in dvc.yaml"
 
 
-@pytest.mark.parametrize("stage", ["train", "evaluate"])
+@pytest.mark.parametrize("stage", ["train", "explain", "evaluate"])
 def test_a_model_depends_on_its_own_family_only(stage: str) -> None:
     deps = STAGES[stage]["do"]["deps"]
     assert [d for d in deps if d.startswith(("models/families/", "${item.file}"))] == ["${item.file}"]
 
 
-def test_training_cannot_see_test_rows() -> None:
-    deps = STAGES["train"]["do"]["deps"]
+@pytest.mark.parametrize("stage", ["train", "explain"])
+def test_training_and_explaining_cannot_see_test_rows(stage: str) -> None:
+    deps = STAGES[stage]["do"]["deps"]
     assert not [d for d in deps if "test.parquet" in d or "samples.parquet" in d]
 
 
