@@ -60,7 +60,7 @@ class Leaderboard(Frozen):
 
     `part`: whose rows: the test part's, the validation part's where settings are chosen, or those of development, all
     but the test part's, where they are judged fold by fold.
-    `choice`: the model that the verdict advises: the best, or the best simple model where a network's lead over it
+    `choice`: the model that the verdict advises: the best, or the best simple model where a larger one's lead over it
     may be chance.
     """
 
@@ -84,7 +84,7 @@ def compare(
     Args:
         entries: by the model's name
         params: the metric that ranks
-        baselines: names of the simple models, preferred when a network is no better
+        baselines: names of the simple models, preferred when a larger one is no better
         part: the part that the rows are of
 
     Raises:
@@ -175,7 +175,7 @@ def _row(name: str, evaluation: Result, metric: str, baseline: bool, best: Float
 
 
 def _choice(rows: list[Row]) -> Row:
-    """A network has to earn its keep against the best simple model."""
+    """A larger model has to earn its keep against the best simple model."""
     simple = next((row for row in rows if row.baseline), rows[0])
     return simple if simple.tied else rows[0]
 
@@ -204,11 +204,11 @@ def _against(best: Row, rival: Row, choice: Row, metric: str) -> str:
         return f"P{prefer[1:]}"
     if best.baseline:
         return (
-            f"The network {rival.model} is {gap}; {prefer if rival.tied else f'use the simpler model, {choice.model}.'}"
+            f"The larger model {rival.model} is {gap}; {prefer if rival.tied else f'use the simpler model, {choice.model}.'}"
         )
     if rival.tied:
         return f"The simpler {rival.model} is {gap}; {prefer}"
-    earned = "" if _guesses(best, metric) else "; the network earns its place"
+    earned = "" if _guesses(best, metric) else "; the larger model earns its place"
     return f"The best simple model, {rival.model}, is {gap}{earned}."
 
 

@@ -57,7 +57,7 @@ def leaderboard_page(
     """
     label, first = METRICS[leaderboard.metric].label, next(iter(evaluations.values()))
     told, span = FIGURES[first.task], in_brackets(leaderboard.confidence)
-    key = f"{span} Filled: networks; hollow: simple models; dotted: the best."
+    key = f"{span} Filled: networks and ensembles; hollow: simple models; dotted: the best."
     legend = f"{span} Bold: the best value. Differences are paired, on the same resamples."
     shown = [row.model for row in leaderboard.rows][: len(charts.PALETTE)]
     sections = [
@@ -76,7 +76,7 @@ def leaderboard_page(
 
 def _board_table(leaderboard: Leaderboard) -> str:
     head = "".join(
-        f"<th>{escape(row.model)} <small>{'simple model' if row.baseline else 'network'}</small></th>"
+        f"<th>{escape(row.model)} <small>{'simple model' if row.baseline else 'larger model'}</small></th>"
         for row in leaderboard.rows
     )
     behind = "".join(f"<td>{escape(behind_text(row))}</td>" for row in leaderboard.rows)

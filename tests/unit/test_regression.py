@@ -99,7 +99,7 @@ def test_the_best_model_has_the_smallest_error_and_pages_tell_it_in_the_labels_u
     assert board.rows[1].behind.value == pytest.approx(
         np.abs(predicted(14)[:, 0] - TARGET).mean() - np.abs(predicted(9)[:, 0] - TARGET).mean(), abs=1e-5
     )
-    assert "the network earns its place" in board.verdict
+    assert "the larger model earns its place" in board.verdict
     assert table(board)[0][2] == "MAE"
     page = report(entries["mlp"].evaluation, "A study")
     assert " mmHg: predictions are off by that much on average" in page
