@@ -203,9 +203,8 @@ def _against(best: Row, rival: Row, choice: Row, metric: str) -> str:
     if rival.level:
         return f"P{prefer[1:]}"
     if best.baseline:
-        return (
-            f"The larger model {rival.model} is {gap}; {prefer if rival.tied else f'use the simpler model, {choice.model}.'}"
-        )
+        advice = prefer if rival.tied else f"use the simpler model, {choice.model}."
+        return f"The larger model {rival.model} is {gap}; {advice}"
     if rival.tied:
         return f"The simpler {rival.model} is {gap}; {prefer}"
     earned = "" if _guesses(best, metric) else "; the larger model earns its place"

@@ -85,7 +85,10 @@ def test_low_is_best_where_low_is_better() -> None:
 @pytest.mark.parametrize(
     ("noises", "advice"),
     [
-        ({"boosting": 0.1, "mlp": 2.0}, r"^boosting is best: AUROC 0\.\d+ \(.* The larger model mlp is .*; use the simpler"),
+        (
+            {"boosting": 0.1, "mlp": 2.0},
+            r"^boosting is best: AUROC 0\.\d+ \(.* The larger model mlp is .*; use the simpler",
+        ),
         ({"boosting": 0.3, "mlp": 0.31}, r"^boosting is best: .*may be chance; prefer the simpler model, boosting\.$"),
         (
             {"boosting": 0.3, "mlp": 0.3},
@@ -93,7 +96,10 @@ def test_low_is_best_where_low_is_better() -> None:
         ),
         ({"cnn": 0.3, "mlp": 0.3}, r"^cnn and mlp are level, no difference seen: AUROC [^a-z]* to [^a-z]*\.$"),
         ({"boosting": 0.31, "mlp": 0.3}, r"^mlp is best: .*The simpler boosting .*may be chance; prefer the simpler"),
-        ({"boosting": 2.0, "mlp": 0.1}, r"^mlp is best: .*best simple model, boosting, .*the larger model earns its place"),
+        (
+            {"boosting": 2.0, "mlp": 0.1},
+            r"^mlp is best: .*best simple model, boosting, .*the larger model earns its place",
+        ),
         ({"cnn": 2.0, "mlp": 0.1}, r"^mlp is best: .*cnn is .* behind\.$"),
         ({"mlp": 0.3}, r"^mlp stands alone: AUROC"),
     ],
