@@ -40,9 +40,10 @@ def run(context: Context) -> str:
     at = sampled(len(validation), params.rows, params.seed)
     payloads = {name: of.take(at) for name, of in read_payloads(ready / "payloads" / "validation").items()}
     rows, group = examples(validation.iloc[at], payloads), validation["@group"].to_numpy()[at]
+    network = family.is_network(family.load(trained.family))  # imports torch, whose threads can be limited then only
     with threadpool_limits(1):  # the same bits on every machine, and no slower on batches as small
         found = _explained(str(context.model), trained, rows, group, params)
-        if family.is_network(family.load(trained.family)) and found.patients >= params.min_patients:
+        if network and found.patients >= params.min_patients:
             found = _looked_into(found, trained, rows, group, ready)
     write_json(folder / "explanation.json", found)
     write_text(folder / "explanation.html", explanation_page(found, context.settings.study.title))
