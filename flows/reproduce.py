@@ -203,8 +203,8 @@ def _chosen(models: Sequence[str], there: Sequence[str]) -> list[str]:
 
 
 def _needed(plan: Sequence[Stage], models: Sequence[str]) -> list[Stage]:
-    """The stages of these models and all that they follow from, in order; nothing that compares them with others."""
-    needed = {stage.name for stage in plan if stage.model in models}
+    """The stages that evaluate these models and all that they follow from, in order."""
+    needed = {stage.name for stage in plan if stage.model in models and stage.arguments[0] == "evaluate"}
     for stage in reversed(plan):
         if stage.name in needed:
             needed.update(stage.after)

@@ -22,7 +22,7 @@ from flows.restore import as_before
 from flows.settings import Settings
 from flows.space import Space, ends, shown, suggest, written
 from pipelines.compare import JudgedPart
-from pipelines.evaluate import Entry
+from pipelines.results import Entry
 from pipelines.tasks import METRICS
 
 if TYPE_CHECKING:

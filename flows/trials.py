@@ -6,7 +6,6 @@ from pathlib import Path
 from flows import index, journal, overrides, record, tracking, workspace
 from flows.console import Watcher
 from flows.home import home
-from flows.pipeline import Run, execute
 from flows.plan import Stage
 from flows.settings import Settings
 from flows.store import write_json, write_text
@@ -22,6 +21,8 @@ def train(
 
     test: evaluate the models on the test part, too. Raises MedloopError when anything failed.
     """
+    from flows.pipeline import Run, execute  # Prefect takes its settings when it is imported: they must stand by then
+
     overrides.apply(root, [study], [f"{key}={value}" for key, value in values.items()])
     settings = index.refresh(root, [study])[0]
     plan = _needed(workspace.plan(root, [study]), models, test=test)

@@ -58,7 +58,11 @@ def copy(finished: Workspace, tmp_path: Path) -> Workspace:
 @pytest.fixture
 def medloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """The command's own entry point, in this process, where the heavy imports are paid once."""
+    from flows import console
     from flows.cli import main
+
+    for each in (console.console, console.errors):
+        monkeypatch.setattr(each, "width", 400)
 
     def call(workspace: Workspace, *arguments: str) -> Outcome:
         monkeypatch.chdir(workspace.root)

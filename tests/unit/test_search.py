@@ -13,7 +13,7 @@ from flows.console import Watcher
 from flows.plan import Epoch, StoppedError
 from flows.space import Range, suggest
 from pipelines.compare import CompareParams
-from pipelines.evaluate import Entry
+from pipelines.results import Entry
 
 AXES = {"width": Range(8, 256, whole=True), "rate": Range(1e-4, 1e-2, whole=False), "cell": ("lstm", "gru")}
 
@@ -25,7 +25,7 @@ def study(metric: str = "auroc", folds: int | None = None) -> Any:
 
 def opened(home: Path, monkeypatch: pytest.MonkeyPatch, value: float = 0.5, metric: str = "auroc") -> optuna.Study:
     monkeypatch.setenv("MEDLOOP_HOME", str(home))
-    own: Any = Entry(evaluation=None, target=None, probability=np.full((4, 2), value), group=None)  # type: ignore[arg-type]
+    own: Any = Entry(evaluation=None, target=None, predicted=np.full((4, 2), value), group=None)  # type: ignore[arg-type]
     return search._opened(home, study(metric), "mlp", AXES, own)
 
 
