@@ -162,10 +162,10 @@ def reproduce(
 
     Ends with 0 where they are bit-identical, 3: the same predictions, 4: within the spread of seeds, 5: different.
     """
-    from flows.commands import reproduce_run
+    from flows.reproduce import Asked, reproduce_run
 
-    code = reproduce_run(run, study, values or [], env=env, source=source, tolerance=tolerance, seeds=seeds)
-    raise typer.Exit(code)
+    asked = Asked(values=values or [], source=source, own_environment=env, tolerance=tolerance, seeds=seeds)
+    raise typer.Exit(reproduce_run(run, study, asked))
 
 
 def main() -> None:

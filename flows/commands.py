@@ -294,21 +294,3 @@ def predict_rows(model: str, data: str, out: Path) -> None:
     if done.others:
         console.warn(f"{done.others:,} files of {data} were left out: their paths do not match the study's `files`")
     console.console.print(f"[green]✓[/] {done.scored:,} rows scored, {done.failed:,} could not be; all are in {out}")
-
-
-def reproduce_run(
-    reference: str, study: str | None, values: Sequence[str], *, env: bool, source: bool, tolerance: float, seeds: int
-) -> int:
-    """`medloop reproduce`: a verdict a model; the exit code of the worst."""
-    root = find_root()
-    servers.prepare_environment(root)
-    from flows.reproduce import Asked, reproduce
-    from flows.reproduction import EXIT_CODES
-
-    asked = Asked(values=values, source=source, own_environment=env, tolerance=tolerance, seeds=seeds)
-    watcher = console.Watcher()
-    with watcher.live():
-        verdicts = reproduce(root, reference, study, asked, watcher)
-    for verdict in verdicts:
-        console.show_facts({verdict.model: verdict.sentence})
-    return max(EXIT_CODES[verdict.grade] for verdict in verdicts)

@@ -11,13 +11,13 @@ from typing import Any
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
-from flows import clones, environment, overrides, tracking, workspace
+from flows import clones, console, environment, overrides, servers, tracking, workspace
 from flows.console import Watcher
 from flows.environment import Machine
 from flows.git import commit_of
-from flows.home import data_folder, home
+from flows.home import data_folder, find_root, home
 from flows.plan import Stage
-from flows.reproduction import Divergence, Kind, Reproduction, differences, gap, grade, in_spread
+from flows.reproduction import EXIT_CODES, Divergence, Kind, Reproduction, differences, gap, grade, in_spread
 from flows.settings import load
 from flows.store import read_json, read_table, write_json
 from flows.studies import default_study
@@ -228,3 +228,15 @@ def _keep(root: Path, verdict: Reproduction, run_id: str | None) -> None:
     write_json(home(root) / "reproductions" / name, verdict)
     if run_id:
         tracking.tag(root, run_id, {"medloop.reproduced": f"{verdict.grade}, {verdict.ended}"})
+
+
+def reproduce_run(reference: str, study: str | None, asked: Asked) -> int:
+    """`medloop reproduce`: a verdict a model; the exit code of the worst."""
+    root = find_root()
+    servers.prepare_environment(root)
+    watcher = console.Watcher()
+    with watcher.live():
+        verdicts = reproduce(root, reference, study, asked, watcher)
+    for verdict in verdicts:
+        console.show_facts({verdict.model: verdict.sentence})
+    return max(EXIT_CODES[verdict.grade] for verdict in verdicts)
