@@ -1,5 +1,6 @@
 """`medloop reproduce`: a past run's recipe run again on its data, in a clone, and how alike what comes out is."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +21,11 @@ from flows.plan import Stage
 from flows.reproduction import EXIT_CODES, Divergence, Kind, Reproduction, differences, gap, grade, in_spread
 from flows.settings import load
 from flows.store import read_json, read_table, write_json
-from flows.studies import default_study
+from flows.studies import default_study, study_names
 from pipelines.sources import QuerySource
 
+KEY = re.compile(r"(.+)-\d{8}-\d{4}-[a-z0-9]{4}")
+SEVERAL = "studies"  # the key of a run of several begins so
 Do = Callable[[Sequence[str]], None]  # runs a stage, given as on the command line
 
 
@@ -83,7 +86,21 @@ def find(root: Path, reference: str) -> Past:
             "a registered model (diabetes@champion) or a Git revision",
         )
     by_model = (model,) if model and not commit_of(root, reference) else ()
-    return Past(revision=revision, study=None, models=by_model, runs={}, machine=None)
+    of_key = KEY.fullmatch(key)
+    return Past(revision=revision, study=of_key[1] if of_key else None, models=by_model, runs={}, machine=None)
+
+
+def _study(clone: Path, past: Past, asked: str | None) -> str:
+    """Whose models: as asked, as the run was of, else the default study, if that commit has it."""
+    known = study_names(clone)
+    name = asked or (past.study if past.study != SEVERAL else None) or default_study(clone)
+    if name not in known:
+        raise MedloopError(
+            f"that commit has no study {name}{nearest(name, known)}", mend=f"--study, one of: {', '.join(known)}"
+        )
+    if asked is None and past.study in (None, SEVERAL):
+        console.warn(f"no study was named: {name} is taken, of {', '.join(known)} (--study)")
+    return name
 
 
 def reproduce(root: Path, reference: str, study: str | None, asked: Asked, watcher: Watcher) -> list[Reproduction]:
@@ -93,7 +110,7 @@ def reproduce(root: Path, reference: str, study: str | None, asked: Asked, watch
     """
     past = find(root, reference)
     with clones.clone_at(root, past.revision) as clone:
-        name = past.study or study or default_study(clone)
+        name = _study(clone, past, study)
         if asked.source:
             _link_sources(root, clone, name)
         around = _around(clone, past.machine, own_environment=asked.own_environment)
@@ -156,6 +173,8 @@ class Again:
             study=self.study,
             model=model,
             revision=revision,
+            values=list(self.asked.values),
+            source=self.asked.source,
             grade=grade(first, difference, self.asked.tolerance, spread),
             stages=len(mine),
             first=first,
@@ -224,9 +243,10 @@ def _around(clone: Path, then: Machine | None, *, own_environment: bool) -> dict
 
 
 def _keep(root: Path, verdict: Reproduction, run_id: str | None) -> None:
-    name = f"{verdict.study}-{verdict.model}-{verdict.revision[:12]}.json"
+    what_if = verdict.source or bool(verdict.values)
+    name = f"{verdict.study}-{verdict.model}-{verdict.revision[:12]}{'-what-if' * what_if}.json"
     write_json(home(root) / "reproductions" / name, verdict)
-    if run_id:
+    if run_id and not what_if:
         tracking.tag(root, run_id, {"medloop.reproduced": f"{verdict.grade}, {verdict.ended}"})
 
 

@@ -30,6 +30,7 @@ class Reproduction(BaseModel):
     """A verdict and its evidence.
 
     revision: the Git commit that pins code, settings and data
+    values, source: the settings that were changed first, and whether the source was read again: a what-if
     first: the first stage that diverged; None where none did
     differs: what is known to differ from then, by kind
     gap: the largest difference of a predicted number; None where the rows are not the same
@@ -41,6 +42,8 @@ class Reproduction(BaseModel):
     study: str
     model: str
     revision: str
+    values: list[str]
+    source: bool
     grade: Grade
     stages: int
     first: Divergence | None

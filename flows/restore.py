@@ -6,8 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contracts.errors import MedloopError
-from flows import index, lockfile, workspace
-from flows.home import set_aside
+from flows import console, index, lockfile, workspace
+from flows.home import home, set_aside
 from flows.store import write_text
 from flows.studies import study_file
 
@@ -24,12 +24,17 @@ def as_before(root: Path, study: str) -> Iterator[None]:
     try:
         yield
     finally:
-        put_back(root)
+        put_back(root, cut_short=False)
 
 
-def put_back(root: Path) -> None:
-    """What a sweep that is over, or was cut short, has changed."""
+def put_back(root: Path, *, cut_short: bool = True) -> None:
+    """What a sweep that is over has changed; of one that was cut short, also what a person may have changed since.
+
+    A study's file that is replaced then is kept in medloop's home, since nobody can tell whose words it holds.
+    """
     for folder in set_aside(root).glob("*"):
+        if cut_short:
+            _keep_own(root, folder)
         for kept in folder.rglob("*"):
             if kept.is_file():
                 write_text(root / kept.relative_to(folder), kept.read_text(encoding="utf-8"))
@@ -38,6 +43,17 @@ def put_back(root: Path) -> None:
             with suppress(MedloopError, FileNotFoundError):  # the latter where what it reads never was there
                 workspace.bring_up_to_date(root, stage.name, _leave_stale)
     shutil.rmtree(set_aside(root), ignore_errors=True)
+
+
+def _keep_own(root: Path, folder: Path) -> None:
+    own, before = study_file(root, folder.name), folder / study_file(root, folder.name).relative_to(root)
+    told = f"a sweep, folds or a search was cut short: {folder.name} is put back as it was before"
+    if own.is_file() and before.is_file() and own.read_bytes() != before.read_bytes():
+        copy = home(root) / "replaced" / own.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(own, copy)
+        told += f"; what stood in {own.relative_to(root)} is kept in {copy}"
+    console.warn(told)
 
 
 def _leave_stale() -> None:

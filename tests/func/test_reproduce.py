@@ -18,7 +18,7 @@ def state(workspace: Workspace) -> tuple[bytes, str]:
 
 
 def verdict(home: Path, model: str) -> dict:
-    (path,) = (home / "reproductions").glob(f"tiny-{model}-*.json")
+    (path,) = (home / "reproductions").glob(f"tiny-{model}-*.json")  # of a what-if, `…-what-if.json`
     return json.loads(path.read_text())
 
 
@@ -46,5 +46,9 @@ def test_what_was_changed_is_named(finished: Workspace, servers: Path, medloop: 
 
 
 def test_what_nobody_knows_is_an_error(finished: Workspace, medloop: Medloop) -> None:
+    assert (
+        "that commit has no study tny (did you mean tiny?)"
+        in medloop(finished, "reproduce", "HEAD", "--study", "tny").text
+    )
     assert "neither MLflow nor Git knows 'nosuch'" in medloop(finished, "reproduce", "nosuch").text
     assert "that run has no model lgistic" in medloop(finished, "reproduce", f"{finished.key}/lgistic").text

@@ -45,11 +45,17 @@ def test_a_sweep_ranks_combinations_and_leaves_everything_as_it_was(
     assert children(servers, "sweep") == 2
 
 
-def test_a_sweep_that_was_cut_short_is_put_back_at_the_next_start(copy: Workspace, medloop: Medloop) -> None:
+def test_a_sweep_that_was_cut_short_is_put_back_at_the_next_start(
+    copy: Workspace, servers: Path, medloop: Medloop
+) -> None:
     before = state(copy)
     cut_short = as_before(copy.root, "tiny")
     cut_short.__enter__()  # never left, as when the process is killed
     copy.write_study(lambda s: s.update(balance={"method": "none"}))
     assert state(copy) != before
-    assert "Nothing to do" in medloop(copy, "run", "tiny").text
+    replaced = (copy.root / "studies" / "tiny.yaml").read_bytes()
+    told = medloop(copy, "run", "tiny").text
+    assert "Nothing to do" in told
+    assert "tiny is put back as it was before" in told
+    assert (servers / "replaced" / "tiny.yaml").read_bytes() == replaced
     assert state(copy) == before
