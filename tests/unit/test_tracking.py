@@ -10,7 +10,8 @@ from flows.home import home
 
 
 def test_a_damaged_database_is_an_error_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "MEDLOOP_HOME"):
+        monkeypatch.delenv(name, raising=False)
     database = home(tmp_path) / "mlflow" / "mlflow.db"
     database.parent.mkdir(parents=True)
     database.write_bytes(b"no database" * 1000)
