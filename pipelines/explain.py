@@ -175,7 +175,7 @@ def attributed(
     """
     of_column = {
         name: table[:, np.flatnonzero([source == name for source in sources])].sum(axis=1)
-        for name in dict.fromkeys(sources)
+        for name in dict.fromkeys(sources if table.shape[1] else ())  # a model may read no table
     }
     payloads = {name: of.sum(axis=(1, 2)) for name, of in moments.items()}
     payloads |= {n: np.bincount(row, weights=of, minlength=len(group)) for n, (row, _, of) in tokens.items()}
