@@ -52,15 +52,8 @@ def clone_at(root: Path, revision: str) -> Iterator[Path]:
     _remove_abandoned(folder.parent)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        git(
-            root,
-            "clone",
-            "--quiet",
-            "--shared",
-            "--no-checkout",
-            git(root, "rev-parse", "--show-toplevel"),
-            str(folder),
-        )
+        whole = git(root, "rev-parse", "--show-toplevel")
+        git(root, "clone", "--quiet", "--shared", "--no-checkout", whole, str(folder))
         git(folder, "checkout", "--quiet", "--detach", revision)
         clone = folder / git(root, "rev-parse", "--show-prefix")
         workspace.share_cache(root, clone)
@@ -81,11 +74,11 @@ def _share_home(root: Path, clone: Path) -> None:
 
 def _remove_abandoned(folder: Path) -> None:
     """Clones of processes that are gone."""
+    import psutil  # type: ignore[import-untyped]
+
     for clone in folder.glob("*-*"):
-        with suppress(ValueError, ProcessLookupError, PermissionError):
-            os.kill(int(clone.name.rpartition("-")[2]), 0)
-            continue
-        shutil.rmtree(clone, ignore_errors=True)
+        if not psutil.pid_exists(int(clone.name.rpartition("-")[2])):
+            shutil.rmtree(clone, ignore_errors=True)
 
 
 @contextmanager

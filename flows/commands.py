@@ -10,7 +10,7 @@ from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
 from flows import checked, console, journal, servers, workers, workspace
 from flows.home import data_folder, find_root, set_aside
-from flows.plan import Stage
+from flows.plan import Stage, unheard
 from flows.store import read_json
 from flows.studies import default_study, study_names
 from flows.workspace import NEVER
@@ -196,9 +196,9 @@ def run_stage(arguments: Sequence[str]) -> None:
     if at.size > 1:
         summary = _as_rank(root, arguments)
     elif (ranks := stages.ranks(load(root, check_name(arguments[1], what="study")), arguments)) > 1:
-        summary = workers.call_together(ranks, name, stages.run, root, arguments, say=_unheard)
+        summary = workers.call_together(ranks, name, stages.run, root, arguments, say=unheard)
     else:
-        summary = stages.run(root, arguments, _unheard)
+        summary = stages.run(root, arguments, unheard)
     if at.rank == 0:
         console.console.print(summary, markup=False)
 
@@ -209,13 +209,9 @@ def _as_rank(root: Path, arguments: Sequence[str]) -> str:
     from models.devices import leave
 
     try:
-        return stages.run(root, arguments, _unheard)
+        return stages.run(root, arguments, unheard)
     finally:
         leave()
-
-
-def _unheard(text: str) -> None:
-    """DVC and torchrun show what a stage prints at its end."""
 
 
 def show_status(studies: Sequence[str]) -> None:

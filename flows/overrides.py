@@ -13,6 +13,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from contracts.errors import MedloopError
 from contracts.names import nearest
 from flows import workers
+from flows.plan import unheard
 from flows.settings import SECTIONS, load
 from flows.store import replacing, write_text
 from flows.studies import study_file
@@ -53,7 +54,7 @@ def _check(root: Path, study: str, assignments: Sequence[str]) -> None:
     if any(assignment.startswith("models.") for assignment in assignments):
         from flows.preflight import check_models
 
-        workers.call("the models' settings", check_models, root, settings, say=lambda text: None)
+        workers.call("the models' settings", check_models, root, settings, say=unheard)
 
 
 class _NullsAsWritten(RoundTripRepresenter):

@@ -1,11 +1,15 @@
 """What a run is made of: the stages of dvc.yaml with their state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from contracts.errors import MedloopError
 
 Say = Callable[[str], None]  # tells whoever watches what goes on now, in a few words; may raise StoppedError
+
+
+def unheard(text: str) -> None:
+    """A `Say` where nobody watches."""
 
 
 class Epoch(str):
@@ -48,3 +52,17 @@ class Stage:
     def model(self) -> str | None:
         """The model that it trains or evaluates; none for a stage of the study."""
         return self.arguments[2] if len(self.arguments) > 2 else None
+
+
+def leading_to(plan: Sequence[Stage], wanted: Collection[str]) -> list[Stage]:
+    """The stages of these names and all that they need, in the order of the plan."""
+    needed = set(wanted)
+    for stage in reversed(plan):
+        if stage.name in needed:
+            needed.update(stage.after)
+    return [stage for stage in plan if stage.name in needed]
+
+
+def evaluating(plan: Sequence[Stage], models: Collection[str]) -> set[str]:
+    """The names of the stages that judge these models on the test part."""
+    return {stage.name for stage in plan if stage.model in models and stage.arguments[0] == "evaluate"}

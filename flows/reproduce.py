@@ -17,7 +17,7 @@ from flows.console import Watcher
 from flows.environment import Machine
 from flows.git import commit_of
 from flows.home import data_folder, find_root, home
-from flows.plan import Stage
+from flows.plan import Stage, evaluating, leading_to
 from flows.reproduction import EXIT_CODES, Divergence, Kind, Reproduction, differences, gap, grade, in_spread
 from flows.settings import load
 from flows.store import read_json, read_table, write_json
@@ -78,14 +78,15 @@ def find(root: Path, reference: str) -> Past:
             machine=Machine.model_validate_json(told) if told else None,
         )
     key, _, model = reference.partition("/")
-    revision = commit_of(root, reference) or commit_of(root, key)
+    named = commit_of(root, reference)
+    revision = named or commit_of(root, key)
     if revision is None:
         raise MedloopError(
             f"neither MLflow nor Git knows {reference!r}",
             mend="give a run key, such as diabetes-20261122-0315-k3f9, with /MODEL or without, an MLflow run id, "
             "a registered model (diabetes@champion) or a Git revision",
         )
-    by_model = (model,) if model and not commit_of(root, reference) else ()
+    by_model = (model,) if model and not named else ()
     of_key = KEY.fullmatch(key)
     return Past(revision=revision, study=of_key[1] if of_key else None, models=by_model, runs={}, machine=None)
 
@@ -131,7 +132,7 @@ class Again:
         plan = workspace.plan(clone, [study])
         there = [stage.model for stage in plan if stage.model]
         self.models = _chosen(models, list(dict.fromkeys(there)))
-        self.stages = _needed(plan, self.models)
+        self.stages = leading_to(plan, evaluating(plan, self.models))
         first = [stage for stage in self.stages if not stage.after]
         workspace.bring_back(clone, [s.name for s in self.stages if s.model or s in first])
         self.then = {model: self._judged(model) for model in self.models}
@@ -219,15 +220,6 @@ def _chosen(models: Sequence[str], there: Sequence[str]) -> list[str]:
                 f"that run has no model {model}{nearest(model, there)}", mend=f"one of: {', '.join(there)}"
             )
     return list(models) or list(there)
-
-
-def _needed(plan: Sequence[Stage], models: Sequence[str]) -> list[Stage]:
-    """The stages that evaluate these models and all that they follow from, in order."""
-    needed = {stage.name for stage in plan if stage.model in models and stage.arguments[0] == "evaluate"}
-    for stage in reversed(plan):
-        if stage.name in needed:
-            needed.update(stage.after)
-    return [stage for stage in plan if stage.name in needed]
 
 
 def _around(clone: Path, then: Machine | None, *, own_environment: bool) -> dict[Kind, list[str]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import MedloopError
 from flows import console, folds, journal, overrides, record, sweep, trials, workers
 from flows.home import home
-from flows.plan import Epoch, StoppedError
+from flows.plan import Epoch, StoppedError, unheard
 from flows.restore import as_before
 from flows.settings import Settings
 from flows.space import Space, ends, shown, suggest, written
@@ -94,7 +94,7 @@ def _judged(root: Path, study: Settings, model: str, values: Mapping[str, str], 
         split = folds.with_folds(study, None, None)
         return folds.tested(root, study, split, values, [model], watcher).entries[model]
     settings = trials.train(root, study.name, values, [model], watcher)
-    entry: Entry = workers.call(model, sweep.judged, root, settings, model, say=lambda text: None)
+    entry: Entry = workers.call(model, sweep.judged, root, settings, model, say=unheard)
     return entry
 
 

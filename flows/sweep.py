@@ -11,7 +11,7 @@ from pathlib import Path
 from contracts.errors import MedloopError
 from flows import console, journal, record, tracking, trials, workers
 from flows.grid import Combination
-from flows.plan import Say
+from flows.plan import Say, unheard
 from flows.restore import as_before
 from flows.settings import Settings
 from flows.stages import Context
@@ -70,7 +70,7 @@ def _tried(
     entries = {}
     for model in models:
         label = ", ".join([model, *combination.values()])
-        entries[label] = workers.call(label, judged, root, settings, model, say=lambda text: None)
+        entries[label] = workers.call(label, judged, root, settings, model, say=unheard)
         found.combinations[label] = (combination, model)
     return entries
 

@@ -176,14 +176,22 @@ def _by_run(mlflow: Any, reference: str) -> str | None:
 def _by_key(mlflow: Any, reference: str) -> str | None:
     """A run key names its comparison, which knows its models; without `/MODEL`, the best of them."""
     key, _, model = reference.partition("/")
-    everywhere = [e.experiment_id for e in mlflow.search_experiments()]
-    clause = f"tags.`medloop.run` = '{key}' and tags.`medloop.kind` = 'comparison'"
-    for page in mlflow.search_runs(everywhere, clause):
+    for page in _comparisons(mlflow, key):
         tags = page.data.tags
         found = tags.get(f"medloop.model.{model or tags.get('medloop.best')}")
         if found:
             return str(found)
     return None
+
+
+def _comparisons(mlflow: Any, key: str) -> Iterable[Any]:
+    """The pages of a run, one a study; of what can be no key, none."""
+    if "'" in key:
+        return []
+    everywhere = [e.experiment_id for e in mlflow.search_experiments()]
+    clause = f"tags.`medloop.run` = '{key}' and tags.`medloop.kind` = 'comparison'"
+    found: Iterable[Any] = mlflow.search_runs(everywhere, clause)
+    return found
 
 
 def _by_registered_name(mlflow: Any, reference: str) -> str | None:
@@ -219,11 +227,7 @@ def recorded(root: Path, reference: str) -> list[Recorded]:
 
 
 def _of_key(mlflow: Any, key: str) -> Iterable[str]:
-    if "'" in key:
-        return
-    everywhere = [e.experiment_id for e in mlflow.search_experiments()]
-    clause = f"tags.`medloop.run` = '{key}' and tags.`medloop.kind` = 'comparison'"
-    for page in mlflow.search_runs(everywhere, clause):
+    for page in _comparisons(mlflow, key):
         yield from (run for name, run in page.data.tags.items() if name.startswith("medloop.model."))
 
 

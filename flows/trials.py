@@ -6,7 +6,7 @@ from pathlib import Path
 from flows import index, journal, overrides, record, tracking, workspace
 from flows.console import Watcher
 from flows.home import home
-from flows.plan import Stage
+from flows.plan import Stage, evaluating, leading_to
 from flows.settings import Settings
 from flows.store import write_json, write_text
 from pipelines.compare import Leaderboard
@@ -25,25 +25,18 @@ def train(
 
     overrides.apply(root, [study], [f"{key}={value}" for key, value in values.items()])
     settings = index.refresh(root, [study])[0]
-    plan = _needed(workspace.plan(root, [study]), models, test=test)
+    whole = workspace.plan(root, [study])
+    plan = leading_to(whole, (evaluating if test else _training)(whole, models))
     run = journal.start(root, [study], {})
     execute(Run(root=root, journal=run, settings=settings, plan=plan, watcher=watcher, records=False))
     record.pin(root, run, plan[-1].name)
     return settings[study]
 
 
-def _needed(plan: Sequence[Stage], models: Sequence[str], *, test: bool) -> list[Stage]:
-    """The stages that train these models (that evaluate them, where `test`) and all that they need."""
+def _training(plan: Sequence[Stage], models: Sequence[str]) -> set[str]:
+    """The names of the stages that train these models: they read nothing that was trained."""
     known = {stage.name: stage for stage in plan}
-
-    def wanted(stage: Stage) -> bool:
-        return stage.arguments[0] == "evaluate" if test else not any(known[above].model for above in stage.after)
-
-    needed = {stage.name for stage in plan if stage.model in models and wanted(stage)}
-    for stage in reversed(plan):
-        if stage.name in needed:
-            needed.update(stage.after)
-    return [stage for stage in plan if stage.name in needed]
+    return {s.name for s in plan if s.model in models and not any(known[above].model for above in s.after)}
 
 
 def tell_mlflow(

@@ -26,7 +26,7 @@ from weakref import WeakSet
 
 from contracts.errors import MedloopError
 from flows.faults import told
-from flows.plan import Say, StoppedError
+from flows.plan import Say, StoppedError, unheard
 from models.ranks import LAUNCHERS, STORE, PartnerLostError
 
 # Half the cores, since a model's libraries use threads of their own.
@@ -111,7 +111,7 @@ def call_together(ranks: int, doing: str, function: Callable[..., Any], *argumen
         return call(doing, function, *arguments, say=say)
     workers = [_taken() for _ in range(ranks)]
     with TemporaryDirectory() as folder, ThreadPoolExecutor(ranks) as threads:
-        tells = [say, *[_unheard] * (ranks - 1)]
+        tells = [say, *[unheard] * (ranks - 1)]
         calls = [
             partial(worker.call, doing, _as_rank, _place(rank, ranks, folder), function, *arguments, say=tells[rank])
             for rank, worker in enumerate(workers)
@@ -150,10 +150,6 @@ def _as_rank(place: dict[str, str], function: Callable[..., Any], *arguments: An
         return function(*arguments)
     finally:
         leave()
-
-
-def _unheard(text: str) -> None:
-    """Another rank says the same."""
 
 
 def end_all() -> None:
