@@ -32,9 +32,10 @@ benchmark: .venv/ready
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet uv
 
+# Compiled once here: where Python may not write beside the packages, every process would compile what it imports again.
 .venv/ready: requirements.lock pyproject.toml | $(filter .uv/%,$(UV))
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
-	$(UV) pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 

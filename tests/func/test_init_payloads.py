@@ -34,7 +34,8 @@ def test_a_folder_of_pictures_is_drafted_run_and_asked(pictures: Workspace, medl
     assert network in drafted_text
     models = drafted_text.index("models:\n") + len("models:\n")
     file.write_text(drafted_text[:models] + "  cnn: {filters: [8], width: 16, train: {epochs: 2}}\n")
-    assert pictures.medloop("run", "scans").returncode == 0
+    ran: Outcome = medloop(pictures, "run", "scans")
+    assert ran.code == 0, ran.printed
     new = pictures.root / "new"
     new.mkdir()
     for place in sorted((pictures.root / "scans").rglob("*.png"))[:5]:

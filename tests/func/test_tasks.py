@@ -24,16 +24,16 @@ def test_a_number_is_drafted_run_and_predicted_with_an_interval(
         study["columns"]["pressure"] = {"type": "numeric", "unit": "mmHg", "range": [40, 300]}
         study["models"] = {"ridge": {}, "boosting": {}}
 
-    workspace.write_study(lambda study: (of_pressure(study), study.update(balance={"method": "smote"})))
-    refused = medloop(workspace, "run", "tiny")
+    workspace.write_study(lambda study: (of_pressure(study), study.update(balance={"method": "smote"})), "pressure")
+    refused = medloop(workspace, "run", "pressure")
     assert refused.code != 0
     assert "method: smote does not fit the task regression" in refused.text
-    workspace.write_study(of_pressure)
-    ran = workspace.medloop("run", "tiny")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "ridge is best: MAE " in ran.stdout
+    workspace.write_study(of_pressure, "pressure")
+    ran = medloop(workspace, "run", "pressure")
+    assert ran.code == 0, ran.printed
+    assert "ridge is best: MAE " in ran.text
     workspace.write_data(data.drop(columns="pressure").head(20))
-    assert medloop(workspace, "predict", "tiny", "patients.csv", "--out", "scores.csv").code == 0
+    assert medloop(workspace, "predict", "pressure", "patients.csv", "--out", "scores.csv").code == 0
     scores = pd.read_csv(workspace.root / "scores.csv")
     assert list(scores) == ["row", "id", "predicted", "low", "high", "reason"]
     assert scores["predicted"].between(scores["low"], scores["high"]).all()

@@ -52,5 +52,5 @@ def test_20_a_formula_is_kept_on_reading_and_escaped_on_export(
     rows.loc[0, "record"] = "=cmd|' /C calc'!A0"
     rows.to_csv(tmp_path / "new.csv", index=False)
     out = tmp_path / "scores.csv"
-    assert medloop(finished, "predict", "tiny", str(tmp_path / "new.csv"), "--out", str(out)).code == 0
+    assert medloop(finished, "predict", finished.key, str(tmp_path / "new.csv"), "--out", str(out)).code == 0
     assert pd.read_csv(out, dtype="str")["id"].tolist() == ["'=cmd|' /C calc'!A0", rows.loc[1, "record"]]
