@@ -24,6 +24,7 @@ from contracts.tasks import Task
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 Part = Literal["train", "validation", "test"]
@@ -65,16 +66,42 @@ class RowsSeen(Frozen):
 def rows_seen(ids: "pd.Series[str]") -> RowsSeen:
     """The evidence that the leak certificate checks: the ids of the rows that a fit was given."""
     import pyarrow as pa
-    from pyarrow import compute
 
     texts = pa.table({"@id": ids.array}).column(0).combine_chunks().cast(pa.large_string())
+    joined = _joined_short(texts)
+    found = hashlib.sha256(_joined(texts) if joined is None else joined)
+    return RowsSeen(count=len(texts), sha256=found.hexdigest())
+
+
+def _joined(texts: "pa.LargeStringArray") -> memoryview:
+    """The texts sorted by their bytes, a NUL between two."""
+    import pyarrow as pa
+    from pyarrow import compute
+
     ordered = texts.take(compute.array_sort_indices(texts))
     nothing, between = (pa.scalar(text, pa.large_string()) for text in ("", "\0"))
     ended = compute.binary_join_element_wise(ordered, nothing, between)
     *_, characters = ended.buffers()
     length = compute.sum(compute.binary_length(ended)).as_py() or 1
-    joined = memoryview(characters or b"")[: length - 1]  # a NUL between two ids
-    return RowsSeen(count=len(ordered), sha256=hashlib.sha256(joined).hexdigest())
+    return memoryview(characters or b"")[: length - 1]
+
+
+def _joined_short(texts: "pa.LargeStringArray") -> bytes | None:
+    """The same of texts of up to 8 bytes, which sort as whole numbers, ten times as fast; None where one is longer."""
+    import numpy as np
+
+    _, edges, characters = texts.buffers()
+    if not len(texts) or texts.null_count or not characters:
+        return None
+    starts = np.frombuffer(edges, dtype=np.int64)[texts.offset :][: len(texts) + 1]
+    lengths, written = np.diff(starts), np.frombuffer(characters, dtype=np.uint8)[starts[0] : starts[-1]]
+    if lengths.max() > 8 or not written.all():
+        return None
+    filled = np.zeros((len(texts), 9), dtype=np.uint8)
+    filled[np.arange(9) < lengths[:, None]] = written
+    numbers = np.sort(filled[:, :8].copy().view(">u8").astype(np.uint64)[:, 0])
+    filled[:, :8] = numbers.astype(">u8").view(np.uint8).reshape(-1, 8)
+    return bytes(filled[(filled != 0) | (np.arange(9) == 8)][:-1])
 
 
 def feature_names(table: "pd.DataFrame") -> list[str]:

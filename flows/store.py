@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contracts.payloads import Allocate, Payloads
 
 Model = TypeVar("Model", bound=BaseModel)
-LOOKED_AT = 1 << 16  # rows that tell whether a column's texts repeat
+LOOKED_AT = 1 << 12  # rows that tell whether a column's texts repeat
 
 
 @contextmanager

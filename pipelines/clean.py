@@ -16,12 +16,22 @@ from pydantic import Field
 
 from contracts.errors import MedloopError
 from contracts.payloads import Payloads
-from contracts.study import PAYLOADS, Column, Frozen, Study, Text
+from contracts.study import PAYLOADS, Frozen, Study, Text
 from contracts.tables import Schema
 from pipelines.cells import Decimal
 from pipelines.clean_payloads import grouped
 from pipelines.copies import distinct
-from pipelines.faults import Case, Problem, counted, counts, fatal_spots, part_with, reasons_by_row, refuse_fatal
+from pipelines.faults import (
+    Case,
+    Problem,
+    counted,
+    counts,
+    fatal_spots,
+    nothing_aside,
+    part_with,
+    reasons_by_row,
+    refuse_fatal,
+)
 from pipelines.labels import label_column, labelled, refuse_labels
 from pipelines.reading import dense_rows, own_columns, read_columns
 from pipelines.rows import Change, check_columns, cohort, drop, named, refuse_blank, summed, with_ids
@@ -30,7 +40,7 @@ from pipelines.spelling import Spelling
 from pipelines.spots import Spots
 from pipelines.table import Block, Each, Keep, Table, as_table, hold
 from pipelines.text.clean import TextParams
-from pipelines.told import Told, what_is_told
+from pipelines.told import Told, informative, what_is_told
 
 Verdict = Literal["fail", "missing", "quarantine"]
 
@@ -132,14 +142,14 @@ def clean(
             otherwise); no row or no feature is left. Rows are named by `@row`, values never.
     """
     ledger: list[Change] = []
-    aside = pd.DataFrame({"@row": [], "reason": []}, dtype="str") if set_aside is None else set_aside
+    aside = nothing_aside() if set_aside is None else set_aside
     rows = _chosen(as_table(raw), study, params, aside["@row"].astype("str"), ledger, each)
     read = list(each(partial(_typed, study, params, payloads, keep), range(len(rows.blocks)), rows.blocks))
     refuse_labels([r.labels for r in read], study, params.missing_label)
     refuse_fatal([r.fatal for r in read], list(study.features()))
     ledger += summed([r.ledger for r in read])
     ledger += counted([r.faults for r in read], list(study.features()))
-    features = _informative([r.told for r in read], study.features(), params, ledger)
+    features = informative([r.told for r in read], study.features(), params.constant, ledger)
     schema = Schema(
         features=features,
         classes=study.target.classes,
@@ -148,11 +158,13 @@ def clean(
         unit=label_column(study).unit or "",
     )
     changed = read[0].payloads
-    finish = partial(_finished, schema, params, {**payloads, **changed}, keep)
-    done = list(each(finish, range(len(read)), [r.block for r in read]))
+    done = [_Done(block=r.block) for r in read]
+    if not _are_samples(schema, study, params):
+        finish = partial(_finished, schema, params, {**payloads, **changed}, keep)
+        done = list(each(finish, range(len(read)), [r.block for r in read]))
     ledger += counted([d.faults for d in done], [])
     ledger += summed([d.ledger for d in done])
-    set_apart = [aside, *(r.quarantine for r in read), *(d.quarantine for d in done)]
+    set_apart = [aside, *(d.quarantine for d in [*read, *done])]
     return Cleaned(
         table=Table(tuple(d.block for d in done)),
         schema=schema,
@@ -191,9 +203,9 @@ class _Done:
     """What was made of a block: where it is kept, and what is to be summed over all of them."""
 
     block: Block
-    ledger: list[Change]
-    faults: Counter[Case]
-    quarantine: pd.DataFrame
+    ledger: list[Change] = field(default_factory=list)
+    faults: Counter[Case] = field(default_factory=Counter)
+    quarantine: pd.DataFrame = field(default_factory=nothing_aside)
     labels: tuple[Spots, Spots] = (Spots(), Spots())
     fatal: dict[Problem, Spots] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
@@ -216,7 +228,7 @@ def _typed(
     table, faults, changed = read_columns(labels.rows, study, study.features(), params, ledger, payloads)
     fatal = fatal_spots(faults, labels.rows)
     table, quarantined = part_with(table, faults[faults["verdict"] == "quarantine"])
-    table = table.reset_index(drop=True)
+    table = (table if params.drop_rows_above < 1 else table.drop(columns="@row")).reset_index(drop=True)
     return _Done(
         block=keep(number, table),
         ledger=ledger,
@@ -227,6 +239,11 @@ def _typed(
         told={name: what_is_told(table[name]) for name in study.features()},
         payloads=changed,
     )
+
+
+def _are_samples(schema: Schema, study: Study, params: CleanParams) -> bool:
+    """Whether the cells that were read are the samples already: no column, row or patient changes by what all tell."""
+    return schema.tabular == study.features() and params.drop_rows_above == 1
 
 
 def _finished(
@@ -271,21 +288,3 @@ def clean_rows(
         unscorable=pd.concat([unscorable, sparse], ignore_index=True),
         payloads=changed,
     )
-
-
-def _informative(
-    told: list[dict[str, Told]], features: Mapping[str, Column], params: CleanParams, ledger: list[Change]
-) -> dict[str, Column]:
-    """The features that are neither empty nor constant; one level plus gaps is information and stays."""
-    found = {name: sum((one[name] for one in told), start=Told()) for name in features}
-    rows = max((one.rows for one in found.values()), default=0)
-    if not rows:
-        raise MedloopError("no row is left after cleaning", mend="check the cohort, the classes and the missing codes")
-    empty = {name for name in features if not found[name].known}
-    constant = {name for name in features if found[name].constant} if params.constant == "drop" else set()
-    ledger += [Change(rule="empty column dropped", column=n, cells=rows) for n in features if n in empty]
-    ledger += [Change(rule="constant column dropped", column=n, cells=rows) for n in features if n in constant]
-    kept = {name: column for name, column in features.items() if name not in empty | constant}
-    if not kept:
-        raise MedloopError("no feature is left after cleaning", mend="declare columns that vary")
-    return kept

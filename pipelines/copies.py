@@ -1,17 +1,19 @@
 """Equal rows: one patient written down twice, or two patients alike in what was asked?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import compute
 
 from contracts.errors import MedloopError, listed
 from contracts.study import Study
 from pipelines.rows import Change, drop
-from pipelines.table import Block, Each, Table, coded
+from pipelines.table import Block, Each, Table, as_table, coded
 
 Codes = NDArray[np.int32]
 
@@ -36,18 +38,13 @@ def distinct(
         rows = drop(rows, copies, "exact copy of a row", ledger)
         _refuse_conflicts(rows, study.id, each)
     elif duplicates == "drop":
-        rare = too_rare_for_chance(rows, copies, source)
+        rare = too_rare_for_chance(rows, copies, source, each)
         kept = int((copies & ~rare).sum())
         if kept:
             alike = "perhaps visits of one patient alike" if study.group else "patients alike"
             ledger.append(Change(rule="equal rows kept", rows=kept, detail=f"{alike}; declare an id to tell"))
         rows = drop(rows, rare, "exact copy of a row", ledger)
     return rows
-
-
-def codes(cells: "pd.Series[Any]") -> Codes:
-    """(N,) a number for each different cell."""
-    return coded(cells)[0].astype(np.int32)
 
 
 def row_hashes(columns: Sequence[str], block: Block) -> NDArray[np.uint64]:
@@ -64,7 +61,7 @@ def row_hashes(columns: Sequence[str], block: Block) -> NDArray[np.uint64]:
 def repeated(rows: Table, columns: Sequence[str], each: Each = map) -> NDArray[np.bool_]:
     """(N,) rows equal to one before them in these columns; only those of equal hashes are compared cell by cell."""
     hashes = np.concatenate(list(each(partial(row_hashes, columns), rows.blocks)))
-    alike = pd.Series(hashes).duplicated(keep=False).to_numpy(copy=True)
+    alike = _twice(hashes)
     at = np.flatnonzero(alike)
     at = at[np.argsort(hashes[at], kind="stable")]
     first = pd.Series(np.arange(len(at))).groupby(hashes[at]).transform("min").to_numpy()
@@ -75,7 +72,10 @@ def repeated(rows: Table, columns: Sequence[str], each: Each = map) -> NDArray[n
 
 
 def too_rare_for_chance(
-    rows: pd.DataFrame | Table, alike: NDArray[np.bool_], columns: Sequence[str] | None = None
+    rows: pd.DataFrame | Table,
+    alike: NDArray[np.bool_],
+    columns: Sequence[str] | None = None,
+    each: Each = map,
 ) -> NDArray[np.bool_]:
     """Which of the rows marked `alike`, equal to another, are copies rather than coincidences. Shape: (N,) -> (N,).
 
@@ -85,34 +85,65 @@ def too_rare_for_chance(
     """
     if not alike.any():
         return np.zeros(len(rows), dtype=bool)
-    names = list(rows.columns if columns is None else columns)
-    cells, shares = [], []
-    for name in names:  # one column at a time: all of them may be more than memory holds
-        column = codes(rows[name])
-        cells.append(column[alike])
-        shares.append(np.bincount(column) / len(rows))
+    table = as_table(rows)
+    names = list(table.columns if columns is None else columns)
+    copies = table.take(np.flatnonzero(alike), names)
+    found = {name: _coded(copies[name]) for name in names}
+    known = {name: texts for name, (_, texts) in found.items()}
+    counts = list(each(partial(_counts, known), table.blocks))
+    shares = [sum(block[name] for block in counts) / len(table) for name in names]
+    cells = [codes for codes, _ in found.values()]
     bits = -sum(np.log2(share[column]) for share, column in zip(shares, cells, strict=True))
-    enough = bits >= 4 * np.log2(max(len(rows), 2))
+    enough = bits >= 4 * np.log2(max(len(table), 2))
     rare = alike.copy()
     rare[alike] = enough
     patterns, pattern = np.unique(np.column_stack(cells)[enough], axis=0, return_inverse=True)
-    near = _near(rows, names, patterns[:LOOKED_AT])
+    near = np.concatenate(list(each(partial(_near, known, patterns[:LOOKED_AT]), table.blocks)))
     expected = np.array([_coincidences(near, shares, row) for row in patterns[:LOOKED_AT]])
     explained = np.append(expected >= EXPECTED, np.zeros(max(len(patterns) - LOOKED_AT, 0), dtype=bool))
     rare[rare] = ~explained[pattern.ravel()]
     return rare
 
 
-def _near(rows: pd.DataFrame | Table, names: Sequence[str], patterns: Codes) -> Codes:
+def _twice(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """(N,) those that occur more than once; sorting numbers is the fastest way to tell."""
+    ordered = np.sort(hashes)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    return pd.Series(hashes).isin(again).to_numpy(copy=True)
+
+
+def _coded(cells: "pd.Series[Any]") -> tuple[NDArray[np.integer[Any]], "pd.Series[str]"]:
+    """As `coded`; moments as numbers, since how they are written depends on the others."""
+    plain: pd.Series[Any] = cells.astype(np.int64) if cells.dtype.kind == "M" else cells
+    return coded(plain)
+
+
+def _places(known: "pd.Series[str]", cells: "pd.Series[Any]") -> tuple[NDArray[np.integer[Any]], Codes]:
+    """(N,) a number for each cell, and the place among `known` of each number's text, or -1."""
+    numbers, texts = _coded(cells)
+    found = compute.index_in(pa.array(texts, pa.large_string()), value_set=pa.array(known, pa.large_string()))
+    return numbers, np.asarray(found.fill_null(-1), dtype=np.int32)
+
+
+def _counts(known: "Mapping[str, pd.Series[str]]", block: Block) -> dict[str, NDArray[np.int64]]:
+    """By column, how often each of the texts known occurs in a block."""
+    rows, counts = block.read(list(known)), {}
+    for name, texts in known.items():
+        numbers, places = _places(texts, rows[name])
+        counts[name] = np.zeros(len(texts) + 1, dtype=np.int64)  # the last one is for all others
+        np.add.at(counts[name], places, np.bincount(numbers, minlength=len(places)))
+    return counts
+
+
+def _near(known: "Mapping[str, pd.Series[str]]", patterns: Codes, block: Block) -> Codes:
     """The rows all of whose cells but one, at most, stand in some pattern: no other can differ from one in one cell."""
-    known = np.zeros(len(rows), dtype=np.int32)
-    for name, cells in zip(names, patterns.T, strict=True):
-        column = codes(rows[name])
-        among = np.zeros(int(column.max()) + 1, dtype=bool)
-        among[cells] = True
-        known += among[column]
-    near = np.flatnonzero(known >= len(names) - 1)
-    return np.column_stack([codes(rows[name])[near] for name in names])
+    rows = block.read(list(known))
+    places = {name: _places(texts, rows[name]) for name, texts in known.items()}
+    matching = np.zeros(len(rows), dtype=np.int32)
+    for (numbers, at), cells in zip(places.values(), patterns.T, strict=True):
+        matching += np.isin(at, cells)[numbers]
+    near = np.flatnonzero(matching >= len(known) - 1)
+    return np.column_stack([at[numbers[near]] for numbers, at in places.values()])
 
 
 def _coincidences(codes: Codes, shares: list[NDArray[np.float64]], row: Codes) -> float:

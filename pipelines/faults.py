@@ -66,10 +66,15 @@ def refuse_fatal(fatal: Iterable[Mapping[Problem, Spots]], columns: Sequence[str
     )
 
 
+def nothing_aside() -> pd.DataFrame:
+    """No row set aside: `@row`, `@id` and `reason`."""
+    return pd.DataFrame({"@row": [], "@id": [], "reason": []}, dtype="str")
+
+
 def part_with(table: pd.DataFrame, faults: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows without these faults, and the others as `@row`, `@id` and `reason`."""
     if faults.empty:  # no slice of the table, which would keep the texts of all rows in memory
-        return table, pd.DataFrame({"@row": [], "@id": [], "reason": []}, dtype="str")
+        return table, nothing_aside()
     reasons = reasons_by_row(faults)
     aside = table.loc[reasons.index, ["@row", "@id"]].assign(reason=reasons).reset_index(drop=True)
     return table.drop(index=reasons.index), aside

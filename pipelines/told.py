@@ -1,9 +1,14 @@
 """What a column tells: whether it has a value, and whether it has more than one."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pandas as pd
+
+from contracts.errors import MedloopError
+from contracts.study import Column
+from pipelines.rows import Change
 
 
 @dataclass(frozen=True)
@@ -33,3 +38,24 @@ def what_is_told(values: "pd.Series[Any]") -> Told:
     first = values.iloc[0]
     constant = bool((values == first).fillna(False).all())
     return Told(len(values), bool(values.notna().any()), first if constant else None)
+
+
+def informative(
+    told: Sequence[Mapping[str, Told]],
+    features: Mapping[str, Column],
+    constant: Literal["drop", "keep"],
+    ledger: list[Change],
+) -> dict[str, Column]:
+    """The features that are neither empty nor constant; one level plus gaps is information and stays."""
+    found = {name: sum((one[name] for one in told), start=Told()) for name in features}
+    rows = max((one.rows for one in found.values()), default=0)
+    if not rows:
+        raise MedloopError("no row is left after cleaning", mend="check the cohort, the classes and the missing codes")
+    empty = {name for name in features if not found[name].known}
+    same = {name for name in features if found[name].constant} if constant == "drop" else set()
+    ledger += [Change(rule="empty column dropped", column=n, cells=rows) for n in features if n in empty]
+    ledger += [Change(rule="constant column dropped", column=n, cells=rows) for n in features if n in same]
+    kept = {name: column for name, column in features.items() if name not in empty | same}
+    if not kept:
+        raise MedloopError("no feature is left after cleaning", mend="declare columns that vary")
+    return kept
