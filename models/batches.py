@@ -112,9 +112,10 @@ class Rows:
     def batch(self, rows: Tensor) -> Batch:
         """What a network is given of these rows. Shape: rows (B,) their numbers."""
         batch = {"table": self.table.index_select(0, rows)} if self.table.shape[1] else {}
-        at = self.at.index_select(0, rows)
-        for name, store in self.stores.items():
-            batch |= store.batch(name, at, rows.device)
+        if self.stores:
+            at = self.at.index_select(0, rows)
+            for name, store in self.stores.items():
+                batch |= store.batch(name, at, rows.device)
         return batch
 
     def slices(self) -> list[Tensor]:

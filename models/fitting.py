@@ -178,9 +178,12 @@ def _run(loop: Loop, params: TrainParams) -> str:
 def _process(params: TrainParams) -> Iterator[None]:
     """Threads, determinism and quiet for a training; given back afterwards, random numbers too."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
     talk = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     level = talk.level
     torch.set_num_threads(params.threads)
+    memory.fill_uninitialized_memory = False  # nothing here reads such memory, and it takes time
     talk.setLevel(logging.WARNING)
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
@@ -189,6 +192,7 @@ def _process(params: TrainParams) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
+        memory.fill_uninitialized_memory = filled
         talk.setLevel(level)
 
 

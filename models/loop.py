@@ -28,7 +28,7 @@ from models.chunks import Chunks
 from models.devices import Devices
 from models.memory import is_exhausted
 from models.network import outputs_of
-from models.optimizers import add_l1, optimizer, share_of_rate
+from models.optimizers import Steps, add_l1, optimizer, share_of_rate
 from models.params import LOWER_IS_BETTER, TrainParams
 from models.rate_finder import found_rate
 from models.sampling import mixed
@@ -79,6 +79,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         for each in dict.fromkeys((network, self.average)):
             devices.spread(each)
         self.optimizer = optimizer(network, params, self.rate)
+        self.steps = Steps(self.optimizer)
         self.forwarded: Forward = network.forward
         self.arithmetic: AbstractContextManager[None] = nullcontext()
         self.ran_on: dict[str, str] = {}
@@ -156,7 +157,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
             add_l1(self.network, self.params.l1)
         if self.params.clip_norm:
             clip(self.network, self.params.clip_norm)
-        self.optimizer.step()
+        self.steps.take()
         take_over(self.average, self.network, share_of_step(self.params, self.step + 1))
         return loss
 
@@ -167,9 +168,11 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
         Raises MedloopError when memory does not hold one row.
         """
         try:
-            self.optimizer.zero_grad()
+            self.steps.begin()
+            if len(rows) <= self.rows_at_once:
+                return self._backward(rows, len(rows))
             parts = [self._backward(part, len(rows)) for part in torch.split(rows, self.rows_at_once)]
-            return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+            return torch.stack(parts).sum()
         except (RuntimeError, MemoryError) as error:
             if not is_exhausted(error):
                 raise
@@ -191,7 +194,7 @@ class Loop(pl.LightningModule):  # type: ignore[misc]
 
     def _halve(self) -> None:
         """Half as many rows at once, from the random numbers of this step on."""
-        self.optimizer.zero_grad()
+        self.steps.begin()
         alone = self.devices.size == 1
         if not alone or self.rows_at_once == 1:  # others are in the midst of the step
             mend = "take a smaller model, smaller images or shorter sequences, or end what else takes memory"

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from models.averages import share_of_epoch, share_of_step, take_over
-from models.optimizers import add_l1, optimizer, share_of_rate
+from models.optimizers import Steps, add_l1, optimizer, share_of_rate
 from models.params import TrainParams
+from models.shards import load_moments, moments
 
 NAMES = ["adamw", "adam", "sgd", "momentum", "nesterov", "rmsprop", "full_batch"]
 SCHEDULES = ["constant", "linear", "cosine", "one_cycle"]
@@ -48,6 +49,29 @@ def test_two_steps_along_one_gradient(name: str, second: float) -> None:
         taking.step()
         lengths.append((before - network.weight.item()) / 0.1)
     assert lengths == pytest.approx([1.8 if name == "nesterov" else 1.0, second], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_are_those_of_torch_to_the_bit(name: str) -> None:
+    """Also after other moments were loaded, and at a step that reaches not every weight."""
+    params = TrainParams(optimizer=name, weight_decay=0.5)  # type: ignore[arg-type]
+    networks = [nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3)) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    theirs, taking = (optimizer(network, params, 0.1) for network in networks)
+    steps = Steps(taking)
+    for number in range(12):
+        gradients = [torch.randn_like(tensor) for tensor in networks[0].parameters()]
+        steps.begin()
+        for network in networks:
+            for tensor, gradient in list(zip(network.parameters(), gradients, strict=True))[number == 4 :]:
+                tensor.grad = gradient.clone()
+        theirs.step()
+        theirs.zero_grad()
+        steps.take()
+        if number == 8:
+            load_moments(taking, moments(taking))
+    assert all(torch.equal(one, other) for one, other in zip(*(n.parameters() for n in networks), strict=True))
+    assert all(torch.equal(moments(theirs)[name], moment) for name, moment in moments(taking).items())
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
