@@ -36,7 +36,7 @@ from pipelines.impute import Imputer, apply_impute
 from pipelines.normalize import Normalizer, apply_normalize
 from pipelines.paired import Paired, of_rows, paired
 from pipelines.results import Entry
-from pipelines.tasks import RESULTS
+from pipelines.tasks import RESULTS, SETTINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,11 +219,12 @@ def _judged(
     params = context.settings.gate
     metric = params.metric or context.settings.compare.metric
     both = {name: (of_rows(first, at), of_rows(second, at)) for name, at in parts.items() if at.any()}
-    metrics = list(dict.fromkeys([metric, *second.evaluation.metrics]))
+    measure = next((name for name in CALIBRATION if name in second.evaluation.metrics), None)
+    ranking = SETTINGS[second.evaluation.task]["compare"]["metric"]
+    metrics = list(dict.fromkeys([metric, *ranking, *([measure] if measure else [])]))
     found = {name: paired(*pair, metrics if name == "all" else [metric]) for name, pair in both.items()}
     of = {one.metric: one for one in found["all"]}
     criteria = [*criteria, no_worse(of[metric], params.margin, rows.frozen + rows.new)]
-    measure = next((name for name in CALIBRATION if name in of), None)
     if params.calibration is not None and measure:
         criteria.append(calibration_kept(of[measure], params.calibration))
     if params.subgroups:

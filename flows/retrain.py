@@ -157,7 +157,7 @@ def _conclude(
         rows=found.rows,
         differences={name: tuple(of) for name, of in found.differences.items()},
         params=settings.gate,
-        next=_next(outcome, settings.name, challenger),
+        next=_next(outcome, settings.name, challenger, found.criteria),
     )
     path = evidence(root, gate)
     write_json(path, gate)
@@ -199,10 +199,14 @@ def _sentence(outcome: Outcome, criteria: Sequence[Criterion], champion: Side, c
     return " ".join([told, *(f"{c.sentence[:1].upper()}{c.sentence[1:]}." for c in shown)])
 
 
-def _next(outcome: Outcome, study: str, challenger: Side | None) -> str:
+def _next(outcome: Outcome, study: str, challenger: Side | None, criteria: Sequence[Criterion]) -> str:
+    """Nobody is advised to promote what failed."""
     if outcome == "promote":
-        return f"medloop rollback {study}"
-    return f"medloop promote {study} {challenger.version}" if challenger and challenger.version else ""
+        return f"medloop rollback {study}, should it not do"
+    if challenger is None:
+        return f"put the columns back; or, if the change is meant, medloop run {study}, then medloop promote {study}"
+    failed = any(criterion.state == "failed" for criterion in criteria)
+    return "" if failed or not challenger.version else f"medloop promote {study} {challenger.version}"
 
 
 def _now() -> str:
@@ -221,11 +225,18 @@ def retrain_study(study: str | None) -> int:
             put_back(root)
         gate = retrain(root, name)
     if gate is None:
-        commands.show_result(root, name)
-        console.console.print(f"{name} had no champion to compare with; the first model registered is the champion.")
-        return EXIT_CODES["first"]
+        return _first(root, name)
     show(root, gate)
     return EXIT_CODES[gate.verdict]
+
+
+def _first(root: Path, name: str) -> int:
+    commands.show_result(root, name)
+    if promotion.aliases(tracking.client(root), name):
+        console.console.print(f"{name} had no champion to compare with; the first model registered is the champion.")
+        return EXIT_CODES["first"]
+    console.console.print(f"{name} has no champion: a model whose leak certificate is not clean is not registered.")
+    return EXIT_CODES["blocked"]
 
 
 def show(root: Path, gate: Gate) -> None:

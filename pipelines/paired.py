@@ -17,7 +17,7 @@ from contracts.study import Frozen
 from pipelines.bootstrap import Interval, bootstrap, interval
 from pipelines.evaluate import Evaluation
 from pipelines.metrics import judge
-from pipelines.results import Entry, Floats
+from pipelines.results import Entry, Floats, Statistic
 from pipelines.tasks import METRICS
 
 DISCORDANT = 25  # from so many discordant rows on the chi-squared of McNemar's test is close
@@ -49,7 +49,10 @@ def paired(first: Entry, second: Entry, metrics: Sequence[str]) -> list[Paired]:
         raise MedloopError(
             "the two models were not judged on the same rows in the same order", mend="evaluate both on the same rows"
         )
-    found = [_paired(first, second, metric) for metric in metrics]
+    params, both = second.evaluation.params, _both(first, second, metrics)
+    here = both(np.ones((1, len(second.target))))
+    drawn = bootstrap(both, second.group, resamples=params.resamples, seed=params.seed)
+    found = [_paired(first, second, metric, here[metric][0], drawn[metric]) for metric in metrics]
     known = {one.metric: one.p for one in found if one.p is not None}
     adjusted = dict(zip(known, holm(list(known.values())), strict=True))
     return [one.model_copy(update={"adjusted": adjusted.get(one.metric)}) for one in found]
@@ -60,20 +63,25 @@ def of_rows(entry: Entry, at: NDArray[np.bool_]) -> Entry:
     return replace(entry, target=entry.target[at], predicted=entry.predicted[at], group=entry.group[at])
 
 
-def _paired(first: Entry, second: Entry, metric: str) -> Paired:
-    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
-    own = [entry.evaluation.statistic(entry.target, entry.predicted, metric) for entry in (first, second)]
+def _both(first: Entry, second: Entry, metrics: Sequence[str]) -> Statistic:
+    """Each metric of both from row weights (B, N): (B, 2)."""
+    of = [one.evaluation.statistics(one.target, one.predicted, metrics) for one in (first, second)]
 
-    def gains(weight: Floats) -> dict[str, Floats]:
-        one, other = (statistic(weight)[metric] for statistic in own)
-        return {"gain": sign * (other - one)}
+    def both(weight: Floats) -> dict[str, Floats]:
+        one, other = (statistic(weight) for statistic in of)
+        return {metric: np.column_stack([one[metric], other[metric]]) for metric in metrics}
 
-    params, everyone = second.evaluation.params, np.ones((1, len(second.target)))
-    one, other = (float(statistic(everyone)[metric][0]) for statistic in own)
-    drawn = bootstrap(gains, second.group, resamples=params.resamples, seed=params.seed)["gain"]
-    gain = interval(sign * (other - one), drawn, params.confidence, reason="undefined on these rows")
-    p, test = _tested(first, second, metric, gain, drawn)
-    return Paired(metric=metric, first=_number(one), second=_number(other), gain=gain, p=p, test=test)
+    return both
+
+
+def _paired(first: Entry, second: Entry, metric: str, here: Floats, drawn: Floats) -> Paired:
+    sign, params = 1.0 if METRICS[metric].higher_is_better else -1.0, second.evaluation.params
+    gains = sign * (drawn[:, 1] - drawn[:, 0])
+    value = sign * float(here[1] - here[0])
+    gain = interval(value, gains, params.confidence, reason="undefined on these rows")
+    p, test = _tested(first, second, metric, gain, gains)
+    one, other = (_number(float(of)) for of in here)
+    return Paired(metric=metric, first=one, second=other, gain=gain, p=p, test=test)
 
 
 def _number(value: float) -> float | None:
