@@ -1,5 +1,7 @@
 """Which rows a champion and its challenger are compared on: none that the champion, or its patient, was taught by."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,11 @@ from hypothesis import strategies as st
 from contracts.errors import MedloopError
 from contracts.study import Column
 from contracts.tables import ASIDE, PARTS, Schema
-from flows.champion import _refuse_renumbered, comparable, counted
+from flows.champion import _judged, _refuse_renumbered, comparable, counted
+from pipelines.compare import CompareParams
+from pipelines.gate import GateParams
+from pipelines.results import Entry, EvaluateParams
+from pipelines.tasks import regression
 
 SCHEMA = Schema(features={"a": Column(type="numeric"), "scan": Column(type="image")}, classes=("no", "yes"))
 
@@ -64,3 +70,28 @@ def test_rows_known_by_number_alone_must_be_the_rows_of_then() -> None:
     for now in ([0.0, 1.0, np.nan, 3.0], [1.0, np.nan]):
         with pytest.raises(MedloopError, match="the study names no id"):
             _refuse_renumbered(then, numbered(now), SCHEMA)
+
+
+def test_numbers_are_compared_by_their_own_metrics() -> None:
+    """A second model that is off by 0.1 where the first is off by 1."""
+    random, group = np.random.default_rng(0), np.arange(60)
+    number, params = random.normal(10, 1, 60), EvaluateParams(resamples=100)
+
+    def entry(off: float) -> Entry:
+        predicted = np.column_stack([number + off, number + off - 2, number + off + 2])
+        found = regression.evaluate(target=number, predicted=predicted, group=group, unit="kg", aim=0.9, params=params)
+        return Entry(evaluation=found, target=number, predicted=predicted, group=group)
+
+    class Regression:
+        settings = SimpleNamespace(gate=GateParams(margin=0.05), compare=CompareParams(metric="mae"))
+
+    tested = pd.DataFrame({"@id": group.astype(str), "@group": group.astype(str)})
+    parts = {"all": group < 50, "frozen": group < 30, "new": (group >= 30) & (group < 50)}
+    rows = counted(tested, parts["frozen"], parts["new"])
+    found = _judged(Regression(), tested, entry(1.0), entry(0.1), parts, [], rows)  # type: ignore[arg-type]
+    assert {one.name: one.state for one in found.criteria} == {"metric": "met", "calibration": "met"}
+    assert {name: [one.metric for one in of] for name, of in found.differences.items()} == {
+        "all": ["mae", "rmse", "r2", "coverage"],
+        "frozen": ["mae"],
+        "new": ["mae"],
+    }
