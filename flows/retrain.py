@@ -14,10 +14,10 @@ from flows import commands, console, journal, promotion, servers, tracking, work
 from flows.champion import Compared, compared, same_schema
 from flows.home import data_folder, find_root, home, set_aside
 from flows.journal import Journal
-from flows.plan import Stage, leading_to, unheard
+from flows.plan import leading_to, unheard
 from flows.promotion import Version, What
 from flows.settings import Settings
-from flows.store import read_json, write_json
+from flows.store import read_json, read_model, write_json
 from flows.studies import default_study
 from pipelines.gate import Criterion, GateParams, Outcome, Rows, decided
 from pipelines.paired import Paired
@@ -64,7 +64,7 @@ def retrain(root: Path, name: str) -> Gate | None:
         settings = commands.settings_of(root, [name])
         champion = promotion.champion(tracking.client(root), name)
         if champion is None:
-            _bring(root, settings, workspace.plan(root, [name]))
+            _bring(root, name, settings)
             return None
         folder = promotion.fetched(root, champion, Path(scratch))
         plan = workspace.plan(root, [name])
@@ -73,8 +73,10 @@ def retrain(root: Path, name: str) -> Gate | None:
             commands.run_stale(root, [name], data, settings, journal.Stopwatch(), records=False)
         schema = workers.call("the schema", _schema, root, name, folder, say=unheard)
         if schema.state == "failed":
-            return _conclude(root, settings[name], champion, None, Compared(criteria=[schema], differences={}))
-        _bring(root, settings, workspace.plan(root, [name]))
+            key = f"blocked-{hashlib.sha256(schema.sentence.encode()).hexdigest()[:12]}"
+            found = Compared(criteria=[schema], differences={})
+            return _conclude(root, settings[name], champion, None, found, key)
+        _bring(root, name, settings)
         return _judge(root, settings[name], champion, folder)
 
 
@@ -82,9 +84,9 @@ def _schema(root: Path, name: str, folder: Path, say: object) -> Criterion:
     return same_schema(root, name, folder)
 
 
-def _bring(root: Path, settings: Mapping[str, Settings], plan: list[Stage]) -> None:
+def _bring(root: Path, name: str, settings: Mapping[str, Settings]) -> None:
     """Runs and records what is not yet."""
-    (name,) = settings
+    plan = workspace.plan(root, [name])
     if any(stage.stale for stage in plan) or not journal.is_recorded(root, name, plan[-1].outputs):
         commands.run_stale(root, [name], plan, settings, journal.Stopwatch())
 
@@ -106,16 +108,19 @@ def _judge(root: Path, settings: Settings, champion: Version, folder: Path) -> G
         )
     with console.console.status("comparing with the champion"):
         found = workers.call("the comparison", compared, root, name, model, folder, dict(champion.tags), say=unheard)
-    found.criteria.extend(_rolled_back(root, name, challenger))
-    return _conclude(root, settings, champion, challenger, found, run)
+    found.criteria.extend(_served_before(root, name, challenger))
+    return _conclude(root, settings, champion, challenger, found, run.key)
 
 
-def _rolled_back(root: Path, study: str, challenger: Side) -> list[Criterion]:
-    """What a person took back, no gate puts in place again."""
+def _served_before(root: Path, study: str, challenger: Side) -> list[Criterion]:
+    """What a person took back, no gate puts in place again; what was champion once and gave way, none by itself."""
     known = promotion.decisions(tracking.client(root), study, challenger.version) if challenger.version else []
     last = next((one for one in reversed(known) if one["what"] in ("promoted", "rolled back")), None)
-    if last is None or last["what"] == "promoted":
+    if last is None:
         return []
+    if last["what"] == "promoted":
+        told = f"{challenger} was champion from {last['when'][:10]} on and gave way to another"
+        return [Criterion(name="history", state="open", sentence=told, evidence=last)]
     told = f"{challenger} was rolled back by {last['who']} on {last['when'][:10]}: {last['why'] or 'no reason given'}"
     return [Criterion(name="history", state="failed", sentence=told, evidence=last)]
 
@@ -141,28 +146,35 @@ def _conclude(
     champion: Version,
     challenger: Side | None,
     found: Compared,
-    run: Journal | None = None,
+    key: str,
 ) -> Gate:
-    """Decides, keeps the evidence, tells MLflow, and promotes where that is the decision."""
-    outcome = decided(found.criteria, settings.gate)
+    """Decides, keeps the evidence, tells MLflow, and promotes where that is the decision; once for the same verdict."""
+    outcome, of = decided(found.criteria, settings.gate), _as_side(champion)
     gate = Gate(
         study=settings.name,
         verdict=_VERDICTS[outcome],
-        sentence=_sentence(outcome, found.criteria, _as_side(champion), challenger),
-        key=run.key if run else journal.new_key([settings.name]),
+        sentence=_sentence(outcome, found.criteria, of, challenger),
+        key=key,
         decided=_now(),
-        champion=_as_side(champion),
+        champion=of,
         challenger=challenger,
         criteria=tuple(found.criteria),
         rows=found.rows,
-        differences={name: tuple(of) for name, of in found.differences.items()},
+        differences={name: tuple(each) for name, each in found.differences.items()},
         params=settings.gate,
         next=_next(outcome, settings.name, challenger, found.criteria),
     )
     path = evidence(root, gate)
+    if (
+        gate.verdict != "promoted"
+        and path.is_file()
+        and read_model(path, Gate).model_copy(update={"decided": gate.decided}) == gate
+    ):
+        return gate
+    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
+        write_json(Path(scratch) / path.name, gate)
+        _tell(root, gate, Path(scratch) / path.name)
     write_json(path, gate)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    _tell(root, gate, path, sha256)
     return gate
 
 
@@ -175,16 +187,18 @@ def evidence(root: Path, gate: Gate) -> Path:
     return home(root) / "gates" / gate.study / f"{gate.key}.json"
 
 
-def _tell(root: Path, gate: Gate, path: Path, sha256: str) -> None:
-    mlflow, told = tracking.client(root), gate.challenger
-    shown = {"verdict": gate.verdict, "run": gate.key, "file": path.name, "sha256": sha256}
+def _tell(root: Path, gate: Gate, path: Path) -> None:
+    """MLflow holds the evidence with the challenger's run, and the decision with the version that it is of."""
+    told = gate.challenger
+    shown = {"verdict": gate.verdict, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     if told:
         tracking.attach(root, told.run_id, path, {"medloop.gate": f"{gate.verdict}, {gate.decided}"})
     if gate.verdict == "promoted" and told:
         promotion.promote(root, gate.study, told.version, gate.sentence, by="the gate", evidence=shown)
         return
     number = told.version if told and told.version else gate.champion.version
-    promotion.record(mlflow, gate.study, number, _DECISIONS[gate.verdict], gate.sentence, by="the gate", evidence=shown)
+    mlflow, what = tracking.client(root), _DECISIONS[gate.verdict]
+    promotion.record(mlflow, gate.study, number, what, gate.sentence, by="the gate", evidence=shown)
 
 
 def _sentence(outcome: Outcome, criteria: Sequence[Criterion], champion: Side, challenger: Side | None) -> str:
@@ -235,7 +249,9 @@ def _first(root: Path, name: str) -> int:
     if promotion.aliases(tracking.client(root), name):
         console.console.print(f"{name} had no champion to compare with; the first model registered is the champion.")
         return EXIT_CODES["first"]
-    console.console.print(f"{name} has no champion: a model whose leak certificate is not clean is not registered.")
+    console.console.print(
+        f"{name} has no champion: none of its models is registered, which takes a clean leak certificate."
+    )
     return EXIT_CODES["blocked"]
 
 

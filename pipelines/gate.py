@@ -175,16 +175,20 @@ def subgroups_unharmed(
     rows: the samples that were judged, in the order of the entries.
     """
     cells, few = [], 0
-    for column, cuts in params.subgroups.items():
+    there = {column: cuts for column, cuts in params.subgroups.items() if column in schema.features}
+    for column, cuts in there.items():
         named = groups(rows[column], schema.features[column], cuts)
         for name in sorted(set(named)):
             at = np.asarray(named == name)
             if len(np.unique(challenger.group[at])) < params.min_patients:
                 few += 1
                 continue
-            (found,) = paired(of_rows(champion, at), of_rows(challenger, at), [metric])
-            cells.append((f"{column} {name}", found, int(at.sum())))
-    return _of_groups(cells, few, params)
+            (one,) = paired(of_rows(champion, at), of_rows(challenger, at), [metric])
+            cells.append((f"{column} {name}", one, int(at.sum())))
+    found = _of_groups(cells, few, params)
+    gone = [column for column in params.subgroups if column not in there]
+    told = f"; cleaning dropped {listed(gone)}" if gone else ""
+    return found.model_copy(update={"sentence": found.sentence + told})
 
 
 def _of_groups(cells: Sequence[tuple[str, Paired, int]], few: int, params: GateParams) -> Criterion:

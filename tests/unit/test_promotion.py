@@ -12,6 +12,7 @@ import pytest
 from contracts.errors import MedloopError
 from flows import promotion, tracking
 from flows.promotion import decisions, history, promote, rollback, up_to_now
+from flows.retrain import Side, _served_before
 from flows.store import write_json
 
 MANIFEST = {"sha256": {"a.json": hashlib.sha256(b"{}").hexdigest()}}
@@ -75,7 +76,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     return made
 
 
-def test_the_challenger_is_promoted_and_rolled_back_along_history(registry: Registry, tmp_path: Path) -> None:
+def test_the_challenger_is_promoted_and_served_before_along_history(registry: Registry, tmp_path: Path) -> None:
     assert promote(tmp_path, "study", None, "better")[1] == "1"
     assert registry.aliases == {"champion": "2"}
     assert promote(tmp_path, "study", "3", "")[1] == "2"
@@ -151,6 +152,19 @@ def test_a_crash_before_the_alias_moved_leaves_no_false_history(registry: Regist
     assert history(registry, "study") == ["1"]
     promote(tmp_path, "study", "3", "")
     assert rollback(tmp_path, "study", "")[0].number == "1"
+
+
+def test_what_a_person_served_before_no_gate_promotes_again(registry: Registry, tmp_path: Path) -> None:
+    challenger = Side(version="2", run_id="run2", model="mlp")
+    assert _served_before(tmp_path, "study", challenger) == []
+    promote(tmp_path, "study", "2", "")
+    rollback(tmp_path, "study", "alarms")
+    (criterion,) = _served_before(tmp_path, "study", challenger)
+    assert criterion.state == "failed" and criterion.sentence.endswith(": alarms")
+    promote(tmp_path, "study", "2", "a person changed their mind")
+    promote(tmp_path, "study", "3", "")
+    (criterion,) = _served_before(tmp_path, "study", challenger)
+    assert criterion.state == "open", "it gave way to another: a person decides"
 
 
 def test_history_follows_the_alias() -> None:
