@@ -168,6 +168,43 @@ def reproduce(
     raise typer.Exit(reproduce_run(run, study, asked))
 
 
+@app.command()
+def retrain(
+    study: Annotated[str | None, typer.Argument(help="The study; the default one if none is named.")] = None,
+) -> None:
+    """Train the study on today's data, and judge by its gate whether the new model takes the champion's place.
+
+    Ends with 0 where it was promoted, is the first, or nothing is new; 3: the champion is kept; 4: a person decides;
+    5: blocked, by its schema or its leak certificate; 1: something failed, and the champion stays.
+    """
+    from flows.retrain import retrain_study
+
+    raise typer.Exit(retrain_study(study))
+
+
+@app.command()
+def promote(
+    study: Annotated[str, typer.Argument(help="The study whose champion it is to be.")],
+    version: Annotated[str | None, typer.Argument(help="The registered version; the challenger by default.")] = None,
+    why: Annotated[str, typer.Option(help="The reason, which is kept.")] = "",
+) -> None:
+    """Make a registered model the champion, which `medloop predict STUDY` uses; who, when and why is kept."""
+    from flows.promotion import promote_version
+
+    promote_version(study, version, why)
+
+
+@app.command()
+def rollback(
+    study: Annotated[str, typer.Argument(help="The study.")],
+    why: Annotated[str, typer.Option(help="The reason, which is kept.")] = "",
+) -> None:
+    """Make the champion before this one the champion again."""
+    from flows.promotion import roll_back
+
+    roll_back(study, why)
+
+
 def main() -> None:
     """The entry point: faults are told, not traced."""
     # Imports make hundreds of thousands of objects that stay; looking through them again and again costs a tenth more.

@@ -34,22 +34,23 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
             from flows import overrides
 
             overrides.apply(root, chosen, values)
-        loaded = {} if checked.is_current(root, chosen) else _checked(root, chosen)
+        loaded = {} if checked.is_current(root, chosen) else settings_of(root, chosen)
         watch.lap("settings")
         plan = workspace.plan(root, chosen)
         last = {stage.study: stage.outputs for stage in plan}
         watch.lap("dvc")
         recorded = all(journal.is_recorded(root, name, last[name]) for name in chosen)
         if any(stage.stale for stage in plan) or not recorded:
-            _run_stale(root, chosen, plan, loaded or _checked(root, chosen), watch)
+            run_stale(root, chosen, plan, loaded or settings_of(root, chosen), watch)
         else:
             console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
     for name in chosen:
-        _show_result(root, name)
+        show_result(root, name)
     _show_addresses(root)
 
 
-def _checked(root: Path, chosen: Sequence[str]) -> "dict[str, Settings]":
+def settings_of(root: Path, chosen: Sequence[str]) -> "dict[str, Settings]":
+    """The settings of the studies that are to be run, their sources looked at, outputs of dropped models removed."""
     from flows import stages
 
     loaded = _loaded(root, chosen, look=True)
@@ -57,18 +58,21 @@ def _checked(root: Path, chosen: Sequence[str]) -> "dict[str, Settings]":
     return loaded
 
 
-def _run_stale(
+def run_stale(
     root: Path,
     chosen: list[str],
     plan: list[Stage],
     loaded: "Mapping[str, Settings]",
     watch: journal.Stopwatch,
+    *,
+    records: bool = True,
 ) -> None:
+    """One run of these stages, told as it goes. Raises MedloopError when anything failed."""
     with _prefect(root, watch, trains=any(stage.stale and stage.model for stage in plan)) as watcher:
         from flows.pipeline import Run, execute
 
         opened = journal.start(root, chosen, watch.laps)
-        execute(Run(root=root, journal=opened, settings=loaded, plan=plan, watcher=watcher))
+        execute(Run(root=root, journal=opened, settings=loaded, plan=plan, watcher=watcher, records=records))
     console.console.print(f"\n[dim]run[/] {opened.key}")
 
 
@@ -100,7 +104,8 @@ def _chosen(root: Path, studies: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(studies)) or [default_study(root)]
 
 
-def _show_result(root: Path, study: str) -> None:
+def show_result(root: Path, study: str) -> None:
+    """The leaderboard with its verdict, what validation found, the certificate."""
     from pipelines.compare import Leaderboard, table
 
     board = Leaderboard.model_validate(read_json(data_folder(root, study, "compare") / "leaderboard.json"))

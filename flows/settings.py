@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from contracts.errors import MedloopError, masked
 from contracts.names import check_name, nearest
@@ -20,6 +20,7 @@ from pipelines.balance import BalanceParams
 from pipelines.clean import CleanParams
 from pipelines.compare import CompareParams
 from pipelines.explain import ExplainParams
+from pipelines.gate import GateParams
 from pipelines.impute import ImputeParams
 from pipelines.ingest import IngestParams
 from pipelines.normalize import NormalizeParams
@@ -53,6 +54,19 @@ class Settings(BaseModel):
     explain: ExplainParams
     evaluate: EvaluateParams
     compare: CompareParams
+    gate: GateParams
+
+    @model_validator(mode="after")
+    def _groups(self) -> Self:
+        columns = self.study.features()
+        for name, cuts in self.gate.subgroups.items():
+            kind = columns[name].type if name in columns else "no declared feature"
+            if kind not in ("categorical", "ordinal", "numeric"):
+                raise ValueError(f"gate.subgroups: {name} is {kind}{nearest(name, columns)}")
+            if (kind == "numeric") != bool(cuts):
+                wanted = "cut at numbers, {age: [40, 65]}" if kind == "numeric" else "not cut, {sex: []}"
+                raise ValueError(f"gate.subgroups: {name} is {kind}, and so it is {wanted}")
+        return self
 
     @cached_property
     def name(self) -> str:
@@ -68,6 +82,7 @@ class Settings(BaseModel):
         return {key: value for key, value in self.models[model].items() if key != "train"}
 
 
+NO_STAGE = ("gate",)  # sections that no stage reads, which a study need not name: DVC does not look for them
 LARGEST = 2**63  # what 64 bits hold
 SECTIONS = tuple(f.alias or name for name, f in Settings.model_fields.items() if name not in ("study", "source"))
 DECLARATION = tuple(name for name in Study.model_fields if name != "name")
@@ -109,7 +124,7 @@ def load(root: Path, name: str) -> Settings:
 
 
 def _require_sections(own: Mapping[str, Any], path: Path) -> None:
-    missing = [key for key in (*DECLARATION, "source", *SECTIONS) if key not in own]
+    missing = [key for key in (*DECLARATION, "source", *SECTIONS) if key not in (*own, *NO_STAGE)]
     if missing:
         raise MedloopError(
             f"the study lacks {', '.join(missing)}",
@@ -133,7 +148,7 @@ def _refuse_unknown(found: Iterable[object], valid: Iterable[str], path: Path) -
 def _section(name: str, shared: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The shared values, overridden by the study's; `models` keeps only those that the study names."""
     base = _mapping(shared.get(name), path.parents[1] / PARAMS, name)
-    override = _mapping(own[name], path, name)
+    override = _mapping(own.get(name), path, name)
     if name != "models":
         return {**base, **override}
     return {

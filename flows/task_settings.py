@@ -23,7 +23,7 @@ def task_of(own: Mapping[str, Any]) -> Task:
 
 def fitting(task: Task) -> dict[str, Mapping[str, tuple[str, ...]]]:
     """By section and setting, the values that fit the task, its usual one first."""
-    return {**SETTINGS[task], "train": MODULES[task].SETTINGS}
+    return {**SETTINGS[task], "gate": SETTINGS[task]["compare"], "train": MODULES[task].SETTINGS}
 
 
 def suited(task: Task, shared: Mapping[str, Any]) -> dict[str, Any]:

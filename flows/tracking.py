@@ -4,11 +4,14 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from contracts.errors import MedloopError
 from flows.bundle import DESCRIPTION
@@ -17,6 +20,7 @@ from flows.servers import artifacts, elsewhere, tracking_uri
 PARENT = "mlflow.parentRunId"
 CHAMPION, CHALLENGER = "champion", "challenger"
 BATCH = 500  # MLflow takes at most 1,000 entries a call
+PATIENCE_S = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,34 @@ def client(root: Path) -> Any:
     if uri.startswith("sqlite:///"):
         _prepare_database(Path(uri.removeprefix("sqlite:///")))
     return MlflowClient(uri)
+
+
+@contextmanager
+def answering(root: Path) -> Iterator[None]:
+    """Raises MedloopError at once where the team's server does not answer, and for what MLflow refuses in the block."""
+    from mlflow.exceptions import MlflowException
+
+    theirs = elsewhere("mlflow")
+    mend = "start it, or correct MLFLOW_TRACKING_URI; then give the same command again"
+    try:
+        if theirs:
+            with suppress(HTTPError), urlopen(theirs, timeout=PATIENCE_S):  # a refusal is an answer, too
+                pass
+    except (OSError, HTTPException, ValueError) as error:
+        problem = f"MLflow does not answer ({type(error).__name__}); nothing was changed"
+        raise MedloopError(problem, where=str(theirs), mend=mend) from None
+    try:
+        yield
+    except MlflowException as error:
+        raise MedloopError(
+            f"MLflow could not do it ({error.error_code})", where=theirs or "MLflow's database", mend=mend
+        ) from None
+
+
+def attach(root: Path, run_id: str, path: Path, tags: Mapping[str, str]) -> None:
+    """Adds a file and tags to a run that has ended."""
+    client(root).log_artifact(run_id, str(path))
+    tag(root, run_id, tags)
 
 
 def _prepare_database(path: Path) -> None:

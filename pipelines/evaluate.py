@@ -81,11 +81,15 @@ class Evaluation(Result):
 
     def statistic(self, target: NDArray[Any], predicted: Floats, metric: str) -> Statistic:
         """The metric from row weights (B, N) to (B,), by its name. Shape: target (N,), predicted (N, C)."""
+        return self.statistics(target, predicted, [metric])
+
+    def statistics(self, target: NDArray[Any], predicted: Floats, metrics: Sequence[str]) -> Statistic:
+        """These metrics from row weights (B, N) to (B,) each. Shape: target (N,), predicted (N, C)."""
         positive = self.classes.index(self.positive)
         judged = judge(
             target, predicted.astype(np.float64), threshold=self.threshold, positive=positive, bins=self.params.bins
         )
-        return lambda weight: {metric: scores(judged, weight)[metric]}
+        return lambda weight: {name: value for name, value in scores(judged, weight).items() if name in metrics}
 
 
 def evaluate(

@@ -77,6 +77,11 @@ class Result(Frozen):
     def statistic(self, target: NDArray[Any], predicted: Floats, metric: str) -> Statistic:
         """The metric from row weights (B, N) to (B,), by its name; `predicted` (N, K) as the task gives it."""
 
+    def statistics(self, target: NDArray[Any], predicted: Floats, metrics: Sequence[str]) -> Statistic:
+        """Several metrics at once; a task that works all of them out together says so."""
+        each = [self.statistic(target, predicted, metric) for metric in metrics]
+        return lambda weight: {name: value for one in each for name, value in one(weight).items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:

@@ -14,7 +14,7 @@ from models.store import load
 from models.tasks import MODULES
 from pipelines import evaluate
 from pipelines.figures import report
-from pipelines.results import Entry, Result
+from pipelines.results import Entry, EvaluateParams, Result
 from pipelines.tasks import METRICS, ordinal, regression
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 def run(context: Context) -> str:
     """Measures one model on the test rows, once, with intervals by patient."""
     folder, settings = context.model_folder("evaluate"), context.settings
-    judged, test = judge(context, "test")
-    evaluation = judged.evaluation
+    entry, test = judge(context, "test")
+    evaluation = entry.evaluation
     write_json(folder / "evaluation.json", evaluation)
     write_json(folder / "metrics.json", {name: interval.value for name, interval in evaluation.measured.items()})
     told = MODULES[evaluation.task].columns(settings.study.target.classes)
     numbers = [f"@{name}" for name, kind in told.items() if kind == "double"]
-    predictions = pd.DataFrame(judged.predicted, columns=numbers)
+    predictions = pd.DataFrame(entry.predicted, columns=numbers)
     write_table(folder / "predictions.parquet", pd.concat([test[["@id", "@group", "@target"]], predictions], axis=1))
     write_text(folder / "report.html", report(evaluation, f"{settings.study.title}: {context.model}"))
     first = next(iter(evaluation.metrics))
@@ -47,14 +47,19 @@ def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
     trained = load(context.model_folder("train") / "model")
     ready = context.folder("normalize")
     rows = read_table(ready / f"{part}.parquet")
-    target, group = rows["@target"].to_numpy(), rows["@group"].to_numpy()
     features = examples(rows, read_payloads(ready / "payloads" / part))
+    return judged(trained, features, rows, context.settings.evaluate), rows
+
+
+def judged(trained: "Trained", features: "Examples", rows: pd.DataFrame, params: EvaluateParams) -> Entry:
+    """What a model is worth on these rows, which have label and patient; `features` are what it takes of them."""
+    target, group = rows["@target"].to_numpy(), rows["@group"].to_numpy()
     predicted = trained.predict(features)
-    given = {"target": target, "predicted": predicted, "group": group, "params": context.settings.evaluate}
+    given = {"target": target, "predicted": predicted, "group": group, "params": params}
     evaluation = EVALUATE[trained.inputs.task](trained, features, given)
     baseline = family.is_baseline(family.load(trained.family))
     found = evaluation.model_copy(update={"baseline": baseline})
-    return Entry(evaluation=found, target=target, predicted=predicted, group=group), rows
+    return Entry(evaluation=found, target=target, predicted=predicted, group=group)
 
 
 def _classes(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:

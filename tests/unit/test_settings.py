@@ -58,6 +58,10 @@ def test_a_models_own_training_goes_before_the_studys(tmp_path: Path, write: Cal
         ({"train": {"min_delta": float("nan")}}, r"usual size(.|\n)*tiny\.yaml, train\.min_delta"),
         ({"models": {"mlp": {"train": {"seed": 10**22}}}}, r"usual size(.|\n)*tiny\.yaml, models\.mlp\.train\.seed"),
         ({"models": {"mlp": {"train": 3}}}, r"mapping of keys(.|\n)*tiny\.yaml, models\.mlp\.train"),
+        ({"gate": {"margn": 0.1}}, r"unknown key margn \(did you mean margin\?\)(.|\n)*tiny\.yaml, gate\.margn"),
+        ({"gate": {"metric": "mae"}}, r"metric: mae does not fit the task classes(.|\n)*tiny\.yaml, gate\.metric"),
+        ({"gate": {"subgroups": {"sx": []}}}, r"subgroups: sx is no declared feature \(did you mean sex\?\)"),
+        ({"gate": {"subgroups": {"age": []}}}, r"subgroups: age is numeric, and so it is cut at numbers"),
         ({"train": {"epoch": 3}}, r"did you mean epochs(.|\n)*tiny\.yaml, train\.epoch"),
         ({"train": {"epochs": 0}}, r"1 or more(.|\n)*tiny\.yaml, train"),
         ({"train": {"threshold": "best"}}, r"tiny\.yaml, train\.threshold"),
@@ -77,6 +81,15 @@ def test_a_fault_is_told_with_its_file_and_key(
     write(**changes)
     with pytest.raises(MedloopError, match=told):
         load(tmp_path, "tiny")
+
+
+def test_a_study_need_not_name_what_no_stage_reads(tmp_path: Path, write: Callable[..., None]) -> None:
+    (tmp_path / "params.yaml").write_text("models: {mlp: {}}\ngate: {decision: promote, margin: better}\n")
+    write(gate={"subgroups": {"sex": [], "age": [50]}})
+    gate = load(tmp_path, "tiny").gate
+    assert (gate.decision, gate.margin, gate.subgroups) == ("promote", "better", {"sex": (), "age": (50.0,)})
+    write()
+    assert load(tmp_path, "tiny").gate.decision == "promote"
 
 
 def test_a_shared_training_key_is_told_in_its_own_file(tmp_path: Path, write: Callable[..., None]) -> None:

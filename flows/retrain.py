@@ -1,0 +1,280 @@
+"""`medloop retrain`: the same recipe on today's data, and whether what comes out takes the champion's place."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from contracts.study import Frozen
+from flows import commands, console, journal, promotion, servers, tracking, workers, workspace
+from flows.champion import Compared, compared, same_schema
+from flows.home import data_folder, find_root, home, set_aside
+from flows.journal import Journal
+from flows.plan import leading_to, unheard
+from flows.promotion import Version, What
+from flows.settings import Settings
+from flows.store import read_json, read_model, write_json
+from flows.studies import default_study
+from pipelines.gate import Criterion, GateParams, Outcome, Rows, decided
+from pipelines.paired import Paired
+
+EXIT_CODES = {"promoted": 0, "first": 0, "nothing new": 0, "kept": 3, "asks": 4, "blocked": 5}
+Verdict = Literal["promoted", "first", "nothing new", "kept", "asks", "blocked"]
+
+
+class Side(Frozen):
+    """A model in the comparison: its registered version, where it has one, its MLflow run and its name."""
+
+    version: str
+    run_id: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"version {self.version} ({self.model})" if self.version else self.model
+
+
+class Gate(Frozen):
+    """A retraining's verdict with its evidence, as it is kept. `next`: the one command that a person may want."""
+
+    study: str
+    verdict: Verdict
+    sentence: str
+    key: str
+    decided: str
+    champion: Side
+    challenger: Side | None = None
+    criteria: tuple[Criterion, ...] = ()
+    rows: Rows | None = None
+    differences: dict[str, tuple[Paired, ...]] = Field(default={})
+    params: GateParams
+    next: str = ""
+
+
+def retrain(root: Path, name: str) -> Gate | None:
+    """Brings the study up to date and judges what came out beside the champion; None for a study's first champion.
+
+    The workspace must be held (`journal.sole_run`). Raises MedloopError when a stage fails, MLflow does not answer, or
+    no fair comparison can be made; the champion then stays.
+    """
+    with tracking.answering(root), tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
+        settings = commands.settings_of(root, [name])
+        champion = promotion.champion(tracking.client(root), name)
+        if champion is None:
+            _bring(root, name, settings)
+            return None
+        folder = promotion.fetched(root, champion, Path(scratch))
+        plan = workspace.plan(root, [name])
+        data = leading_to(plan, {stage.name for stage in plan if stage.arguments[:1] == ("clean",)})
+        if any(stage.stale for stage in data):
+            commands.run_stale(root, [name], data, settings, journal.Stopwatch(), records=False)
+        schema = workers.call("the schema", _schema, root, name, folder, say=unheard)
+        if schema.state == "failed":
+            key = f"blocked-{hashlib.sha256(schema.sentence.encode()).hexdigest()[:12]}"
+            found = Compared(criteria=[schema], differences={})
+            return _conclude(root, settings[name], champion, None, found, key)
+        _bring(root, name, settings)
+        return _judge(root, settings[name], champion, folder)
+
+
+def _schema(root: Path, name: str, folder: Path, say: object) -> Criterion:
+    return same_schema(root, name, folder)
+
+
+def _bring(root: Path, name: str, settings: Mapping[str, Settings]) -> None:
+    """Runs and records what is not yet."""
+    plan = workspace.plan(root, [name])
+    if any(stage.stale for stage in plan) or not journal.is_recorded(root, name, plan[-1].outputs):
+        commands.run_stale(root, [name], plan, settings, journal.Stopwatch())
+
+
+def _judge(root: Path, settings: Settings, champion: Version, folder: Path) -> Gate:
+    name = settings.name
+    model = str(read_json(data_folder(root, name, "compare") / "leaderboard.json")["choice"])
+    run = _recorded(root, name)
+    challenger = _side(root, name, run.mlflow_runs[f"{name}/{model}"], model)
+    if challenger.run_id == champion.run_id:
+        return Gate(
+            study=name,
+            verdict="nothing new",
+            sentence=f"Nothing new: version {champion.number} ({model}), the champion, is what today's data give.",
+            key=run.key,
+            decided=_now(),
+            champion=_as_side(champion),
+            params=settings.gate,
+        )
+    with console.console.status("comparing with the champion"):
+        found = workers.call("the comparison", compared, root, name, model, folder, dict(champion.tags), say=unheard)
+    found.criteria.extend(_served_before(root, name, challenger))
+    return _conclude(root, settings, champion, challenger, found, run.key)
+
+
+def _served_before(root: Path, study: str, challenger: Side) -> list[Criterion]:
+    """What a person took back, no gate puts in place again; what was champion once and gave way, none by itself."""
+    known = promotion.decisions(tracking.client(root), study, challenger.version) if challenger.version else []
+    last = next((one for one in reversed(known) if one["what"] in ("promoted", "rolled back")), None)
+    if last is None:
+        return []
+    if last["what"] == "promoted":
+        told = f"{challenger} was champion from {last['when'][:10]} on and gave way to another"
+        return [Criterion(name="history", state="open", sentence=told, evidence=last)]
+    told = f"{challenger} was rolled back by {last['who']} on {last['when'][:10]}: {last['why'] or 'no reason given'}"
+    return [Criterion(name="history", state="failed", sentence=told, evidence=last)]
+
+
+def _recorded(root: Path, study: str) -> Journal:
+    """The run that recorded what the study's stages last wrote."""
+    outputs = workspace.plan(root, [study])[-1].outputs
+    return next(run for run in journal.all_journals(root) if run.recorded.get(study) == outputs)
+
+
+def _side(root: Path, study: str, run_id: str, model: str) -> Side:
+    found = tracking.client(root).search_model_versions(f"name = '{study}' and run_id = '{run_id}'")
+    return Side(version=str(found[0].version) if found else "", run_id=run_id, model=model)
+
+
+def _as_side(version: Version) -> Side:
+    return Side(version=version.number, run_id=version.run_id, model=version.model)
+
+
+def _conclude(
+    root: Path,
+    settings: Settings,
+    champion: Version,
+    challenger: Side | None,
+    found: Compared,
+    key: str,
+) -> Gate:
+    """Decides, keeps the evidence, tells MLflow, and promotes where that is the decision; once for the same verdict."""
+    outcome, of = decided(found.criteria, settings.gate), _as_side(champion)
+    gate = Gate(
+        study=settings.name,
+        verdict=_VERDICTS[outcome],
+        sentence=_sentence(outcome, found.criteria, of, challenger),
+        key=key,
+        decided=_now(),
+        champion=of,
+        challenger=challenger,
+        criteria=tuple(found.criteria),
+        rows=found.rows,
+        differences={name: tuple(each) for name, each in found.differences.items()},
+        params=settings.gate,
+        next=_next(outcome, settings.name, challenger, found.criteria),
+    )
+    path = evidence(root, gate)
+    if (
+        gate.verdict != "promoted"
+        and path.is_file()
+        and read_model(path, Gate).model_copy(update={"decided": gate.decided}) == gate
+    ):
+        return gate
+    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
+        write_json(Path(scratch) / path.name, gate)
+        _tell(root, gate, Path(scratch) / path.name)
+    write_json(path, gate)
+    return gate
+
+
+_VERDICTS: dict[Outcome, Verdict] = {"promote": "promoted", "ask": "asks", "keep": "kept", "blocked": "blocked"}
+_DECISIONS: dict[Verdict, What] = {"asks": "asked", "kept": "kept", "blocked": "blocked"}
+
+
+def evidence(root: Path, gate: Gate) -> Path:
+    """Where a verdict is kept."""
+    return home(root) / "gates" / gate.study / f"{gate.key}.json"
+
+
+def _tell(root: Path, gate: Gate, path: Path) -> None:
+    """MLflow holds the evidence with the challenger's run, and the decision with the version that it is of."""
+    told = gate.challenger
+    shown = {"verdict": gate.verdict, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    if told:
+        tracking.attach(root, told.run_id, path, {"medloop.gate": f"{gate.verdict}, {gate.decided}"})
+    if gate.verdict == "promoted" and told:
+        promotion.promote(root, gate.study, told.version, gate.sentence, by="the gate", evidence=shown)
+        return
+    number = told.version if told and told.version else gate.champion.version
+    mlflow, what = tracking.client(root), _DECISIONS[gate.verdict]
+    promotion.record(mlflow, gate.study, number, what, gate.sentence, by="the gate", evidence=shown)
+
+
+def _sentence(outcome: Outcome, criteria: Sequence[Criterion], champion: Side, challenger: Side | None) -> str:
+    told = {
+        "promote": f"Promoted: {challenger} takes the place of {champion}, the champion.",
+        "ask": f"A person decides whether {challenger} takes the place of {champion}, the champion.",
+        "keep": f"Kept: {champion} stays the champion, not {challenger}.",
+        "blocked": f"Blocked: {champion} stays the champion.",
+    }[outcome]
+    against = [c for c in criteria if c.state == "failed"] or [c for c in criteria if c.state == "open"]
+    shown = against or [c for c in criteria if c.name == "metric"]
+    return " ".join([told, *(f"{c.sentence[:1].upper()}{c.sentence[1:]}." for c in shown)])
+
+
+def _next(outcome: Outcome, study: str, challenger: Side | None, criteria: Sequence[Criterion]) -> str:
+    """Nobody is advised to promote what failed."""
+    if outcome == "promote":
+        return f"medloop rollback {study}, should it not do"
+    if challenger is None:
+        return f"put the columns back; or, if the change is meant, medloop run {study}, then medloop promote {study}"
+    failed = any(criterion.state == "failed" for criterion in criteria)
+    return "" if failed or not challenger.version else f"medloop promote {study} {challenger.version}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def retrain_study(study: str | None) -> int:
+    """`medloop retrain`: the verdict first, then each criterion with its evidence; the exit code."""
+    root = find_root()
+    servers.prepare_environment(root)
+    name = study or default_study(root)
+    with journal.sole_run(root):
+        if set_aside(root).is_dir():
+            from flows.restore import put_back
+
+            put_back(root)
+        gate = retrain(root, name)
+    if gate is None:
+        return _first(root, name)
+    show(root, gate)
+    return EXIT_CODES[gate.verdict]
+
+
+def _first(root: Path, name: str) -> int:
+    commands.show_result(root, name)
+    if promotion.aliases(tracking.client(root), name):
+        console.console.print(f"{name} had no champion to compare with; the first model registered is the champion.")
+        return EXIT_CODES["first"]
+    console.console.print(
+        f"{name} has no champion: none of its models is registered, which takes a clean leak certificate."
+    )
+    return EXIT_CODES["blocked"]
+
+
+def show(root: Path, gate: Gate) -> None:
+    """The verdict, what it rests on, and the one command that may come next."""
+    console.console.print(f"\n{gate.sentence}\n", style="bold", markup=False, soft_wrap=True)
+    console.show_facts({one.name: f"{_MARKS[one.state]} {one.sentence}" for one in gate.criteria})
+    if gate.rows:
+        console.show_facts({"rows": _rows(gate.rows)})
+    for name in ("frozen", "new"):
+        for one in gate.differences.get(name, ()):
+            console.show_facts({f"on {name} rows": f"{one.metric} {one.second} after {one.first}"})
+    if gate.criteria:
+        console.show_facts({"evidence": evidence(root, gate)})
+    if gate.next:
+        console.show_facts({"next": gate.next})
+
+
+_MARKS = {"met": "✓", "open": "?", "failed": "✗"}
+
+
+def _rows(rows: Rows) -> str:
+    return (
+        f"{rows.frozen:,} test rows of both runs and {rows.new:,} new ones, of {rows.patients:,} patients; "
+        f"{rows.left_out:,} left out, since they or their patient's others were no test rows of the champion"
+    )
