@@ -1,6 +1,7 @@
 """The Prefect flow: reads the stages from DVC, brings each up to date, records and registers what came out."""
 
 import concurrent.futures
+import os
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock, Semaphore
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import flow, get_run_logger, task
@@ -18,6 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import get_run_context
 from prefect.exceptions import ObjectNotFound
+from prefect.flow_engine import run_flow
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture, wait
 from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -227,12 +230,24 @@ def mark_crashed(crashed: Iterable[Journal]) -> None:
                 client.set_flow_run_state(flow_run, Crashed(message="the process ended without a word"), force=True)
 
 
+def _flow(key: str, studies: list[str]) -> State[Any]:
+    """The flow's end state; as the flow run that waits for it in Prefect, where one does, else as a new one."""
+    waits = os.environ.pop(journals.FLOW_RUN, None)
+    with suppress(ObjectNotFound):
+        if waits:
+            with get_client(sync_client=True) as client:
+                known = client.read_flow_run(UUID(waits))
+            given = {"key": key, "studies": studies}
+            return cast("State[Any]", run_flow(pipeline, flow_run=known, parameters=given, return_type="state"))
+    return pipeline(key, studies, return_state=True)
+
+
 def execute(run: Run) -> Journal:
     """Runs the flow and closes the journal. Raises MedloopError when anything failed."""
     key = run.journal.key
     _under_way[key] = run
     try:
-        end = pipeline(key, run.journal.studies if run.records else [], return_state=True)
+        end = _flow(key, run.journal.studies if run.records else [])
     except BaseException:
         journals.close(run.root, run.journal, "failed", "interrupted")
         raise

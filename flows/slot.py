@@ -1,0 +1,50 @@
+"""One slot of a schedule, in a process of its own, which tells the one that serves what it came to."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from flows.faults import told
+from flows.journal import HeldError
+from flows.ledger import Outcome
+
+GRACE_S = 30.0  # for a run that is interrupted to put its workspace in order
+
+
+def work(study: str, note: Path) -> None:
+    """Brings a study up to date and leaves in `note` what that came to."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        outcome = _brought(study)
+    except HeldError as held:
+        outcome = Outcome(state="due", told=held.problem)
+    except Exception as error:
+        fault = told(error, doing=f"the run of {study}")
+        _write(note, Outcome(state="failed", told=str(fault)))
+        raise fault from None
+    _write(note, outcome)
+
+
+def _brought(study: str) -> Outcome:
+    """What a slot does."""
+    from flows.commands import run_studies
+
+    key = run_studies([study], [])
+    return Outcome(state="ran", key=key) if key else Outcome(state="unchanged")
+
+
+def _end_with_parent() -> None:
+    """The process that serves holds the other end of this process's input, which closes however that one ends."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(GRACE_S)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _write(note: Path, outcome: Outcome) -> None:
+    from flows.store import write_json
+
+    write_json(note, outcome)
