@@ -25,9 +25,10 @@ T = TypeVar("T")
 FLOW = "medloop"
 SLOT = "slot"  # the tag of what was planned; runs without it were asked for by a person
 LOOK_S = 10.0
+WAKE_S = 60.0
 PATIENCE_S = 240.0  # a server takes up to minutes to start
 TIMEOUT_S = 10.0
-ABOUT = """{told}. Of what is missed is run: {catch_up}.
+ABOUT = """Run {told}. Of what is missed is run: {catch_up}.
 
 `medloop serve` keeps this schedule as `studies/{name}.yaml` has it, whatever the switch here says. *Quick run* works.
 """
@@ -48,6 +49,14 @@ class Deployments:
         if time.monotonic() >= self._next_look:
             self._call(lambda client: self._look(client, keeper))
             self._next_look = time.monotonic() + LOOK_S
+
+    def wake(self, keeper: Keeper) -> None:
+        """Gives a server that was just started some time, so that the first runs are seen too."""
+        deadline = time.monotonic() + WAKE_S
+        while not self._deployments and time.monotonic() < deadline:
+            self._next_look = 0.0
+            self.tick(keeper)
+            time.sleep(0.5)
 
     def begin(self, study: str, slot: Slot) -> UUID | None:
         """The flow run that a slot's run is to be, if Prefect answers."""
@@ -116,16 +125,14 @@ class Deployments:
         self._shown[study.name] = study.schedule, after
 
     def _tidy(self, client: "SyncPrefectClient", run: "FlowRunResponse", study: Served) -> None:
-        """Takes back what will not come: slots of a former schedule, missed ones, runs by Prefect's own clock."""
-        from prefect.states import Cancelled
-
+        """Takes back what will not come: slots of a former schedule, settled ones, runs by Prefect's own clock."""
         at = run.expected_start_time
         slot = study.ledger.slot(at) if at else None
         if run.auto_scheduled or (at and at > _now() and at != upcoming(study.schedule, _now())):
             client.delete_flow_run(run.id)
-        elif at and at <= study.ledger.through and not (slot and slot.state in OPEN):
-            missed: State[Any] = Cancelled(name="Missed", message=f"missed; catch_up: {study.schedule.catch_up}")
-            client.set_flow_run_state(run.id, missed, force=True)
+        elif slot and slot.state not in OPEN:
+            came = Outcome(state=slot.state, key=slot.key, told=slot.told or f"catch_up: {study.schedule.catch_up}")
+            client.set_flow_run_state(run.id, _state(came), force=True)
 
 
 def _address(root: Path) -> str | None:
@@ -161,7 +168,7 @@ def _registered(client: "SyncPrefectClient", name: str, schedule: Schedule) -> U
         flow_id=client.create_flow_from_name(FLOW),
         name=name,
         schedules=[DeploymentScheduleCreate(schedule=each, active=False) for each in clock],
-        description=ABOUT.format(told=schedule.told.capitalize(), catch_up=schedule.catch_up, name=name),
+        description=ABOUT.format(told=schedule.told, catch_up=schedule.catch_up, name=name),
         parameters={},
         parameter_openapi_schema={"type": "object", "properties": {}},
         enforce_parameter_schema=False,
@@ -196,7 +203,7 @@ def _clear(client: "SyncPrefectClient", deployments: Sequence[UUID]) -> None:
 
 
 def _state(outcome: Outcome) -> "State[None]":
-    from prefect.states import Completed, Failed, Scheduled
+    from prefect.states import Cancelled, Completed, Failed, Scheduled
 
     if outcome.state == "due":
         return Scheduled(scheduled_time=_now())
@@ -204,6 +211,8 @@ def _state(outcome: Outcome) -> "State[None]":
         return Completed(name="NothingNew", message="nothing new: neither data nor settings have changed")
     if outcome.state == "ran":
         return Completed(message=outcome.key)
+    if outcome.state == "missed":
+        return Cancelled(name="Missed", message=outcome.told)
     return Failed(name=outcome.state.capitalize(), message=outcome.told)
 
 

@@ -35,6 +35,13 @@ def duration(value: object) -> object:
     return timedelta(seconds=int(found[1]) * SECONDS[found[2]])
 
 
+def span(value: timedelta) -> str:
+    """A timedelta as `duration` reads it, in the largest unit that fits."""
+    seconds = int(value.total_seconds())
+    unit = next(unit for unit in reversed(SECONDS) if seconds % SECONDS[unit] == 0)
+    return f"{seconds // SECONDS[unit]} {unit}{'s' if seconds != SECONDS[unit] else ''}"
+
+
 def _noticeable(value: timedelta) -> timedelta:
     if value < SHORTEST:
         raise ValueError(f"{SHORTEST.seconds} seconds or more were expected")
@@ -104,7 +111,8 @@ class Schedule(Frozen):
     @property
     def told(self) -> str:
         """In words, for people."""
-        clock = f"cron {self.cron}, {self.time_zone}" if self.cron else f"every {self.every}" if self.every else ""
+        clock = f"every {span(self.every)}" if self.every else f"cron {self.cron}" if self.cron else ""
+        clock += f" in {self.time_zone}" if clock else ""
         return " and ".join(filter(None, [clock, "when its source changes" if self.watch else ""]))
 
 

@@ -46,6 +46,7 @@ def serve_studies(studies: Sequence[str]) -> None:
         for study in keeper.studies.values():
             _tell(study.name, f"{study.schedule.told}; next {told_next(study.schedule)}")
         try:
+            prefect.wake(keeper)
             while True:
                 keeper.tick()
                 prefect.tick(keeper)

@@ -10,7 +10,7 @@ from contracts.errors import MedloopError
 from flows import ledger as ledgers
 from flows import schedule as schedules
 from flows.ledger import Ledger, Outcome, Slot
-from flows.schedule import Schedule, local
+from flows.schedule import Schedule, local, span
 from flows.studies import read_yaml, study_file
 from flows.watching import local_paths, stamp
 
@@ -174,7 +174,7 @@ class Keeper:
         came, deadline = current.work.outcome(), current.study.schedule.deadline
         if not came and deadline and self._steady() - current.since > deadline.total_seconds():
             current.work.stop()
-            came = Outcome(state="overdue", told=f"it took longer than its deadline, {deadline}, and was ended")
+            came = Outcome(state="overdue", told=f"it took longer than its deadline, {span(deadline)}, and was ended")
         if came:
             self.current = None
             self._end(current, came)
