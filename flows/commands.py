@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 
-def run_studies(studies: Sequence[str], values: Sequence[str]) -> str | None:
-    """`medloop run`: where nothing is stale, nothing is imported, started or recorded, and there is no run's key."""
+def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
+    """`medloop run`: where nothing is stale, nothing is imported, started or recorded."""
     watch = journal.Stopwatch()
     root = find_root()
     chosen = _chosen(root, studies)
@@ -39,15 +39,14 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> str | None:
         plan = workspace.plan(root, chosen)
         last = {stage.study: stage.outputs for stage in plan}
         watch.lap("dvc")
-        recorded, key = all(journal.is_recorded(root, name, last[name]) for name in chosen), None
+        recorded = all(journal.is_recorded(root, name, last[name]) for name in chosen)
         if any(stage.stale for stage in plan) or not recorded:
-            key = _run_stale(root, chosen, plan, loaded or _checked(root, chosen), watch)
+            _run_stale(root, chosen, plan, loaded or _checked(root, chosen), watch)
         else:
             console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
     for name in chosen:
         _show_result(root, name)
     _show_addresses(root)
-    return key
 
 
 def _checked(root: Path, chosen: Sequence[str]) -> "dict[str, Settings]":
@@ -64,14 +63,13 @@ def _run_stale(
     plan: list[Stage],
     loaded: "Mapping[str, Settings]",
     watch: journal.Stopwatch,
-) -> str:
+) -> None:
     with _prefect(root, watch, trains=any(stage.stale and stage.model for stage in plan)) as watcher:
         from flows.pipeline import Run, execute
 
         opened = journal.start(root, chosen, watch.laps)
         execute(Run(root=root, journal=opened, settings=loaded, plan=plan, watcher=watcher))
     console.console.print(f"\n[dim]run[/] {opened.key}")
-    return opened.key
 
 
 @contextmanager

@@ -75,9 +75,11 @@ class Schedule(Frozen):
     @field_validator("time_zone")
     @classmethod
     def _known(cls, name: str) -> str:
-        known = available_timezones()
-        if name not in known:
-            raise ValueError(f"a time zone such as Europe/Berlin was expected{nearest(name, known)}")
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, KeyError):
+            near = nearest(name, available_timezones())
+            raise ValueError(f"a time zone such as Europe/Berlin was expected{near}") from None
         return name
 
     @field_validator("cron")

@@ -6,7 +6,9 @@ import threading
 import time
 from pathlib import Path
 
+from flows import journal
 from flows.faults import told
+from flows.home import find_root
 from flows.journal import HeldError
 from flows.ledger import Outcome
 
@@ -28,11 +30,19 @@ def work(study: str, note: Path) -> None:
 
 
 def _brought(study: str) -> Outcome:
-    """What a slot does."""
+    """What a slot does; there is a new run of this process where there was anything to do."""
     from flows.commands import run_studies
 
-    key = run_studies([study], [])
-    return Outcome(state="ran", key=key) if key else Outcome(state="unchanged")
+    before = _newest()
+    run_studies([study], [])
+    after = _newest()
+    if after and after != before and after.pid == os.getpid():
+        return Outcome(state="ran", key=after.key)
+    return Outcome(state="unchanged")
+
+
+def _newest() -> journal.Journal | None:
+    return next(journal.all_journals(find_root()), None)
 
 
 def _end_with_parent() -> None:
