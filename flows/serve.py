@@ -23,6 +23,7 @@ from flows.slot import GRACE_S
 from flows.store import read_model
 
 POLL_S = 1.0
+INSIST_S = 5.0
 COMMAND = [sys.executable, "-P", "-c", "from flows.cli import main; main()", "slot"]
 
 
@@ -96,7 +97,7 @@ class SlotProcess:
     def stop(self) -> None:
         """Interrupts it as Ctrl-C does, and insists when that takes too long."""
         self._stopped = True
-        for number, patience_s in ((signal.SIGINT, GRACE_S), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for number, patience_s in ((signal.SIGINT, GRACE_S), (signal.SIGTERM, INSIST_S), (signal.SIGKILL, INSIST_S)):
             with suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 os.killpg(self._process.pid, number)
                 self._process.wait(patience_s)

@@ -11,6 +11,8 @@ from flows.faults import told
 from flows.home import find_root
 from flows.journal import HeldError
 from flows.ledger import Outcome
+from flows.servers import StartError
+from flows.standby import set_aside_database
 
 GRACE_S = 30.0  # for a run that is interrupted to put its workspace in order
 
@@ -18,14 +20,21 @@ GRACE_S = 30.0  # for a run that is interrupted to put its workspace in order
 def work(study: str, note: Path) -> None:
     """Brings a study up to date and leaves in `note` what that came to."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    tried = note.with_suffix(".prefect")  # a mark that Prefect had another try with an empty database
     try:
         outcome = _brought(study)
     except HeldError as held:
         outcome = Outcome(state="due", told=held.problem)
     except Exception as error:
-        fault = told(error, doing=f"the run of {study}")
-        _write(note, Outcome(state="failed", told=str(fault)))
-        raise fault from None
+        if not isinstance(error, StartError) or tried.is_file() or not set_aside_database(find_root()):
+            tried.unlink(missing_ok=True)
+            fault = told(error, doing=f"the run of {study}")
+            _write(note, Outcome(state="failed", told=str(fault)))
+            raise fault from None
+        tried.touch()
+        outcome = Outcome(state="due", told="Prefect did not start: its database is set aside, it begins an empty one")
+    else:
+        tried.unlink(missing_ok=True)
     _write(note, outcome)
 
 
