@@ -13,7 +13,6 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from contracts.errors import MedloopError
 from contracts.frozen import Frozen
 from flows.home import home
 from flows.schedule import Schedule, planned
@@ -21,6 +20,7 @@ from flows.store import read_model, write_text
 
 State = Literal["due", "running", "ran", "unchanged", "failed", "overdue", "missed", "crashed"]
 OPEN = ("due", "running")
+DONE = ("ran", "unchanged")
 KEPT = 500  # slots, the newest; older ones are only counted
 MOST_AT_ONCE = 100  # slots that `catch_up: all` runs, the newest; the others count as missed
 LATE = timedelta(minutes=5)  # with `catch_up: skip`, what is later than this was missed
@@ -192,8 +192,4 @@ def save(root: Path, study: str, ledger: Ledger) -> None:
 
 def read(root: Path, study: str) -> Ledger | None:
     """A study's ledger, if it was ever served. Raises MedloopError for a damaged one."""
-    try:
-        return read_model(path(root, study), Ledger) if path(root, study).is_file() else None
-    except MedloopError as fault:
-        mend = "put it aside: the study then counts as never served, and its next slot is the first"
-        raise MedloopError(fault.problem, where=fault.where, mend=mend) from None
+    return read_model(path(root, study), Ledger) if path(root, study).is_file() else None

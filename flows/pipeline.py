@@ -28,7 +28,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from contracts.errors import MedloopError
 from flows import journal as journals
 from flows import record, stages, tracking, workers, workspace
-from flows.console import Watcher
+from flows.console import Watcher, warn
 from flows.faults import told
 from flows.journal import Journal, StageRecord, StageState
 from flows.plan import Stage
@@ -47,7 +47,10 @@ def _slots() -> Semaphore:
 
 @dataclass
 class Run:
-    """A pipeline run under way; `watcher` shows it. `records`: whether it ends with telling MLflow."""
+    """A pipeline run under way; `watcher` shows it. `records`: whether it ends with telling MLflow.
+
+    `done`: all of it was done, whether or not Prefect could be told.
+    """
 
     root: Path
     journal: Journal
@@ -55,6 +58,7 @@ class Run:
     plan: list[Stage]
     watcher: Watcher
     records: bool = True
+    done: bool = False
     fault: MedloopError | None = None
     interrupted: bool = False
     data_slots: Semaphore = field(default_factory=_slots)
@@ -91,6 +95,7 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
         if not state.is_completed():
             return Failed(message=state.message)
     ran = sum(stage.state != "unchanged" for stage in run.journal.stages)
+    run.done = True
     return Completed(message=f"{ran} of {len(run.journal.stages)} steps ran")
 
 
@@ -248,12 +253,15 @@ def execute(run: Run) -> Journal:
     _under_way[key] = run
     try:
         end = _flow(key, run.journal.studies if run.records else [])
-    except BaseException:
-        journals.close(run.root, run.journal, "failed", "interrupted")
-        raise
+        run.done = run.done and end.is_completed()
+    except BaseException as error:
+        if not (run.done and isinstance(error, Exception)):
+            journals.close(run.root, run.journal, "failed", "interrupted")
+            raise
+        warn(f"Prefect could not be told that {key} has ended ({type(error).__name__}); its journal has it all")
     finally:
         del _under_way[key]
-    if run.fault is None and not end.is_completed():
+    if run.fault is None and not run.done:
         run.fault = MedloopError("the run ended early", where="Prefect", mend="medloop ui shows its log; run it again")
     journals.close(run.root, run.journal, "failed" if run.fault else "completed", str(run.fault) if run.fault else None)
     if run.fault:

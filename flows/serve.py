@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from contracts.errors import MedloopError
 from flows import journal, servers
 from flows.agenda import chosen_studies, told_next
 from flows.console import console
@@ -18,9 +19,10 @@ from flows.home import find_root, home
 from flows.journal import FLOW_RUN
 from flows.ledger import Outcome, Slot
 from flows.schedule import Schedule, local
-from flows.serving import Keeper
+from flows.serving import Keeper, read
 from flows.slot import GRACE_S
 from flows.store import read_model
+from flows.studies import study_file
 
 POLL_S = 1.0
 INSIST_S = 5.0
@@ -30,7 +32,7 @@ COMMAND = [sys.executable, "-P", "-c", "from flows.cli import main; main()", "sl
 def serve_studies(studies: Sequence[str]) -> None:
     """`medloop serve`: runs until it is told to end, by Ctrl-C or SIGTERM."""
     root = find_root()
-    chosen = chosen_studies(root, studies)
+    chosen = chosen_studies(root, studies) if studies else _sound(root, chosen_studies(root, []))
     servers.prepare_environment(root)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with journal.sole_service(root):
@@ -57,6 +59,21 @@ def serve_studies(studies: Sequence[str]) -> None:
             console.print("Ending.")
         finally:
             keeper.close()
+
+
+def _sound(root: Path, studies: Sequence[str]) -> list[str]:
+    """Those whose schedule is right: a wrong one must not keep the others from being served."""
+    faults = dict[str, MedloopError]()
+    for name in studies:
+        try:
+            read(root, study_file(root, name))
+        except MedloopError as wrong:
+            faults[name] = wrong
+    for name, fault in faults.items():
+        if len(faults) == len(studies):
+            raise fault
+        _tell(name, f"is not served until it is mended and this is started again: {fault.problem} ({fault.where})")
+    return [name for name in studies if name not in faults]
 
 
 def _tell(study: str, text: str) -> None:

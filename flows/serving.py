@@ -9,7 +9,7 @@ from typing import Protocol
 from contracts.errors import MedloopError
 from flows import ledger as ledgers
 from flows import schedule as schedules
-from flows.ledger import Ledger, Outcome, Slot
+from flows.ledger import DONE, Ledger, Outcome, Slot
 from flows.schedule import Schedule, local, span
 from flows.studies import read_yaml, study_file
 from flows.watching import local_paths, stamp
@@ -115,7 +115,7 @@ class Keeper:
         """As its ledger has it; a run that ended with the process that served it is reconciled."""
         file, now = study_file(self._root, name), self._now()
         schedule, sources = read(self._root, file)
-        ledger = ledgers.read(self._root, name) or Ledger(through=now)
+        ledger = self._ledger(name) or Ledger(through=now)
         if now < (ledger.floor or now):
             problem = f"the clock is behind the slot of {ledger.floor}, up to which all is done; nothing runs before"
             self._tell(name, f"{problem}. If the clock is right, remove {ledgers.path(self._root, name)}")
@@ -125,6 +125,16 @@ class Keeper:
         study = Served(name, file, schedule, ledger, sources, _touched(file))
         self._save(study)
         return study
+
+    def _ledger(self, name: str) -> Ledger | None:
+        """A damaged one is put aside: all that it knew counts as done, and the next slot is the first of a new one."""
+        try:
+            return ledgers.read(self._root, name)
+        except MedloopError as fault:
+            damaged = ledgers.path(self._root, name)
+            damaged.replace(damaged.with_suffix(".damaged"))
+            self._tell(name, f"the ledger is put aside, and begins anew: {fault.problem} ({damaged})")
+            return None
 
     def _read_again(self, study: Served) -> None:
         """Takes up what was edited; what is wrong is told, and the former schedule counts on."""
@@ -174,7 +184,10 @@ class Keeper:
         came, deadline = current.work.outcome(), current.study.schedule.deadline
         if not came and deadline and self._steady() - current.since > deadline.total_seconds():
             current.work.stop()
-            came = Outcome(state="overdue", told=f"it took longer than its deadline, {span(deadline)}, and was ended")
+            came = current.work.outcome()
+            if not came or came.state not in DONE:  # else it ended in the same moment
+                told = f"it took longer than its deadline, {span(deadline)}, and was ended"
+                came = Outcome(state="overdue", told=told)
         if came:
             self.current = None
             self._end(current, came)

@@ -303,3 +303,16 @@ def test_a_changed_source_is_run_once_when_it_is_whole(machine: Machine) -> None
     machine.serve(keeper, 3 * HOUR)
     machine.serve(machine.boot(), 3 * HOUR)
     assert machine.states() == ["ran", "ran"]
+
+
+def test_a_damaged_ledger_is_put_aside_and_nothing_is_run_twice(machine: Machine) -> None:
+    machine.study(every="1 day")
+    machine.serve(machine.boot(), 13 * HOUR)
+    file = ledgers.path(machine.root, "tiny")
+    file.write_text(file.read_text()[:-20])
+    machine.serve(machine.boot(), 5 * HOUR)
+    assert machine.states() == []
+    assert "the ledger is put aside" in machine.said[-1]
+    assert list(machine.begun.values()) == [1]
+    machine.serve(machine.boot(), DAY)
+    assert machine.states() == ["ran"]
