@@ -86,6 +86,36 @@ def status(studies: Studies = None) -> None:
 
 
 @app.command()
+def serve(
+    studies: Annotated[
+        list[str] | None, typer.Argument(help="Studies to serve; all with a schedule by default.")
+    ] = None,
+) -> None:
+    """Run studies by the schedule that their files declare, until told to end; see docs/schedules.md."""
+    from flows.serve import serve_studies
+
+    serve_studies(studies or [])
+
+
+@app.command()
+def schedule(
+    studies: Annotated[list[str] | None, typer.Argument(help="Studies; all with a schedule by default.")] = None,
+) -> None:
+    """What comes next by the schedules, and what came last."""
+    from flows.agenda import show_agenda
+
+    show_agenda(studies or [])
+
+
+@app.command(hidden=True)
+def slot(study: str, note: Path) -> None:
+    """One run by schedule, in a process of its own; `medloop serve` calls this."""
+    from flows.slot import work
+
+    work(study, note)
+
+
+@app.command()
 def up() -> None:
     """Start the local Prefect and MLflow servers, or find those that run."""
     from flows.commands import start_servers

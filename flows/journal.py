@@ -18,6 +18,7 @@ from flows.store import read_model, write_json
 
 State = Literal["running", "completed", "failed", "crashed"]
 StageState = Literal["ran", "restored", "unchanged", "failed"]
+FLOW_RUN = "MEDLOOP_FLOW_RUN"  # the flow run that waits in Prefect for this process's run, if one does
 KEY_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -112,24 +113,51 @@ def reconcile(root: Path) -> list[Journal]:
     return crashed
 
 
+class HeldError(MedloopError):
+    """Another process has what only one may have at a time."""
+
+
 @contextmanager
 def sole_run(root: Path) -> Iterator[None]:
-    """Holds the workspace for one run. Raises MedloopError naming the holder when another has it."""
-    lock = home(root) / "run.lock"
+    """Holds the workspace for one run. Raises HeldError naming the holder when another has it."""
+    with _sole(root, "run", "another run holds this workspace", "wait until it has ended"):
+        yield
+
+
+@contextmanager
+def sole_service(root: Path) -> Iterator[None]:
+    """Holds the workspace's schedules. Raises HeldError naming the holder when another serves them."""
+    with _sole(root, "serve", "this workspace is served already", "let it; medloop schedule tells what comes"):
+        yield
+
+
+@contextmanager
+def _sole(root: Path, name: str, problem: str, mend: str) -> Iterator[None]:
+    lock = home(root) / f"{name}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             held.seek(0)
-            holder = held.read() or "unknown"
-            raise MedloopError(
-                f"another run holds this workspace: process {holder}", where=str(lock), mend="wait until it has ended"
-            ) from None
+            raise HeldError(f"{problem}: process {held.read() or 'unknown'}", where=str(lock), mend=mend) from None
         held.truncate(0)
         held.write(str(os.getpid()))
         held.flush()
         yield
+
+
+def holder(root: Path, name: Literal["run", "serve"]) -> str | None:
+    """The process that holds the workspace for a run, or serves its schedules."""
+    lock = home(root) / f"{name}.lock"
+    if not lock.is_file():
+        return None
+    with lock.open() as looked:
+        try:
+            fcntl.flock(looked, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return looked.read() or "unknown"
+    return None
 
 
 def _now() -> str:

@@ -1,6 +1,7 @@
 """The Prefect flow: reads the stages from DVC, brings each up to date, records and registers what came out."""
 
 import concurrent.futures
+import os
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock, Semaphore
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import flow, get_run_logger, task
@@ -18,6 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import get_run_context
 from prefect.exceptions import ObjectNotFound
+from prefect.flow_engine import run_flow
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture, wait
 from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -25,7 +28,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from contracts.errors import MedloopError
 from flows import journal as journals
 from flows import record, stages, tracking, workers, workspace
-from flows.console import Watcher
+from flows.console import Watcher, warn
 from flows.faults import told
 from flows.journal import Journal, StageRecord, StageState
 from flows.plan import Stage
@@ -44,7 +47,10 @@ def _slots() -> Semaphore:
 
 @dataclass
 class Run:
-    """A pipeline run under way; `watcher` shows it. `records`: whether it ends with telling MLflow."""
+    """A pipeline run under way; `watcher` shows it. `records`: whether it ends with telling MLflow.
+
+    `done`: all of it was done, whether or not Prefect could be told.
+    """
 
     root: Path
     journal: Journal
@@ -52,6 +58,7 @@ class Run:
     plan: list[Stage]
     watcher: Watcher
     records: bool = True
+    done: bool = False
     fault: MedloopError | None = None
     interrupted: bool = False
     data_slots: Semaphore = field(default_factory=_slots)
@@ -88,6 +95,7 @@ def pipeline(key: str, studies: list[str]) -> State[None]:
         if not state.is_completed():
             return Failed(message=state.message)
     ran = sum(stage.state != "unchanged" for stage in run.journal.stages)
+    run.done = True
     return Completed(message=f"{ran} of {len(run.journal.stages)} steps ran")
 
 
@@ -227,18 +235,33 @@ def mark_crashed(crashed: Iterable[Journal]) -> None:
                 client.set_flow_run_state(flow_run, Crashed(message="the process ended without a word"), force=True)
 
 
+def _flow(key: str, studies: list[str]) -> State[Any]:
+    """The flow's end state; as the flow run that waits for it in Prefect, where one does, else as a new one."""
+    waits = os.environ.pop(journals.FLOW_RUN, None)
+    with suppress(ObjectNotFound):
+        if waits:
+            with get_client(sync_client=True) as client:
+                known = client.read_flow_run(UUID(waits))
+            given = {"key": key, "studies": studies}
+            return cast("State[Any]", run_flow(pipeline, flow_run=known, parameters=given, return_type="state"))
+    return pipeline(key, studies, return_state=True)
+
+
 def execute(run: Run) -> Journal:
     """Runs the flow and closes the journal. Raises MedloopError when anything failed."""
     key = run.journal.key
     _under_way[key] = run
     try:
-        end = pipeline(key, run.journal.studies if run.records else [], return_state=True)
-    except BaseException:
-        journals.close(run.root, run.journal, "failed", "interrupted")
-        raise
+        end = _flow(key, run.journal.studies if run.records else [])
+        run.done = run.done and end.is_completed()
+    except BaseException as error:
+        if not (run.done and isinstance(error, Exception)):
+            journals.close(run.root, run.journal, "failed", "interrupted")
+            raise
+        warn(f"Prefect could not be told that {key} has ended ({type(error).__name__}); its journal has it all")
     finally:
         del _under_way[key]
-    if run.fault is None and not end.is_completed():
+    if run.fault is None and not run.done:
         run.fault = MedloopError("the run ended early", where="Prefect", mend="medloop ui shows its log; run it again")
     journals.close(run.root, run.journal, "failed" if run.fault else "completed", str(run.fault) if run.fault else None)
     if run.fault:

@@ -17,7 +17,9 @@ from urllib.request import ProxyHandler, build_opener, getproxies_environment
 from pydantic import BaseModel
 
 from contracts.errors import MedloopError
+from flows.console import warn
 from flows.home import home
+from flows.standby import answers
 from flows.store import read_model, write_json
 
 Name = Literal["prefect", "mlflow"]
@@ -40,6 +42,10 @@ class Server(BaseModel):
     def address(self) -> str:
         """Where a browser finds it."""
         return f"http://{HOST}:{self.port}"
+
+
+class StartError(MedloopError):
+    """A server that ended as soon as it was started."""
 
 
 class Servers(BaseModel):
@@ -130,7 +136,8 @@ def launch(root: Path, name: Name) -> Server:
         remembered = _remembered(root)
         server: Server | None = getattr(remembered, name)
         if not (server and _is_ours(server)):
-            server = _start(root, name, _free_port(PREFERRED_PORT[name]))
+            # That of the one that died, which runs under way still know.
+            server = _start(root, name, _free_port(server.port if server else PREFERRED_PORT[name]))
             write_json(_file(root), remembered.model_copy(update={name: server}))
     return server
 
@@ -145,20 +152,22 @@ def ensure(root: Path, name: Name) -> Server:
     while not _serves(server, name):
         if time.monotonic() > deadline or not _is_ours(server):
             log = home(root) / "logs" / f"{name}.log"
-            raise MedloopError(
-                f"the {name} server did not start", where=str(log), mend="read the log, then: medloop up"
-            )
+            fault = MedloopError if _is_ours(server) else StartError
+            raise fault(f"the {name} server did not start", where=str(log), mend="read the log, then: medloop up")
         time.sleep(0.1)
     return server
 
 
 def launch_for_run(root: Path) -> Server | None:
-    """Starts the Prefect server early, so that it wakes up while the imports run; None where a team's own is set.
+    """Starts the Prefect server early, so that it wakes up while the imports run; None where a team's own answers.
 
     Prefect reads its address when it is imported, so this comes before.
     """
-    if elsewhere("prefect"):
+    theirs = elsewhere("prefect")
+    if theirs and answers(os.environ["PREFECT_API_URL"]):
         return None
+    if theirs:
+        warn(f"{theirs} does not answer: this run is shown by the local Prefect server instead")
     server = launch(root, "prefect")
     os.environ["PREFECT_API_URL"] = os.environ[OUR_PREFECT] = f"{server.address}/api"
     return server

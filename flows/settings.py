@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from contracts.errors import MedloopError, masked
 from contracts.names import check_name, nearest
 from contracts.study import Study
+from flows.schedule import SECTION as SCHEDULE
+from flows.schedule import declared
 from flows.studies import PARAMS, read_yaml, study_file, study_names
 from flows.task_settings import refuse_unfit, suited, task_of
 from models.params import TrainParams
@@ -102,7 +104,8 @@ def load(root: Path, name: str) -> Settings:
     own, shared = read_yaml(path), read_yaml(root / PARAMS)
     _require_sections(own, path)
     _refuse_unknown(shared, ("default_study", "search", *SECTIONS), root / PARAMS)
-    _refuse_unknown(own, (*DECLARATION, "source", *SECTIONS), path)
+    _refuse_unknown(own, (*DECLARATION, "source", SCHEDULE, *SECTIONS), path)
+    declared(own, path)
     task = task_of(own)
     merged = {section: _section(section, suited(task, shared), own, path) for section in SECTIONS}
     for section, values in merged.items():

@@ -1,0 +1,122 @@
+"""The process of a slot: what it came to, how it is ended, and that it does not outlive the one that serves."""
+
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+import pytest
+
+from flows import serve, standby
+from flows.journal import FLOW_RUN, HeldError, holder, sole_service
+from flows.ledger import Outcome, Slot
+from flows.schedule import Schedule
+from flows.serve import SlotProcess
+
+AT = datetime(2026, 3, 29, 1, tzinfo=UTC)
+NIGHTLY = Schedule(cron="30 2 * * *", time_zone="Europe/Berlin")
+SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+
+
+class Unseen:
+    """Prefect that knows one flow run."""
+
+    def __init__(self) -> None:
+        self.ended: list[Outcome] = []
+
+    def begin(self, study: str, slot: Slot) -> UUID:
+        return UUID(int=7)
+
+    def end(self, flow_run: UUID | None, outcome: Outcome) -> None:
+        self.ended.append(outcome)
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDLOOP_HOME", str(tmp_path))
+    (tmp_path / "schedules").mkdir()
+
+
+def started(root: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> SlotProcess:
+    monkeypatch.setattr(serve, "COMMAND", [sys.executable, "-S", "-c", code])
+    return SlotProcess(root, "tiny", Slot(at=AT, state="running"), NIGHTLY, Unseen())  # type: ignore[arg-type]
+
+
+def waited(process: SlotProcess) -> Outcome:
+    while not (came := process.outcome()):
+        time.sleep(0.02)
+    return came
+
+
+def test_a_run_says_what_it_came_to_in_its_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import os, sys; open(sys.argv[2], 'w').write('{\"state\": \"ran\", \"key\": \"' + os.environ['%s'] + '\"}')"
+    process = started(tmp_path, code % FLOW_RUN, monkeypatch)
+    came = waited(process)
+    assert came == Outcome(state="ran", key=str(UUID(int=7)))
+    process.settle(came)
+    assert process._prefect.ended == [came]
+    assert not list((tmp_path / "schedules").iterdir())
+
+
+def test_a_run_that_dies_has_failed_and_one_that_is_stopped_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = waited(started(tmp_path, "import os; os._exit(9)", monkeypatch))
+    assert (came.state, came.told) == ("failed", "its process was ended from outside (exit code 9)")
+    process = started(tmp_path, SLEEP, monkeypatch)
+    process.stop()
+    assert waited(process).state == "due"
+
+
+def test_a_run_that_ignores_an_interrupt_is_ended_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "GRACE_S", 0.1)
+    monkeypatch.setattr(serve, "INSIST_S", 0.1)
+    ignores = "import signal, sys; [signal.signal(n, signal.SIG_IGN) for n in (2, 15)]; open(sys.argv[2] + 'up', 'w')"
+    process = started(tmp_path, f"{ignores}; {SLEEP}", monkeypatch)
+    while not list((tmp_path / "schedules").glob("*up")):
+        time.sleep(0.02)
+    process.stop()
+    assert waited(process).state == "due"
+
+
+def test_a_run_ends_with_the_process_that_serves(tmp_path: Path) -> None:
+    watch = "import flows.slot as slot, threading; threading.Thread(target=slot._end_with_parent, daemon=True).start()"
+    below = f"{watch}; {SLEEP}"
+    child = f"subprocess.Popen([sys.executable, '-c', {below!r}], stdin=subprocess.PIPE, start_new_session=True)"
+    above = f"import subprocess, sys; {child}; {SLEEP}"
+    serving = subprocess.Popen([sys.executable, "-c", above], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert serving.stdout and [serving.stdout.readline() for _ in range(2)] == [b"up\n"] * 2
+    (run,) = psutil.Process(serving.pid).children()
+    serving.kill()
+    serving.wait()
+    run.wait(60)
+    assert not run.is_running()
+    serving.stdout.close()
+
+
+def test_the_second_to_serve_leaves_naming_the_first(tmp_path: Path) -> None:
+    assert holder(tmp_path, "serve") is None
+    with sole_service(tmp_path), pytest.raises(HeldError, match=str(os.getpid())):
+        assert holder(tmp_path, "serve") == str(os.getpid())
+        with sole_service(tmp_path):
+            pass
+    assert holder(tmp_path, "serve") is None
+
+
+def test_a_prefect_that_is_away_does_not_answer(tmp_path: Path) -> None:
+    assert not standby.answers("http://127.0.0.1:9/api")
+    assert not standby.answers("nonsense")
+
+
+def test_the_database_that_keeps_prefect_from_starting_is_set_aside(tmp_path: Path) -> None:
+    assert not standby.set_aside_database(tmp_path)
+    folder = tmp_path / "prefect"
+    folder.mkdir()
+    for text in ("first", "second"):
+        (folder / "prefect.db").write_text(text)
+        assert standby.set_aside_database(tmp_path)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"prefect.db.broken": "second"}
