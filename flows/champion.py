@@ -1,6 +1,6 @@
 """The champion beside a challenger: on which rows they can be compared fairly, and what each says of these."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import MedloopError
+from contracts.errors import MedloopError, listed
 from contracts.study import PAYLOADS, Study
 from contracts.tables import ASIDE, Schema, in_part
 from flows import bundle, clones, workspace
@@ -60,11 +60,11 @@ def same_schema(root: Path, study: str, champion: Path) -> Criterion:
     return schema_kept(then, now, (read_json(champion / "forms.json"), bundle.forms(context.payloads(), decoded)))
 
 
-def compared(root: Path, study: str, model: str, champion: Path, tags: Mapping[str, str], say: Say) -> Compared:
+def compared(root: Path, study: str, model: str, champion: Path, pins: Sequence[str], say: Say) -> Compared:
     """The gate's criteria of the study's `model`, as it was just trained, against the champion in this folder.
 
-    tags: those of the champion's run in MLflow. Raises MedloopError where the rows that the champion learnt from
-    cannot be told any more.
+    pins: commits and keys of the runs that gave the champion, of which this clone may have but one. Raises
+    MedloopError where the rows that the champion learnt from cannot be told any more.
     """
     context = Context(root=root, settings=load(root, study), model=model, say=say)
     certificate = read_model(context.folder("audit") / "certificate.json", Certificate)
@@ -72,7 +72,7 @@ def compared(root: Path, study: str, model: str, champion: Path, tags: Mapping[s
     if any(criterion.state == "failed" for criterion in criteria):
         return Compared(criteria=criteria, differences={})
     say("looking up which rows the champion learnt from")
-    then = _learnt_from(root, context, champion, tags)
+    then = _learnt_from(root, context, champion, pins)
     samples = open_table(context.folder("clean") / "samples.parquet")
     split = read_table(context.folder("split") / "split.parquet")
     tested = samples.where(in_part(samples["@id"], split, "test")).read()
@@ -120,18 +120,17 @@ def _no_rows() -> Criterion:
     return Criterion(name="metric", state="open", sentence=told)
 
 
-def _learnt_from(root: Path, context: Context, champion: Path, tags: Mapping[str, str]) -> "pd.DataFrame":
+def _learnt_from(root: Path, context: Context, champion: Path, pins: Sequence[str]) -> "pd.DataFrame":
     """`@id`, `@group` and `@part` of the champion's samples, out of the commit that pins its run.
 
     Raises MedloopError where rows of then and now cannot be told to be the same.
     """
     name = context.settings.name
     _refuse_other_names(context, champion)
-    key = tags.get("medloop.run", "")
-    revision = commit_of(root, tags.get("medloop.experiment", "")) or commit_of(root, key)
+    revision = next(filter(None, (commit_of(root, pin) for pin in pins)), None)
     if revision is None:
         raise MedloopError(
-            f"this clone has not the commit that pins run {key}, whose model is the champion: which rows it learnt "
+            f"this clone has not the commit that pins the champion's run ({listed(pins, 2)}): which rows it learnt "
             "from cannot be told, so that no comparison would be fair",
             where=f"study {name}",
             mend="dvc exp pull REMOTE KEY brings it from a Git remote that it was pushed to",

@@ -107,9 +107,16 @@ def _judge(root: Path, settings: Settings, champion: Version, folder: Path) -> G
             params=settings.gate,
         )
     with console.console.status("comparing with the champion"):
-        found = workers.call("the comparison", compared, root, name, model, folder, dict(champion.tags), say=unheard)
+        found = workers.call("the comparison", compared, root, name, model, folder, _pins(root, champion), say=unheard)
     found.criteria.extend(_served_before(root, name, challenger))
     return _conclude(root, settings, champion, challenger, found, run.key)
+
+
+def _pins(root: Path, champion: Version) -> list[str]:
+    """The key and commits that pin runs which gave this very model: MLflow knows the first, journals those of here."""
+    told = [champion.tags.get(f"medloop.{what}", "") for what in ("run", "experiment")]
+    own = [run.experiment for run in journal.all_journals(root) if champion.run_id in run.mlflow_runs.values()]
+    return list(dict.fromkeys(filter(None, [*told, *own])))
 
 
 def _served_before(root: Path, study: str, challenger: Side) -> list[Criterion]:
