@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 CLUSTER = "MEDLOOP_DASK"  # the environment variable that holds the address of a Dask scheduler
 PATIENCE = "20s"
+AT_ONCE = 2  # blocks or columns that threads work on here: what they hold is in memory at once
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,15 @@ def write_block(paths: Sequence[Path], number: int, table: "pd.DataFrame") -> Bl
 
 @contextmanager
 def workers() -> Iterator[Each]:
-    """What maps a function over blocks or columns: `map`, or the workers of the Dask cluster that MEDLOOP_DASK names.
+    """What maps a function over blocks or columns: two threads, or the workers of the Dask cluster of MEDLOOP_DASK.
 
     The workers see the same files under the same paths, and have this version of medloop. Results come in the order
     of what was given, and an error as itself. Raises MedloopError when the cluster cannot be reached.
     """
     address = os.environ.get(CLUSTER)
     if not address:
-        yield map
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield pool.map
         return
     from distributed import Client
 

@@ -98,7 +98,8 @@ def too_rare_for_chance(
     rare = alike.copy()
     rare[alike] = enough
     patterns, pattern = np.unique(np.column_stack(cells)[enough], axis=0, return_inverse=True)
-    near = np.concatenate(list(each(partial(_near, known, patterns[:LOOKED_AT]), table.blocks)))
+    found_near = each(partial(_near, known, patterns[:LOOKED_AT]), table.blocks)
+    near = np.asfortranarray(np.concatenate(list(found_near)))  # looked at column by column
     expected = np.array([_coincidences(near, shares, row) for row in patterns[:LOOKED_AT]])
     explained = np.append(expected >= EXPECTED, np.zeros(max(len(patterns) - LOOKED_AT, 0), dtype=bool))
     rare[rare] = ~explained[pattern.ravel()]
@@ -148,8 +149,10 @@ def _near(known: "Mapping[str, pd.Series[str]]", patterns: Codes, block: Block) 
 
 def _coincidences(codes: Codes, shares: list[NDArray[np.float64]], row: Codes) -> float:
     """How many rows were to be expected equal to this one: those that differ in one cell, each by that cell's share."""
-    differs = codes != row
-    column = np.argmax(differs[differs.sum(axis=1) == 1], axis=1)
+    differing = np.zeros(len(codes), dtype=np.int32)
+    for cells, cell in zip(codes.T, row, strict=True):
+        differing += cells != cell
+    column = np.argmax(codes[differing == 1] != row, axis=1)
     return float(sum(shares[at][row[at]] for at in column))
 
 

@@ -81,8 +81,10 @@ def _seen(kind: Kind, texts: Texts) -> Mask:
 
 
 def _fits(texts: Texts, kind: Kind) -> Mask:
-    alike = texts.str.fullmatch(kind.alike) & texts.str.count(r"\d").between(*kind.digits)
-    return np.asarray(alike, dtype=np.bool_)
+    alike = texts.str.fullmatch(kind.alike).to_numpy(dtype=bool, copy=True)
+    if alike.any():
+        alike[alike] = texts[alike].str.count(r"\d").between(*kind.digits)
+    return alike
 
 
 def _most(texts: Texts, shaped: str) -> bool:

@@ -12,6 +12,7 @@ columns that identify people; the others do what a careful person would write, i
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 LABEL, PATIENT = "status", "id"
@@ -69,51 +70,49 @@ def declared() -> dict[str, object]:
 
 
 def by_medloop(source: Path, folder: Path) -> None:
-    """The functions of `pipelines` in the order in which the stages call them, with what the stages write."""
+    """What the stages do with a table, in their order and in blocks as they read it, without their reports."""
+
     import pipelines.clean
     import pipelines.impute
     import pipelines.ingest
     import pipelines.normalize
     import pipelines.split
     from contracts.study import Study
-    from contracts.tables import PARTS, of_part
-    from flows.store import read_table, write_table
-    from pipelines.sources.file import FileSource, read_file
+    from flows.blocks import in_parts, open_table, places, workers, write_block
+    from flows.stages.impute import _fill
+    from flows.stages.normalize import _write_block
+    from flows.store import read_table, write_blocks, write_table
+    from pipelines.sources import FileSource, read_pieces
 
     part("imports")
-    study = Study.model_validate(declared())
-    raw = read_file(FileSource(path=str(source)), root=folder)
-    part("read")
-    ingested = pipelines.ingest.ingest(raw, pipelines.ingest.IngestParams(), study)
-    part("ingest")
-    write_table(folder / "table.parquet", ingested.table)
-    part("write text")
-    del raw, ingested
-    cleaned = pipelines.clean.clean(
-        read_table(folder / "table.parquet", coded=True), study, pipelines.clean.CleanParams()
-    )
-    write_table(folder / "samples.parquet", cleaned.samples)
-    schema = cleaned.schema
-    del cleaned
-    part("clean")
-    samples = read_table(folder / "samples.parquet", ["@id", "@group", "@time", "@target"])
-    params = pipelines.split.SplitParams(method="patient")
-    write_table(folder / "split.parquet", pipelines.split.split(samples, schema, params))
-    part("split")
-    samples, parts = read_table(folder / "samples.parquet"), read_table(folder / "split.parquet")
-    imputer = pipelines.impute.fit_impute(of_part(samples, parts, "train"), schema, pipelines.impute.ImputeParams())
-    write_table(folder / "filled.parquet", pipelines.impute.apply_impute(imputer, samples))
-    del samples, parts
-    part("impute")
-    samples, parts = read_table(folder / "filled.parquet"), read_table(folder / "split.parquet")
-    train = of_part(samples, parts, "train")
-    normalizer = pipelines.normalize.fit_normalize(train, imputer.after, pipelines.normalize.NormalizeParams())
-    del train
-    for name in PARTS:
-        rows = of_part(samples, parts, name)
-        features = pipelines.normalize.apply_normalize(normalizer, rows, training=name == "train")
-        write_table(folder / f"{name}.parquet", features)
-    part("normalize")
+    study, params = Study.model_validate(declared()), pipelines.ingest.IngestParams()
+    pieces = read_pieces(FileSource(path=str(source)), root=folder, cache=folder, block=params.block << 20)
+    write_blocks(folder / "table.parquet", pipelines.ingest.Ingestion(params, study).tables(pieces))
+    part("read and ingest")
+    with workers() as each:
+        raw = open_table(folder / "table.parquet", coded=True)
+        keep = partial(write_block, places(folder / "samples.parquet", raw))
+        schema = pipelines.clean.clean(raw, study, pipelines.clean.CleanParams(), each=each, keep=keep).schema
+        del raw
+        part("clean")
+        known = read_table(folder / "samples.parquet", ["@id", "@group", "@target"])
+        parts = pipelines.split.split(known, schema, pipelines.split.SplitParams(method="patient"))
+        write_table(folder / "split.parquet", parts)
+        del known, parts
+        part("split")
+        samples = open_table(folder / "samples.parquet")
+        train = in_parts(samples, folder / "split.parquet")["train"]
+        imputer = pipelines.impute.fit_impute(train, schema, pipelines.impute.ImputeParams(), each)
+        _fill(imputer, samples, list(schema.features), folder / "filled.parquet", each)
+        del samples, train
+        part("impute")
+        of_part = in_parts(open_table(folder / "filled.parquet"), folder / "split.parquet")
+        scales = pipelines.normalize.NormalizeParams()
+        normalizer = pipelines.normalize.fit_normalize(of_part["train"], imputer.after, scales, each=each)
+        for name, rows in of_part.items():
+            write = partial(_write_block, normalizer, {}, name == "train")
+            list(each(write, rows.blocks, places(folder / f"{name}.parquet", rows)))
+        part("normalize")
 
 
 def by_polars(source: Path, folder: Path) -> None:
