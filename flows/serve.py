@@ -20,7 +20,7 @@ from flows.journal import FLOW_RUN
 from flows.ledger import Outcome, Slot
 from flows.schedule import Schedule, local
 from flows.serving import Keeper, read
-from flows.slot import GRACE_S
+from flows.slot import ASKS, GRACE_S
 from flows.store import read_model
 from flows.studies import study_file
 
@@ -114,10 +114,12 @@ class SlotProcess:
     def stop(self) -> None:
         """Interrupts it as Ctrl-C does, and insists when that takes too long."""
         self._stopped = True
-        for number, patience_s in ((signal.SIGINT, GRACE_S), (signal.SIGTERM, INSIST_S), (signal.SIGKILL, INSIST_S)):
-            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(self._process.pid, number)
-                self._process.wait(patience_s)
+        insist = [(signal.SIGTERM, INSIST_S), (signal.SIGKILL, INSIST_S)]
+        for number, patience_s in [(signal.SIGINT, GRACE_S)] * ASKS + insist:
+            if self._process.poll() is None or number == signal.SIGKILL:  # at last what it may have left
+                with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(self._process.pid, number)
+                    self._process.wait(patience_s)
 
     def settle(self, came: Outcome) -> None:
         """Tells what the slot came to."""

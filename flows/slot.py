@@ -14,11 +14,13 @@ from flows.ledger import Outcome
 from flows.servers import StartError
 from flows.standby import set_aside_database
 
-GRACE_S = 30.0  # for a run that is interrupted to put its workspace in order
+GRACE_S = 15.0  # for a run that is interrupted to put its workspace in order
+ASKS = 2  # since a library that is just being imported can swallow an interrupt
 
 
 def work(study: str, note: Path) -> None:
     """Brings a study up to date and leaves in `note` what that came to."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tried = note.with_suffix(".prefect")  # a mark that Prefect had another try with an empty database
     try:
@@ -58,8 +60,9 @@ def _end_with_parent() -> None:
     """The process that serves holds the other end of this process's input, which closes however that one ends."""
     while os.read(0, 1):
         pass
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(GRACE_S)
+    for _ in range(ASKS):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(GRACE_S)
     os.killpg(0, signal.SIGKILL)
 
 
