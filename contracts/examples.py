@@ -21,7 +21,8 @@ class Examples:
 
     Shape:
         table: (N, F) float32
-        target: (N,) int64, the class's index; of a regression float64, the number; None when scoring new rows
+        target: (N,) int64, the class's index, of several labels as `contracts.answers` has it; float64 of a regression,
+            the number, and of survival, as `contracts.follow_up` has it; None when scoring new rows
         weight: (N,) float32, None for ones
         patient: (N,) int64, the number of each row's patient; None where every row is one of its own
     """
@@ -71,7 +72,9 @@ class Inputs:
     `columns` names the F columns of the table, `figures` those of them that sum up payloads, `sources` the study's
     column that each of the F tells of (empty where each is one), `classes` the labels by index, `positive` the index
     of the class that is looked for. Of a regression `unit` is the label's, `centre` and `spread` the mean and standard
-    deviation of the training rows' labels, by which models scale it.
+    deviation of the training rows' labels, by which models scale it. Of survival `horizon` is the time by which the
+    risk is told, `cuts` the ends of the intervals of time that models work on, learnt of the training rows. `labels`
+    names several yes or no answers.
     """
 
     columns: list[str]
@@ -81,6 +84,9 @@ class Inputs:
     unit: str = ""
     centre: float = 0.0
     spread: float = 1.0
+    horizon: float = 0.0
+    cuts: list[float] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     payloads: dict[str, Form] = field(default_factory=dict)

@@ -190,11 +190,14 @@ class Study(Frozen):
             if name.startswith("@"):
                 raise ValueError(f"column {name}: names that begin with @ are medloop's own")
         label = self.columns.get(self.target.column)
-        if self.target.task == "regression" and label and label.type != "numeric":
-            raise ValueError(f"the label {self.target.column} of a regression is numeric, and declared {label.type}")
-        strange = sorted(set(label.spellings) - set(self.target.classes)) if label else []
-        if strange:
-            raise ValueError(f"spellings of the label {self.target.column}: {strange[0]} is none of its classes")
+        task, named = self.target.task, self.target.columns or (self.target.event or self.target.column,)
+        if task in ("regression", "survival") and label and label.type != "numeric":
+            of = "a regression" if task == "regression" else task
+            raise ValueError(f"the label {self.target.column} of {of} is numeric, and declared {label.type}")
+        for name in [name for name in named if name in self.columns]:
+            strange = sorted(set(self.columns[name].spellings) - set(self.target.classes))
+            if strange:
+                raise ValueError(f"spellings of the label {name}: {strange[0]} is none of its classes")
         both = sorted(set(self.columns) & set(self.drop))
         if both:
             raise ValueError(f"declared and dropped at once: {both}")
@@ -207,12 +210,12 @@ class Study(Frozen):
     @model_validator(mode="after")
     def _protectable(self) -> Self:
         roles = {c for c in (self.id, self.group, self.time, *self.cohort, *self.unit_columns()) if c}
-        needed = sorted({*roles, self.target.column} & self.left_out())
+        needed = sorted({*roles, *self.target.read_from} & self.left_out())
         if needed:
             raise ValueError(
                 f"dropped under protect, but used as id, group, time, target, in the cohort or by convert: {needed}"
             )
-        unknown = sorted(set(self.protect) - self.left_out() - ({*self.columns, *roles} - {self.target.column}))
+        unknown = sorted(set(self.protect) - self.left_out() - ({*self.columns, *roles} - {*self.target.read_from}))
         if unknown:
             raise ValueError(f"under protect, but no declared column, or the label: {unknown}")
         spans = {p.shift_dates for p in self.protect.values() if p.shift_dates}
@@ -233,9 +236,9 @@ class Study(Frozen):
     def known(self) -> set[str]:
         """Every source column that the study has an opinion on."""
         roles = {c for c in (self.id, self.group) if c}
-        return {*self.columns, *self.drop, *self.left_out(), self.target.column, *roles}
+        return {*self.columns, *self.drop, *self.left_out(), *self.target.read_from, *roles}
 
     def features(self) -> dict[str, Column]:
         """The columns that a model may see: those declared, less label, id, patient and time."""
-        others = {self.id, self.group, self.time, self.target.column, *self.left_out()}
+        others = {self.id, self.group, self.time, *self.target.read_from, *self.left_out()}
         return {name: column for name, column in self.columns.items() if name not in others}

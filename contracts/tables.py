@@ -3,9 +3,11 @@
 raw       every column text (blank is ""; of an image or sequence the position of its payload), and `@row`, the row's
           line in its file (text `file:line` for a folder of tables). Cleaning takes texts as categoricals, too.
 samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
-          `@target` the class's index (of a regression the number, float64), then one column a feature: numeric float64,
-          categorical, ordinal and text `str`, datetime datetime64; image and sequence Int64, the position in the
-          column's payloads (`contracts.payloads`); a missing cell is NaN/NaT/NA.
+          `@target` the class's index (of several labels see `contracts.answers`; float64 of a regression, the number,
+          and of survival, see `contracts.follow_up`),
+          then one column a feature: numeric float64, categorical, ordinal and text `str`, datetime datetime64; image
+          and sequence Int64, the position in the column's payloads (`contracts.payloads`); a missing cell is NaN, NaT
+          or NA.
 split     `@id` and `@part`, one of PARTS; where folds are asked for, `@fold` (`@fold_0` … when repeated), Int64 from 0,
           missing for test rows. While a fold is tested, `@part` of these is ASIDE, which no later table takes up.
 features  `@id`, `@group`, `@target`, then float32 columns; a training table that was balanced
@@ -33,13 +35,19 @@ ASIDE = "aside"
 
 
 class Schema(Frozen):
-    """The typed columns of a samples table, and what the label is: its classes by index, or the unit of a number."""
+    """The typed columns of a samples table, and what the label is: its classes by index, or the unit of a number.
+
+    labels: the columns of several yes or no answers
+    horizon: of survival, the time in that unit by which the risk is told
+    """
 
     features: dict[str, Column]
     classes: tuple[str, ...]
     positive: str | None = None
     task: Task = Field(default="classes", exclude_if=lambda task: task == "classes")
     unit: str = Field(default="", exclude_if=lambda unit: not unit)
+    labels: tuple[str, ...] = Field(default=(), exclude_if=lambda labels: not labels)
+    horizon: float = Field(default=0.0, exclude_if=lambda horizon: not horizon)
 
     @property
     def positive_index(self) -> int:

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from contracts.answers import MOST
 from contracts.frozen import Frozen, Text
 from contracts.names import nearest
 from contracts.tasks import TASKS, Task
@@ -15,12 +16,20 @@ class Target(Frozen):
     `task` "classes": which of the `classes`, as they are written in the source; of two, which is the `positive` one.
     "ordinal": which of the `classes`, three or more, lowest first.
     "regression": the number itself; unit, range, conversions and codes are declared under `columns` like any other's.
+    "survival": how long until an event. The column is the time to it or to the last contact, a number with its unit;
+    `event` the column that says whether it happened, with its `classes`, of which the `positive` one is the event and
+    all others mean that it had not happened by then; `horizon` the time by which the risk is told and judged.
+    "multilabel": which of several things are so, each told by one of the `columns`, whose two `classes` and which of
+    them is `positive` are the same for all; what is not known of one column is left out of that column alone.
     """
 
-    column: str
+    column: str = Field(default="", exclude_if=lambda column: not column)
+    columns: tuple[str, ...] = Field(default=(), exclude_if=lambda columns: not columns)
     task: Task = Field(default="classes", exclude_if=lambda task: task == "classes")
     classes: tuple[Text, ...] = ()
     positive: Text | None = None
+    event: str | None = Field(default=None, exclude_if=lambda event: event is None)
+    horizon: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=lambda horizon: horizon is None)
 
     @field_validator("task", mode="before")
     @classmethod
@@ -29,9 +38,48 @@ class Target(Frozen):
             raise ValueError(f"unknown task {task}{nearest(str(task), TASKS)}; one of: {', '.join(TASKS)}")
         return task
 
+    @property
+    def read_from(self) -> tuple[str, ...]:
+        """The columns that the label is read from; none of them is a feature."""
+        return self.columns or ((self.column, self.event) if self.event else (self.column,))
+
+    @model_validator(mode="after")
+    def _of_columns(self) -> Self:
+        if self.task != "multilabel":
+            if self.columns or not self.column:
+                raise ValueError(f"a label whose task is {self.task} names its one column: column: NAME")
+            return self
+        if self.column or len(set(self.columns)) < 2 or len(set(self.columns)) != len(self.columns):
+            raise ValueError("a multilabel label names two columns or more, each once: columns: [stroke, diabetes]")
+        if len(self.columns) > MOST:
+            raise ValueError(f"a multilabel label has at most {MOST} columns; this one has {len(self.columns)}")
+        if len(self.classes) != 2:
+            raise ValueError("each column of a multilabel label has the same two classes: classes: [no, yes]")
+        return self
+
+    @model_validator(mode="after")
+    def _of_survival(self) -> Self:
+        told = {"event": self.event, "horizon": self.horizon}
+        if self.task != "survival":
+            strange = [name for name, value in told.items() if value is not None]
+            if strange:
+                raise ValueError(f"{strange[0]} is said of a label of survival, this one's task is {self.task}")
+            return self
+        lacking = [name for name, value in told.items() if value is None]
+        if lacking or not self.positive:
+            raise ValueError(
+                f"a label of survival also says {' and '.join([*lacking, *([] if self.positive else ['positive'])])}: "
+                'event: died, classes: ["0", "1"], positive: "1", horizon: 60'
+            )
+        if self.event == self.column:
+            raise ValueError(
+                f"column and event are two columns: the time, and whether it ended in the event; got {self.event}"
+            )
+        return self
+
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        if self.task != "classes" and self.positive is not None:
+        if self.task not in ("classes", "survival", "multilabel") and self.positive is not None:
             raise ValueError(f"positive is said of a label of two classes, this one's task is {self.task}")
         if self.task == "regression":
             if self.classes:

@@ -45,6 +45,8 @@ def inputs(features: "pd.DataFrame", schema: Schema, told: Mapping[str, Any]) ->
         positive=schema.positive_index if schema.classes else 0,
         task=schema.task,
         unit=schema.unit,
+        horizon=schema.horizon,
+        labels=list(schema.labels),
     )
 
 

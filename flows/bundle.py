@@ -118,4 +118,4 @@ def signature(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     study, _, schema = declaration(folder)
     roles = {role: "string" for role in (study.id, study.time) if role}
     features = {name: "double" if c.type == "numeric" else "string" for name, c in schema.features.items()}
-    return {**roles, **features}, MODULES[schema.task].columns(schema.classes)
+    return {**roles, **features}, MODULES[schema.task].columns(study.target)

@@ -28,7 +28,8 @@ def read_new(bundle: Path, data: str, root: Path) -> NewRows:
     A bundle's `layout.json` says how the source's files lay, `query.json` which tables were joined and how.
     Raises MedloopError for what cannot be read, a table that is not there, and columns that the query misses.
     """
-    label = read_model(bundle / "declaration.json", Study).target.column
+    target = read_model(bundle / "declaration.json", Study).target
+    label = target.column or ", ".join(target.columns)
     if (bundle / "query.json").is_file():
         query = with_channels(read_model(bundle / "query.json", QuerySource), bundle)
         return _joined(query, data, label, root)

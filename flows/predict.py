@@ -90,7 +90,7 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     from models.tasks import MODULES
 
     study, params, schema = bundle.declaration(folder)
-    told = MODULES[schema.task].columns(schema.classes)
+    told = MODULES[schema.task].columns(study.target)
     decoded = _decoded(raw, study, schema, folder)
     treated, _ = protect(decoded.table, study, key)
     scorable = clean_rows(treated.drop(index=list(decoded.faults)), study, schema, params, payloads=decoded.payloads)
@@ -126,6 +126,7 @@ def _said(trained: "Trained", rows: Examples, names: Sequence[str]) -> dict[str,
     if trained.pretrained:
         named["unusual"] = trained.unusual(rows)
     if trained.is_ensemble:
+        assert not isinstance(trained.threshold, list)  # an ensemble is of classes
         called = decide(predicted, trained.threshold, trained.inputs.positive)
         named["spread"] = np.take_along_axis(trained.spread(rows), called[:, None], axis=1)[:, 0]
     return named

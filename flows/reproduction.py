@@ -73,10 +73,14 @@ class Reproduction(BaseModel):
 
 
 def gap(then: NDArray[np.float64] | None, now: NDArray[np.float64] | None) -> float | None:
-    """The largest difference of a probability; None where there are others or other rows. Shape: (N, C) each."""
+    """The largest difference of a probability; None where there are others or other rows. Shape: (N, C) each.
+
+    What is missing in both, such as a median time that is not reached, is the same.
+    """
     if then is None or now is None or then.shape != now.shape:
         return None
-    return float(np.abs(then - now).max(initial=0.0))
+    apart = np.abs(np.where(np.isnan(then) & np.isnan(now), 0.0, then - now))
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
 
 
 def in_spread(then: float, now: float, seeds: Sequence[float]) -> bool:

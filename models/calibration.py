@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
+from models import hazards
 
 Floats = NDArray[np.float64]
 Method = Literal["prior", "temperature", "platt", "isotonic"]
@@ -28,10 +29,11 @@ class Calibration:
         platt: `slope` and `intercept`, a number a class
         isotonic: `predicted` and `observed`, a list of knots a class
         conformal: `margin`, by which the interval of a number goes either way, for `coverage` of the rows
+        moments: `cuts`, the ends of a survival model's intervals, and `times`, the last of which is the horizon
     Of two classes, platt and isotonic mend the second alone; the first is the rest.
     """
 
-    method: Method | Literal["conformal"]
+    method: Method | Literal["conformal", "moments"]
     state: dict[str, Any]
 
 
@@ -72,8 +74,13 @@ def apply(calibration: Calibration, probability: Floats) -> Floats:
     """The mended probabilities; rows sum to 1. Shape: (N, C) -> (N, C).
 
     Conformal: a number and the ends of its interval. Shape: (N, 1) -> (N, 3).
+    Moments: the risk at the horizon, the median time, the chance to be spared up to each of T times.
+    Shape: (N, K) -> (N, 2 + T).
     """
     state = calibration.state
+    if calibration.method == "moments":
+        spared = hazards.at(probability, state["cuts"], np.array(state["times"]))
+        return np.column_stack([1 - spared[:, -1], hazards.median(probability, state["cuts"]), spared])
     if calibration.method == "conformal":
         return np.asarray(probability + state["margin"] * np.array([0.0, -1.0, 1.0]), dtype=np.float64)
     if calibration.method == "prior":

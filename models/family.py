@@ -91,7 +91,7 @@ def check_task(name: str, task: Task) -> None:
     if task not in tasks(name):
         fitting = [other for other in names() if task in tasks(other)]
         raise MedloopError(
-            f"{name} is a model of {' and '.join(tasks(name))}; the label of this study asks for {task}",
+            f"{name} is a model of {', '.join(tasks(name))}; the label of this study asks for {task}",
             mend=f"choose a model that fits: {', '.join(fitting)}",
         )
 

@@ -1,9 +1,12 @@
-"""The losses that a network can be trained with: for classes, also for where one is rare, and for numbers."""
+"""The losses that a network can be trained with: for classes, also for where one is rare, for numbers and for times."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contracts.answers import UNKNOWN, YES
 from models.params import TrainParams
 
 
@@ -77,6 +80,54 @@ class StepLoss(nn.Module):
         beyond = (target[:, None] > step).to(outputs.dtype)
         losses = functional.binary_cross_entropy_with_logits(outputs, beyond, reduction="none")
         return (losses * (target[:, None] >= step)).sum(dim=1)
+
+
+class HazardLoss(nn.Module):
+    """Of a time to an event: −log likelihood of what was seen of each interval's hazard (`models.hazards`).
+
+    Shape: outputs (B, K) log-odds of the hazards, target (B,) as `contracts.follow_up` has it -> (B,).
+    """
+
+    starts: Tensor
+    ends: Tensor
+
+    def __init__(self, cuts: Sequence[float]) -> None:
+        super().__init__()
+        ends = torch.tensor(cuts, dtype=torch.float64)
+        self.register_buffer("ends", ends, persistent=False)
+        self.register_buffer("starts", torch.cat([ends.new_zeros(1), ends[:-1]]), persistent=False)
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Shape: (B, K), (B,) -> (B,)."""
+        time, happened = target.abs()[:, None], ~torch.signbit(target)[:, None]
+        fell = happened & (time <= self.ends) & ((time > self.starts) | (self.starts == 0))
+        spared = time >= torch.where(happened, self.ends, (self.starts + self.ends) / 2)
+        losses = functional.binary_cross_entropy_with_logits(outputs, fell.to(outputs.dtype), reduction="none")
+        return (losses * (fell | spared)).sum(dim=1)
+
+
+class LabelLoss(nn.Module):
+    """Of several labels: the mean over those that are known of a row of their cross entropy.
+
+    weight: (L,) of a label's yes beside its no
+
+    Shape: outputs (B, L) log-odds, target (B,) as `contracts.answers` has it -> (B,).
+    """
+
+    weight: Tensor
+    places: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("places", 3 ** torch.arange(len(weight)), persistent=False)
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Shape: (B, L), (B,) -> (B,)."""
+        answers = target[:, None] // self.places % 3
+        yes, known = (answers == YES).to(outputs.dtype), (answers != UNKNOWN).to(outputs.dtype)
+        losses = functional.binary_cross_entropy_with_logits(outputs, yes, reduction="none", pos_weight=self.weight)
+        return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
 
 class GivenLoss(nn.Module):

@@ -41,7 +41,9 @@ class TrainParams:
     label_smoothing: share of the label spread over all classes (Szegedy et al., CVPR 2016)
     loss: cross_entropy; focal or logit_adjusted where a class is rare (`models/losses.py` explains each). Class weights
         still count; with `class_weight` the classes' shares are equal and logit_adjusted has nothing to adjust.
-        Of classes in order: conditional. Of a regression: squared, or huber, which large errors pull less at
+        Of classes in order: conditional. Of a regression: squared, or huber, which large errors pull less at. Of
+        survival: hazard. Of several labels: binary, cross entropy of each, or binary_balanced, the same where every
+        label's yes weighs as much in all as its no
     huber_delta: of huber: the error, in standard deviations of the label, from which it grows no faster than that
     coverage: of a regression: the share of new rows whose label the interval is to hold (`models/conformal.py`)
     focusing: of the focal loss: how little an easy row counts; 0 is cross entropy
@@ -54,11 +56,11 @@ class TrainParams:
     calibration: how probabilities are mended after training (`models/calibration.py`): none; prior, in closed form
         what balancing, sampler and logit_adjusted shifted; temperature, platt or isotonic, learnt on validation rows
     monitor: the validation metric by which the best epoch is chosen; of a regression mae, rmse or
-        loss, of classes in order qwk, mae (steps) or loss
+        loss, of classes in order qwk, mae (steps) or loss, of survival concordance or loss
     patience: epochs without a better one after which training stops
     min_delta: by how much an epoch must be better to count
-    threshold: of two classes, the metric that the decision's threshold maximises on validation rows, or the threshold
-        itself; it is of calibrated probabilities
+    threshold: of two classes, and of several labels each, the metric that the decision's threshold maximises on
+        validation rows, or the threshold itself; it is of calibrated probabilities
     seed: of the initial weights, the order of rows and dropout
     threads: CPU threads; another number gives other last bits
     deterministic: let torch use only algorithms that give the same bits each time
@@ -88,7 +90,17 @@ class TrainParams:
     precision: Literal["float32", "bf16"] = "float32"
     compile: bool = False
     label_smoothing: float = 0.0
-    loss: Literal["cross_entropy", "focal", "logit_adjusted", "conditional", "squared", "huber"] = "cross_entropy"
+    loss: Literal[
+        "cross_entropy",
+        "focal",
+        "logit_adjusted",
+        "conditional",
+        "squared",
+        "huber",
+        "hazard",
+        "binary",
+        "binary_balanced",
+    ] = "cross_entropy"
     focusing: float = 2.0
     adjustment: float = 1.0
     huber_delta: float = 1.0
@@ -96,7 +108,7 @@ class TrainParams:
     sampler: Literal["shuffled", "balanced"] = "shuffled"
     augment: tuple[str, ...] = ()
     calibration: Literal["none", Method] = "none"
-    monitor: Literal["auroc", "average_precision", "loss", "qwk", "mae", "rmse"] = "auroc"
+    monitor: Literal["auroc", "average_precision", "loss", "qwk", "mae", "rmse", "concordance"] = "auroc"
     patience: int = 15
     min_delta: float = 0.0
     threshold: ThresholdMetric | float = "balanced_accuracy"

@@ -21,6 +21,7 @@ from models.checkpoint import write_whole
 from models.family import AUTOENCODER, configured, is_network
 from models.family import load as load_family
 from models.tasks import task_of
+from models.threshold import Threshold
 
 FORMAT = 2
 MODEL, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.json"
@@ -32,7 +33,8 @@ class Trained:
 
     config, params: the settings it was trained with, as plain values
     arrays: the weights by name; a pre-training's by names that begin with `autoencoder/`
-    threshold: calibrated probability of the positive class from which a row is called positive; of two classes only
+    threshold: calibrated probability of the positive class from which a row is called positive; of two classes, and of
+        several labels one each
     facts: what the training found, such as the best epoch and the metrics on validation rows, before recalibration
     calibration: how the model's own predictions are mended; None where they are not
     versions: of the libraries that the weights depend on
@@ -44,7 +46,7 @@ class Trained:
     params: dict[str, Any]
     inputs: Inputs
     arrays: dict[str, NDArray[Any]]
-    threshold: float | None
+    threshold: Threshold
     facts: dict[str, float]
     versions: dict[str, str]
     calibration: Calibration | None = None
@@ -53,8 +55,9 @@ class Trained:
     def predict(self, examples: Examples, *, raw: bool = False) -> NDArray[np.float64]:
         """What the task tells of each row; `raw` before recalibration.
 
-        Shape: (N, C) probabilities in the order of `inputs.classes`; of a regression (N, 3), the number and the ends
-        of its interval, raw (N, 1).
+        Shape: (N, C) probabilities in the order of `inputs.classes`, of several labels (N, L) in that of
+        `inputs.labels`; of a regression (N, 3), the number and the ends of its interval, raw (N, 1); of survival as
+        `models.calibration.apply` tells of moments, raw (N, K) as `models.hazards.survival`.
 
         Raises MedloopError when the examples are not what the model was trained on.
         """

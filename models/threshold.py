@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+Threshold = float | list[float] | None  # of two classes one, of several labels one each
 ThresholdMetric = Literal["balanced_accuracy", "f1"]
 
 

@@ -32,7 +32,7 @@ from pipelines.faults import (
     reasons_by_row,
     refuse_fatal,
 )
-from pipelines.labels import label_column, labelled, refuse_labels
+from pipelines.labels import Faulty, labelled, refuse_labels, schema_of
 from pipelines.reading import dense_rows, own_columns, read_columns
 from pipelines.rows import Change, check_columns, cohort, drop, named, refuse_blank, summed, with_ids
 from pipelines.signal.clean import SignalParams
@@ -150,13 +150,7 @@ def clean(
     ledger += summed([r.ledger for r in read])
     ledger += counted([r.faults for r in read], list(study.features()))
     features = informative([r.told for r in read], study.features(), params.constant, ledger)
-    schema = Schema(
-        features=features,
-        classes=study.target.classes,
-        positive=study.target.positive,
-        task=study.target.task,
-        unit=label_column(study).unit or "",
-    )
+    schema = schema_of(features, study)
     changed = read[0].payloads
     done = [_Done(block=r.block) for r in read]
     if not _are_samples(schema, study, params):
@@ -178,7 +172,7 @@ def _chosen(
     raw: Table, study: Study, params: CleanParams, aside: "pd.Series[str]", ledger: list[Change], each: Each
 ) -> Table:
     """The rows that are samples: not set aside, of the cohort, each once; whether they have a label is still open."""
-    roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
+    roles = (*study.target.read_from, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
     check_columns(raw, [*study.features(), *roles])
     if len(raw.blocks) > 1 and any(column.type in PAYLOADS for column in study.features().values()):
         raise MedloopError("images, sequences and texts come in one piece, and this table is in blocks")
@@ -206,7 +200,7 @@ class _Done:
     ledger: list[Change] = field(default_factory=list)
     faults: Counter[Case] = field(default_factory=Counter)
     quarantine: pd.DataFrame = field(default_factory=nothing_aside)
-    labels: tuple[Spots, Spots] = (Spots(), Spots())
+    labels: Faulty = field(default_factory=dict)
     fatal: dict[Problem, Spots] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
     payloads: dict[str, Payloads] = field(default_factory=dict)
@@ -234,7 +228,7 @@ def _typed(
         ledger=ledger,
         faults=counts(faults),
         quarantine=quarantined,
-        labels=(labels.unreadable, labels.missing),
+        labels=labels.faulty,
         fatal=fatal,
         told={name: what_is_told(table[name]) for name in study.features()},
         payloads=changed,

@@ -17,7 +17,7 @@ from pipelines.tasks import METRICS
 # Below these, one row more or less moves the result.
 FEW_ROWS, FEW_OF_CLASS = 50, 10
 JudgedPart = Part | Literal["development"]
-CHANCE = {"auroc": 0.5, "r2": 0.0, "qwk": 0.0, "cut_auroc": 0.5}
+CHANCE = {"auroc": 0.5, "r2": 0.0, "qwk": 0.0, "cut_auroc": 0.5, "concordance": 0.5, "horizon_auroc": 0.5}
 
 
 class CompareParams(Frozen):

@@ -6,7 +6,7 @@ from math import nan
 from typing import Any, Protocol
 
 from contracts.tasks import Task
-from pipelines import charts, class_figures, number_figures, ordinal_figures
+from pipelines import charts, class_figures, label_figures, number_figures, ordinal_figures, survival_figures
 from pipelines.bootstrap import Interval
 from pipelines.compare import JudgedPart, Leaderboard, behind_text
 from pipelines.page import page, section
@@ -38,7 +38,13 @@ class Figures(Protocol):
         """The section that shows models on one another."""
 
 
-FIGURES: dict[Task, Figures] = {"classes": class_figures, "ordinal": ordinal_figures, "regression": number_figures}
+FIGURES: dict[Task, Figures] = {
+    "classes": class_figures,
+    "ordinal": ordinal_figures,
+    "regression": number_figures,
+    "survival": survival_figures,
+    "multilabel": label_figures,
+}
 
 
 def report(evaluation: Result, title: str) -> str:

@@ -59,7 +59,7 @@ def suspicions(table: pd.DataFrame, study: Study) -> list[Suspicion]:
 
 def watched(columns: Iterable[str], study: Study) -> list[str]:
     """The columns that are not decided on."""
-    decided = {*study.protect, study.target.column}
+    decided = {*study.protect, *study.target.read_from}
     return [name for name in columns if not name.startswith("@") and name not in decided]
 
 

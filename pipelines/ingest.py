@@ -206,7 +206,7 @@ def spelled(table: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def _used(study: Study) -> set[str]:
-    roles = {study.id, study.group, study.time, study.target.column}
+    roles = {study.id, study.group, study.time, *study.target.read_from}
     return {*study.columns, *study.cohort, *study.unit_columns(), *(role for role in roles if role)} - study.left_out()
 
 

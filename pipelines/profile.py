@@ -10,7 +10,7 @@ from contracts.study import Column, Study
 from pipelines.cells import Cells, Decimal, Mask, read_cells
 from pipelines.conversion import convert
 from pipelines.findings import Kind
-from pipelines.labels import label_column
+from pipelines.labels import label_columns
 from pipelines.rows import stripped
 from pipelines.spelling import Spelling
 from pipelines.table import Block
@@ -33,7 +33,7 @@ class Reading:
 
 def columns_of(study: Study) -> dict[str, Column]:
     """What is read: every declared feature, the label and the time."""
-    columns = {**study.features(), study.target.column: label_column(study)}
+    columns = {**study.features(), **label_columns(study)}
     if study.time:
         columns[study.time] = study.columns.get(study.time, Column(type="datetime"))
     return columns

@@ -15,7 +15,7 @@ from pipelines.clean import CleanParams
 from pipelines.column_figures import figures_of
 from pipelines.expectations import Rule
 from pipelines.findings import GRAVITY, ROWS_STAY, WHOLE, ColumnVerdict, Finding, Kind, RowVerdict, Verdict
-from pipelines.labels import label_column
+from pipelines.labels import label_columns
 from pipelines.profile import TYPED, Profile, Reading, columns_of
 from pipelines.rows import check_columns, cohort, named
 from pipelines.spelling import Spelling
@@ -80,13 +80,13 @@ def build_suite(study: Study, params: ValidateParams) -> list[Check]:
 
     `@id` holds rows whose id stands on another row that differs, `@content` rows equal to another.
     """
-    label = study.target.column
+    labels = label_columns(study)
     checks = [
         _of_rows("conflicting_ids", params, Rule(column="@id", filled=False)),
         _of_rows("duplicate_rows", params, Rule(column="@content", filled=False)),
-        _of_rows("missing_label", params, Rule(column=label, filled=True)),
+        *(_of_rows("missing_label", params, Rule(column=label, filled=True)) for label in labels),
     ]
-    for name, column in {label: label_column(study), **study.features()}.items():
+    for name, column in {**labels, **study.features()}.items():
         if column.levels:
             checks.append(_of_rows("levels", params, Rule(column=name, among=column.levels)))
         low, high = column.range or (None, None)
@@ -170,7 +170,7 @@ def _of_columns(kind: Kind, params: ValidateParams, rule: Rule) -> Check:
 
 def _source(table: Table, study: Study) -> list[str]:
     """The columns of the source. Raises MedloopError when one that the study needs is absent."""
-    roles = (study.target.column, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
+    roles = (*study.target.read_from, *study.cohort, study.id, study.group, study.time, *study.unit_columns())
     check_columns(table, [*study.features(), *roles])
     return [name for name in table.columns if not name.startswith("@")]
 

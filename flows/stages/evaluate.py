@@ -15,7 +15,7 @@ from models.tasks import MODULES
 from pipelines import evaluate
 from pipelines.figures import report
 from pipelines.results import Entry, EvaluateParams, Result
-from pipelines.tasks import METRICS, ordinal, regression
+from pipelines.tasks import METRICS, multilabel, ordinal, regression, survival
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def run(context: Context) -> str:
     evaluation = entry.evaluation
     write_json(folder / "evaluation.json", evaluation)
     write_json(folder / "metrics.json", {name: interval.value for name, interval in evaluation.measured.items()})
-    told = MODULES[evaluation.task].columns(settings.study.target.classes)
+    told = MODULES[evaluation.task].columns(settings.study.target)
     numbers = [f"@{name}" for name, kind in told.items() if kind == "double"]
     predictions = pd.DataFrame(entry.predicted, columns=numbers)
     write_table(folder / "predictions.parquet", pd.concat([test[["@id", "@group", "@target"]], predictions], axis=1))
@@ -63,6 +63,7 @@ def judged(trained: "Trained", features: "Examples", rows: pd.DataFrame, params:
 
 
 def _classes(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
+    assert not isinstance(trained.threshold, list)
     return evaluate.evaluate(
         target=given["target"],
         probability=given["predicted"],
@@ -85,8 +86,19 @@ def _ordinal(trained: "Trained", features: "Examples", given: dict[str, Any]) ->
     return ordinal.evaluate(**given, classes=trained.inputs.classes)
 
 
+def _survival(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
+    return survival.evaluate(**given, horizon=trained.inputs.horizon, unit=trained.inputs.unit)
+
+
+def _multilabel(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
+    assert isinstance(trained.threshold, list)
+    return multilabel.evaluate(**given, labels=trained.inputs.labels, thresholds=trained.threshold)
+
+
 EVALUATE: "dict[Task, Callable[[Trained, Examples, dict[str, Any]], Result]]" = {
     "classes": _classes,
     "ordinal": _ordinal,
     "regression": _regression,
+    "survival": _survival,
+    "multilabel": _multilabel,
 }

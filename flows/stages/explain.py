@@ -1,5 +1,6 @@
 """model/, normalize/{validation.parquet, payloads, normalizer.json} → explanation.json, explanation.html"""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.examples import Examples, Form
+from contracts.tasks import Task
 from flows.arrays import examples
 from flows.stages import Context
 from flows.store import read_json, read_payloads, read_table, write_json, write_text
-from models import calibration, family
+from models import calibration, family, hazards
 from models.store import Trained, load
+from models.tasks import multilabel
 from pipelines.explain import (
     Attributed,
     ExplainParams,
@@ -73,13 +76,14 @@ def _explained(model: str, trained: Trained, rows: Examples, group: Group, param
 
 
 def _losses(trained: Trained, rows: Examples) -> Losses:
-    """Of a number the squared error; of classes the log loss of probabilities brought to what comes true of these.
+    """Of a number the squared error, of a course and of several labels −log likelihood; of classes the log loss of
+    probabilities brought to what comes true of these.
 
     Class weights and the like shift them, and the shift would count as error.
     """
     assert rows.target is not None
-    if trained.inputs.task == "regression":
-        return partial(_squares, trained)
+    if trained.inputs.task in OWN_LOSSES:
+        return partial(OWN_LOSSES[trained.inputs.task], trained)
     mend = calibration.fit(trained.predict(rows), rows.target, "platt")
 
     def losses(scored: Examples) -> NDArray[np.float64]:
@@ -93,6 +97,27 @@ def _losses(trained: Trained, rows: Examples) -> Losses:
 def _squares(trained: Trained, scored: Examples) -> NDArray[np.float64]:
     assert scored.target is not None
     return np.asarray((trained.predict(scored, raw=True)[:, 0] - scored.target) ** 2, dtype=np.float64)
+
+
+def _courses(trained: Trained, scored: Examples) -> NDArray[np.float64]:
+    assert scored.target is not None
+    return hazards.losses(trained.predict(scored, raw=True), scored.target, trained.inputs.cuts)
+
+
+def _answers(trained: Trained, scored: Examples) -> NDArray[np.float64]:
+    return multilabel.losses(trained.predict(scored), scored, trained.inputs)
+
+
+OWN_LOSSES: dict[Task, Callable[[Trained, Examples], NDArray[np.float64]]] = {
+    "regression": _squares,
+    "survival": _courses,
+    "multilabel": _answers,
+}
+UNITS: dict[Task, str] = {
+    "regression": "standard deviations of the label",
+    "survival": "log-odds of the event in an interval",
+    "multilabel": "log-odds, the mean over the labels",
+}
 
 
 def _looked_into(found: Explanation, trained: Trained, rows: Examples, group: Group, ready: Path) -> Explanation:
@@ -144,7 +169,7 @@ def _attributed(
         sources=inputs.sources or inputs.columns,
         channels={name: _channels(form) for name, form in inputs.of_kind("sequence").items()},
         vocabulary=_words(ready) if found.tokens else {},
-        unit="log-odds" if inputs.classes else "standard deviations of the label",
+        unit=UNITS.get(inputs.task, "log-odds"),
         group=group,
         params=params,
     )

@@ -2,9 +2,13 @@
 
 The method is LightGBM's (Ke et al., NeurIPS 2017). The fitted trees are kept as plain arrays and
 scored with numpy: no pickle, the same bytes each time, and scoring needs no scikit-learn.
+
+Of survival a training row is given once for each interval of time that it tells of, whose number is one more column,
+and the label is whether the event fell into it (Tutz & Schmid, "Modeling discrete time-to-event data", 2016).
+Of several labels there are trees of each, grown on the rows of which it is known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +16,11 @@ from numpy.typing import NDArray
 
 from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
+from models.hazards import courses
+from models.tasks import multilabel
 
 READS: tuple[Kind, ...] = ("table",)
-TASKS: tuple[Task, ...] = ("classes", "ordinal", "regression")
+TASKS: tuple[Task, ...] = ("classes", "ordinal", "regression", "survival", "multilabel")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +56,25 @@ class Config:
 def fit(
     train: Examples, validation: Examples, *, config: Config, inputs: Inputs, seed: int, threads: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """The trees up to the round with the lowest validation loss, as arrays, and the number of rounds.
+    """The trees up to the round with the lowest validation loss, as arrays, and the number of rounds, of several labels
+    the largest.
 
-    Shape: `roots` (R, K), `baseline` (K,), the rest one entry a node; K is 1 for two classes and for a number.
+    Shape: `roots` (R, K), `baseline` (K,), the rest one entry a node; K is 1 for two classes, for a number and for
+    survival, of which `intervals` (I,) are the numbers of the intervals.
     """
+    given: dict[str, Any] = {"config": config, "seed": seed, "threads": threads}
+    if inputs.task != "multilabel":
+        return _grown(train, validation, inputs=inputs, **given)
+    one = replace(inputs, task="classes", classes=["no", "yes"], positive=1)
+    parts = zip(multilabel.apart(train, inputs), multilabel.apart(validation, inputs), strict=True)
+    each = [_grown(*pair, inputs=one, **given) for pair in parts]
+    arrays = {f"label/{k}/{name}": array for k, (of, _) in enumerate(each) for name, array in of.items()}
+    return arrays, {"rounds": max(facts["rounds"] for _, facts in each)}
+
+
+def _grown(
+    train: Examples, validation: Examples, *, config: Config, inputs: Inputs, seed: int, threads: int
+) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
@@ -69,23 +90,26 @@ def fit(
         early_stopping=True,
         random_state=seed,
     )
+    (table, target, weight), (held, its_target, its_weight) = (_posed(part, inputs) for part in (train, validation))
     with threadpool_limits(threads):
-        model.fit(
-            train.table,
-            _scaled(train, inputs),
-            sample_weight=train.weight,
-            X_val=validation.table,
-            y_val=_scaled(validation, inputs),
-            sample_weight_val=validation.weight,
-        )
+        model.fit(table, target, weight, X_val=held, y_val=its_target, sample_weight_val=its_weight)
     rounds = int(np.argmax(model.validation_score_))
-    return _arrays(model, rounds), {"rounds": float(rounds)}
+    told = {"intervals": np.arange(len(inputs.cuts), dtype=np.float32)} if inputs.task == "survival" else {}
+    return _arrays(model, rounds) | told, {"rounds": float(rounds)}
 
 
-def _scaled(examples: Examples, inputs: Inputs) -> NDArray[Any]:
-    """(N,) the class's index, or the number scaled."""
-    assert examples.target is not None
-    return (examples.target - inputs.centre) / inputs.spread if inputs.task == "regression" else examples.target
+def _posed(examples: Examples, inputs: Inputs) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.float32] | None]:
+    """Table, label and weight: of classes the index, of numbers the scaled one, of survival by row and interval."""
+    table, target, weight = examples.table, examples.target, examples.weight
+    assert target is not None
+    if inputs.task == "regression":
+        return table, (target - inputs.centre) / inputs.spread, weight
+    if inputs.task != "survival":
+        return table, target, weight
+    told, fell = courses(target, inputs.cuts)
+    row, interval = np.nonzero(told)
+    by_interval = np.column_stack([table[row], interval.astype(np.float32)])
+    return by_interval, fell[told].astype(np.int64), None if weight is None else weight[row]
 
 
 def _arrays(model: Any, rounds: int) -> dict[str, NDArray[Any]]:
@@ -110,7 +134,19 @@ def _arrays(model: Any, rounds: int) -> dict[str, NDArray[Any]]:
 
 
 def outputs(arrays: dict[str, NDArray[Any]], table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The trees' summed values. Shape: (N, F) -> (N, K)."""
+    """The trees' summed values. Shape: (N, F) -> (N, K), of survival (N, I), of several labels (N, L)."""
+    labels = {name.split("/")[1] for name in arrays if name.startswith("label/")}
+    if labels:
+        own = [
+            {name.rpartition("/")[2]: of for name, of in arrays.items() if name.startswith(f"label/{k}/")}
+            for k in range(len(labels))
+        ]
+        return np.concatenate([outputs(of, table) for of in own], axis=1)
+    if "intervals" in arrays:
+        intervals = arrays["intervals"]
+        by_interval = np.column_stack([np.repeat(table, len(intervals), axis=0), np.tile(intervals, len(table))])
+        rest = {name: array for name, array in arrays.items() if name != "intervals"}
+        return outputs(rest, by_interval).reshape(len(table), len(intervals))
     logits: NDArray[np.float64] = np.repeat(arrays["baseline"][None], len(table), axis=0)
     columns = np.ascontiguousarray(table.T)
     for trees in arrays["roots"]:

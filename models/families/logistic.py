@@ -1,4 +1,7 @@
-"""Logistic regression with an L2 penalty (scikit-learn), the baseline every network must beat."""
+"""Logistic regression with an L2 penalty (scikit-learn), the baseline every network must beat.
+
+Of several labels one regression each, of the rows of which the label is known.
+"""
 
 import warnings
 from dataclasses import dataclass
@@ -10,10 +13,11 @@ from numpy.typing import NDArray
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
+from models.tasks import multilabel
 from models.tasks.classes import predicted
 
 READS: tuple[Kind, ...] = ("table",)
-TASKS: tuple[Task, ...] = ("classes", "ordinal")
+TASKS: tuple[Task, ...] = ("classes", "ordinal", "multilabel")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +43,14 @@ class Config:
 def fit(
     train: Examples, validation: Examples, *, config: Config, inputs: Inputs, seed: int, threads: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """The arrays `coefficient` (F, C) and `intercept` (C,) in float64, and the strength that won.
+    """The arrays `coefficient` (F, C or L) and `intercept` (C or L,) in float64, and the strength that won.
 
     Deterministic by nature: `seed` is not used. Raises MedloopError when the solver finds no finite answer.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(threads):
-        candidates = [(c, _fitted(train, c, config, len(inputs.classes))) for c in config.strengths]
+        candidates = [(c, _fitted(train, c, config, inputs)) for c in config.strengths]
     losses = [_log_loss(arrays, validation, inputs) for _, arrays in candidates]
     if not np.isfinite(losses).all():
         raise MedloopError("logistic regression diverged", mend="normalise the columns, or lower `strengths`")
@@ -54,7 +58,19 @@ def fit(
     return arrays, {"strength": strength}
 
 
-def _fitted(train: Examples, strength: float, config: Config, classes: int) -> dict[str, NDArray[Any]]:
+def _fitted(train: Examples, strength: float, config: Config, inputs: Inputs) -> dict[str, NDArray[Any]]:
+    if inputs.task != "multilabel":
+        coefficient, intercept = _regressed(train, strength, config)
+        if len(inputs.classes) == 2:  # one logit becomes two, so that softmax serves any number of classes
+            coefficient, intercept = np.pad(coefficient, ((0, 0), (1, 0))), np.pad(intercept, (1, 0))
+        return {"coefficient": coefficient, "intercept": intercept}
+    each = [_regressed(of, strength, config) for of in multilabel.apart(train, inputs)]
+    coefficients, intercepts = zip(*each, strict=True)
+    return {"coefficient": np.concatenate(coefficients, axis=1), "intercept": np.concatenate(intercepts)}
+
+
+def _regressed(train: Examples, strength: float, config: Config) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Coefficients and intercepts, of two classes those of the second alone. Shape: (F, K), (K,)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -62,15 +78,16 @@ def _fitted(train: Examples, strength: float, config: Config, classes: int) -> d
     with warnings.catch_warnings():  # stopping early only regularises a little more
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(train.table.astype(np.float64), train.target, sample_weight=train.weight)
-    coefficient, intercept = model.coef_.T, model.intercept_
-    if classes == 2:  # one logit becomes two, so that softmax serves any number of classes
-        coefficient, intercept = np.pad(coefficient, ((0, 0), (1, 0))), np.pad(intercept, (1, 0))
-    return {"coefficient": coefficient, "intercept": intercept}
+    return model.coef_.T, model.intercept_
 
 
 def _log_loss(arrays: dict[str, NDArray[Any]], examples: Examples, inputs: Inputs) -> float:
+    given = outputs(arrays, examples.table)
+    if inputs.task == "multilabel":
+        losses = multilabel.losses(multilabel.predicted(given, inputs), examples, inputs)
+        return float(np.average(losses, weights=examples.weight))
     assert examples.target is not None
-    probability = predicted(outputs(arrays, examples.table), inputs)
+    probability = predicted(given, inputs)
     own = probability[np.arange(len(examples)), examples.target]
     return float(np.average(-np.log(np.maximum(own, 1e-15)), weights=examples.weight))
 

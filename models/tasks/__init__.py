@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from contracts.names import nearest
-from contracts.tasks import Task
+from contracts.tasks import Asked, Task
 from models.calibration import Calibration
 from models.params import TrainParams
-from models.tasks import classes, ordinal, regression
+from models.tasks import classes, multilabel, ordinal, regression, survival
+from models.threshold import Threshold
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -62,20 +63,26 @@ class TaskModule(Protocol):
         correction: Sequence[float] | None,
         *,
         network: bool,
-    ) -> tuple[Calibration | None, float | None]:
+    ) -> tuple[Calibration | None, Threshold]:
         """How predictions are mended, and the threshold of a decision; learnt on validation rows."""
 
-    def columns(self, classes: Sequence[str]) -> dict[str, str]:
+    def columns(self, target: Asked) -> dict[str, str]:
         """What new rows are given, `predicted` first: by column "string" or "double".
 
         Those that are double hold the numbers of `predicted`, after calibration, in their order.
         """
 
-    def answers(self, predicted: Floats, inputs: Inputs, threshold: float | None) -> list[NDArray[Any]]:
+    def answers(self, predicted: Floats, inputs: Inputs, threshold: Threshold) -> list[NDArray[Any]]:
         """These columns, each (N,)."""
 
 
-MODULES: dict[Task, TaskModule] = {"classes": classes, "ordinal": ordinal, "regression": regression}
+MODULES: dict[Task, TaskModule] = {
+    "classes": classes,
+    "ordinal": ordinal,
+    "regression": regression,
+    "survival": survival,
+    "multilabel": multilabel,
+}
 
 
 def task_of(inputs: Inputs) -> TaskModule:

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError, listed
 from contracts.examples import Examples, Inputs
+from contracts.tasks import Asked
 from models import calibration
 from models.calibration import Calibration
 from models.params import TrainParams
 from models.sampling import class_shares
 from models.scores import scores as class_scores
-from models.threshold import choose, decide
+from models.threshold import Threshold, choose, decide
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -102,13 +103,14 @@ def finished(
     return mend, _threshold(params, inputs, validation, mended)
 
 
-def columns(classes: Sequence[str]) -> dict[str, str]:
+def columns(target: Asked) -> dict[str, str]:
     """The class that is called, and each class's probability."""
-    return {"predicted": "string", **{f"probability={label}": "double" for label in classes}}
+    return {"predicted": "string", **{f"probability={label}": "double" for label in target.classes}}
 
 
-def answers(predicted: Floats, inputs: Inputs, threshold: float | None) -> list[NDArray[Any]]:
+def answers(predicted: Floats, inputs: Inputs, threshold: Threshold) -> list[NDArray[Any]]:
     """These columns, each (N,). Shape: predicted (N, C)."""
+    assert not isinstance(threshold, list)
     called = np.array(inputs.classes, dtype=object)[decide(predicted, threshold, inputs.positive)]
     return [called, *predicted.T]
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from contracts.examples import Examples, Inputs
 from contracts.ordinal import median_class
+from contracts.tasks import Asked
 from models.calibration import Calibration
 from models.params import TrainParams
 from models.tasks import classes
+from models.threshold import Threshold
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -89,11 +91,11 @@ def finished(
     return classes.calibrated(params, train, validation, predicted, correction, network=network), None
 
 
-def columns(classes: Sequence[str]) -> dict[str, str]:
+def columns(target: Asked) -> dict[str, str]:
     """The class that is called, and each class's probability."""
-    return {"predicted": "string", **{f"probability={label}": "double" for label in classes}}
+    return {"predicted": "string", **{f"probability={label}": "double" for label in target.classes}}
 
 
-def answers(predicted: Floats, inputs: Inputs, threshold: float | None) -> list[NDArray[Any]]:
+def answers(predicted: Floats, inputs: Inputs, threshold: Threshold) -> list[NDArray[Any]]:
     """These columns, each (N,). Shape: predicted (N, C)."""
     return [np.array(inputs.classes, dtype=object)[median_class(predicted)], *predicted.T]

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
+from contracts.tasks import Asked
 from models import conformal
 from models.calibration import Calibration
 from models.params import TrainParams
+from models.threshold import Threshold
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -90,12 +92,12 @@ def finished(
     return conformal.fit(error, _patients(validation), params.coverage), None
 
 
-def columns(classes: Sequence[str]) -> dict[str, str]:
+def columns(target: Asked) -> dict[str, str]:
     """The number, and the ends of its interval."""
     return dict.fromkeys(("predicted", "low", "high"), "double")
 
 
-def answers(predicted: Floats, inputs: Inputs, threshold: float | None) -> list[NDArray[Any]]:
+def answers(predicted: Floats, inputs: Inputs, threshold: Threshold) -> list[NDArray[Any]]:
     """These columns, each (N,). Shape: predicted (N, 3)."""
     return list(predicted.T)
 

@@ -9,17 +9,21 @@ from contracts.tasks import Task
 from pipelines import evaluate, metrics
 from pipelines.metrics import Metric
 from pipelines.results import Result
-from pipelines.tasks import ordinal, regression
+from pipelines.tasks import multilabel, ordinal, regression, survival
 
-METRICS: dict[str, Metric] = {**metrics.METRICS, **ordinal.METRICS, **regression.METRICS}
+METRICS: dict[str, Metric] = {**metrics.METRICS, **ordinal.METRICS, **regression.METRICS, **survival.METRICS}
 RESULTS: dict[Task, type[Result]] = {
     "classes": evaluate.Evaluation,
     "ordinal": ordinal.OrdinalEvaluation,
     "regression": regression.NumberEvaluation,
+    "survival": survival.SurvivalEvaluation,
+    "multilabel": multilabel.LabelsEvaluation,
 }
 # By task, section and setting of the steps, the values that fit, the usual one first; unnamed ones fit all.
 SETTINGS: Mapping[Task, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "classes": {"compare": {"metric": tuple(metrics.METRICS)}},
     "ordinal": {"compare": {"metric": ordinal.RANKING}},
     "regression": {"balance": {"method": ("none",)}, "compare": {"metric": regression.RANKING}},
+    "survival": {"balance": {"method": ("none",)}, "compare": {"metric": survival.RANKING}},
+    "multilabel": {"balance": {"method": ("none",)}, "compare": {"metric": multilabel.RANKING}},
 }

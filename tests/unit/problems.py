@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.answers import UNKNOWN, packed
 from contracts.examples import Examples, Form, Inputs, Kind
+from contracts.follow_up import signed
 from contracts.payloads import Payloads, ragged
 from contracts.tasks import Task
 
@@ -48,13 +50,33 @@ def numbers(reads: Sequence[Kind], rows: int, seed: int) -> Examples:
     return replace(found, target=100.0 + 30.0 * found.target + 3.0 * noise)
 
 
+def courses(reads: Sequence[Kind], rows: int, seed: int) -> Examples:
+    """The problem of two classes with a time to an event as its label, ten times as fast in one; some are censored."""
+    found = problem(reads, 2, rows, seed)
+    assert found.target is not None
+    random = np.random.default_rng(seed + 100)
+    until, left = random.exponential(np.where(found.target == 1, 2.0, 20.0)), random.uniform(4, 40, rows)
+    return replace(found, target=signed(np.minimum(until, left), until <= left))
+
+
+def answers(reads: Sequence[Kind], rows: int, seed: int) -> Examples:
+    """The problem of two classes with three labels: of the second; of the first, known of half the rows; by chance."""
+    found = problem(reads, 2, rows, seed)
+    assert found.target is not None
+    random, so = np.random.default_rng(seed + 100), found.target
+    half = np.where(random.random(rows) < 0.5, UNKNOWN, 1 - so)
+    return replace(found, target=packed(np.column_stack([so, half, random.integers(0, 2, rows)])))
+
+
 def inputs(reads: Sequence[Kind], classes: int, task: Task = "classes") -> Inputs:
     """What a model is told of such a problem."""
     return Inputs(
         columns=[f"c{i}" for i in range(6)],
-        classes=[] if task == "regression" else [str(i) for i in range(classes)],
+        classes=[] if task in ("regression", "survival", "multilabel") else [str(i) for i in range(classes)],
         positive=classes - 1,
         task=task,
+        labels=["second", "first", "chance"] if task == "multilabel" else [],
+        horizon=5.0 if task == "survival" else 0.0,
         payloads={kind: form for kind, form in FORMS.items() if kind in reads},
     )
 

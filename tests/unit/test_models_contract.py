@@ -17,7 +17,7 @@ from models.family import COMPOSED, check_reads, check_task, configured, is_netw
 from models.params import TrainParams
 from models.training import fit
 from tests.unit.killing import killed_at
-from tests.unit.problems import SMALL, inputs, numbers, problem
+from tests.unit.problems import SMALL, answers, courses, inputs, numbers, problem
 
 NETWORKS = [name for name in names() if is_network(load(name))]
 CLASSIFIERS = [name for name in names() if "classes" in tasks(name)]
@@ -25,9 +25,10 @@ PARAMS = TrainParams(epochs=12, batch_size=32, learning_rate=5e-3)
 
 
 def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.Trained:
-    """A model of classes, or where the family takes none, of numbers."""
+    """A model of classes, or where the family takes none, of numbers or times to an event."""
     if name not in CLASSIFIERS:
-        return trained_on_numbers(name, folder, **changes)
+        other = trained_on_numbers if "regression" in tasks(name) else trained_on_courses
+        return other(name, folder, **changes)
     reads = load(name).READS
     train = dataclasses.replace(problem(reads, classes, 240, seed=1), weight=changes.pop("weight", None))
     params = dataclasses.replace(PARAMS, **changes)
@@ -38,6 +39,20 @@ def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.
         inputs=inputs(reads, classes),
         train=train,
         validation=problem(reads, classes, 120, seed=2),
+        checkpoints=folder / "checkpoints",
+        history=lambda row: None,
+    )
+
+
+def trained_on_courses(name: str, folder: Path, **changes: Any) -> store.Trained:
+    reads = load(name).READS
+    return fit(
+        name,
+        SMALL.get(name, {}),
+        dataclasses.replace(PARAMS, loss="hazard", monitor="loss"),
+        inputs=inputs(reads, 2, "survival"),
+        train=dataclasses.replace(courses(reads, 160, seed=1), **changes),
+        validation=courses(reads, 80, seed=2),
         checkpoints=folder / "checkpoints",
         history=lambda row: None,
     )
@@ -87,9 +102,39 @@ def test_learns_easy_classes_in_order(name: str, tmp_path: Path) -> None:
     assert (median_class(probability) == new.target).mean() > 0.85
 
 
+@pytest.mark.parametrize("name", [name for name in names() if "survival" in tasks(name)])
+def test_learns_an_easy_time_to_an_event(name: str, tmp_path: Path) -> None:
+    """By the horizon the event happens to most of one class, and to few of the other."""
+    model = trained_on_courses(name, tmp_path)
+    new = courses(load(name).READS, 200, seed=3)
+    risk, fast = model.predict(new)[:, 0], np.arange(200) % 2 == 1
+    assert risk[fast].mean() > risk[~fast].mean() + 0.15
+    assert (risk[fast][:, None] > risk[~fast]).mean() > 0.85
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "multilabel" in tasks(name)])
+def test_learns_easy_labels_that_are_not_all_known(name: str, tmp_path: Path) -> None:
+    reads = load(name).READS
+    model = fit(
+        name,
+        SMALL.get(name, {}),
+        dataclasses.replace(PARAMS, loss="binary", monitor="loss"),
+        inputs=inputs(reads, 2, "multilabel"),
+        train=answers(reads, 160, seed=1),
+        validation=answers(reads, 80, seed=2),
+        checkpoints=tmp_path / "checkpoints",
+        history=lambda row: None,
+    )
+    probability, second = model.predict(answers(reads, 200, seed=3)), np.arange(200) % 2 == 1
+    assert probability.shape == (200, 3)
+    assert (probability[second, 0][:, None] > probability[~second, 0]).mean() > 0.85
+    assert (probability[~second, 1][:, None] > probability[second, 1]).mean() > 0.75
+    assert len(model.threshold) == 3
+
+
 def test_a_model_of_another_task_is_an_error_that_names_those_that_fit() -> None:
     with pytest.raises(
-        MedloopError, match="logistic is a model of classes and ordinal; the label of this study asks for regr"
+        MedloopError, match="logistic is a model of classes, ordinal, multilabel; the label of this study asks for regr"
     ) as e:
         check_task("logistic", "regression")
     assert "ridge" in e.value.mend
@@ -117,7 +162,7 @@ def test_the_same_training_leaves_the_same_bytes_and_loads_to_equal_outputs(name
     assert files[0] == files[1]
     rows, first = problem(load(name).READS, 2, 50, seed=3), trained(name, tmp_path / "a")
     loaded = store.load(tmp_path / "b" / "model")
-    assert (loaded.predict(rows) == first.predict(rows)).all()
+    np.testing.assert_array_equal(loaded.predict(rows), first.predict(rows))
     assert (loaded.threshold, loaded.facts, loaded.inputs) == (first.threshold, first.facts, first.inputs)
 
 

@@ -197,9 +197,10 @@ def test_labels_are_read_as_the_column_is_declared() -> None:
     convert = [{"from": "kPa", "factor": 7.5, "where": {"max": 40}}]
     found = labelled(rows, study(range=[40, 300], missing=["999"], convert=convert), missing=[])
     assert found.rows["@target"].tolist() == [120.0, 120.0]
-    assert (found.unreadable.count, found.missing.count) == (1, 3)
+    unreadable, without = found.faulty["y"]
+    assert (unreadable.count, without.count) == (1, 3)
     with pytest.raises(MedloopError, match="1 labels are no finite numbers") as error:
-        refuse_labels([(found.unreadable, found.missing)], study(), "exclude")
+        refuse_labels([found.faulty], study(), "exclude")
     assert "kPa" not in str(error.value)
     clipped = labelled(rows, study(range=[40, 300]), missing=[], beyond="clip").rows["@target"]
     assert clipped.tolist() == [120.0, 40.0, 300.0, 300.0]
