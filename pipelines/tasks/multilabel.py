@@ -54,8 +54,17 @@ class LabelsEvaluation(Result):
 
     def statistic(self, target: NDArray[Any], predicted: Floats, metric: str) -> Statistic:
         """The metric from row weights (B, N) to (B,), by its name. Shape: target (N,), predicted (N, L)."""
+        return self.statistics(target, predicted, [metric])
+
+    def statistics(self, target: NDArray[Any], predicted: Floats, metrics: Sequence[str]) -> Statistic:
+        """Several metrics, which are worked out together."""
         judged = judge(target, predicted, [of.threshold for of in self.labels])
-        return lambda weight: {metric: scores(judged, weight)[metric].mean(axis=1)}
+
+        def statistic(weight: Floats) -> dict[str, Floats]:
+            found = scores(judged, weight)
+            return {metric: found[metric].mean(axis=1) for metric in metrics}
+
+        return statistic
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,8 +87,17 @@ class SurvivalEvaluation(Result):
 
     def statistic(self, target: NDArray[Any], predicted: Floats, metric: str) -> Statistic:
         """The metric from row weights (B, N) to (B,), by its name. Shape: target (N,), predicted (N, 2 + T)."""
+        return self.statistics(target, predicted, [metric])
+
+    def statistics(self, target: NDArray[Any], predicted: Floats, metrics: Sequence[str]) -> Statistic:
+        """Several metrics, which are worked out together."""
         judged = judge(target, predicted, self.horizon, self.params.bins)
-        return lambda weight: {metric: scores(judged, weight)[metric]}
+
+        def statistic(weight: Floats) -> dict[str, Floats]:
+            found = scores(judged, weight[:, judged.course.order])
+            return {metric: found[metric] for metric in metrics}
+
+        return statistic
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -213,6 +213,16 @@ def test_metrics_are_their_definitions_whatever_the_weights() -> None:
     assert ours["excess"] == pytest.approx(risk.mean() - ours["observed"])
 
 
+def test_a_resample_weighs_the_same_rows_wherever_the_metric_is_asked_for() -> None:
+    """Rows are judged by rising time; weights come in the rows' own order, and a weight of 2 is the row twice."""
+    one, weight = entry(0.7), RANDOM.integers(0, 3, ROWS)
+    at = np.repeat(np.arange(ROWS), weight)
+    asked = one.evaluation.statistics(TARGET, one.predicted, ["concordance", "ibs"])(weight[None].astype(float))
+    twice = one.evaluation.statistics(TARGET[at], one.predicted[at], ["concordance", "ibs"])(np.ones((1, len(at))))
+    for name, value in twice.items():
+        assert asked[name] == pytest.approx(value)
+
+
 def test_without_censoring_the_metrics_are_those_of_classes() -> None:
     from sklearn.metrics import brier_score_loss, roc_auc_score
 
