@@ -237,7 +237,7 @@ def mark_crashed(crashed: Iterable[Journal]) -> None:
 
 def _flow(key: str, studies: list[str]) -> State[Any]:
     """The flow's end state; as the flow run that waits for it in Prefect, where one does, else as a new one."""
-    waits = os.environ.pop(journals.FLOW_RUN, None)
+    waits = os.environ.pop(journals.FLOW_RUN, None) if studies else None
     with suppress(ObjectNotFound):
         if waits:
             with get_client(sync_client=True) as client:

@@ -123,7 +123,11 @@ class SlotProcess:
 
     def settle(self, came: Outcome) -> None:
         """Tells what the slot came to."""
-        said = {"unchanged": "nothing new", "ran": f"done, run {came.key}", "due": f"waits: {came.told}"}
+        said = {
+            "unchanged": "nothing new",
+            "ran": f"done, run {came.key}{came.told and ': '}{came.told}",
+            "due": f"waits: {came.told}",
+        }
         text = said.get(came.state, f"{came.state}: {came.told}").splitlines()
         _tell(self._study, f"{text[0]} ({time.monotonic() - self._since:.0f} s)")
         self._note.unlink(missing_ok=True)

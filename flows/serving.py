@@ -15,6 +15,7 @@ from flows.studies import read_yaml, study_file
 from flows.watching import local_paths, stamp
 
 HELD_PAUSE_S = 15.0  # before a workspace that another run holds is tried again
+REST_S = 10.0  # for an edit; DVC puts files back for a second or two when it pins a run
 WATCH_S = 20.0  # between two looks at a watched source
 
 Tell = Callable[[str, str], None]  # tells a person something of a study
@@ -45,7 +46,9 @@ class Served:
     schedule: Schedule
     ledger: Ledger
     sources: list[Path]
-    touched: tuple[int, int] = (0, 0)
+    touched: tuple[int, int]
+    edited: tuple[int, int] = (0, 0)
+    edited_at: float = 0.0
     glimpse: str = ""
     glimpsed: float = field(default=float("-inf"))
 
@@ -84,7 +87,8 @@ class Keeper:
     def tick(self) -> None:
         """Enters what has become due, ends what has ended or takes too long, starts what is next."""
         for study in self.studies.values():
-            self._read_again(study)
+            if not self.current:  # a run's files are not as a person left them while DVC pins it
+                self._read_again(study)
             self._look(study)
         if self.current:
             self._mind(self.current)
@@ -137,9 +141,11 @@ class Keeper:
             return None
 
     def _read_again(self, study: Served) -> None:
-        """Takes up what was edited; what is wrong is told, and the former schedule counts on."""
+        """Takes up what was edited, once it rests; what is wrong is told, and the former schedule counts on."""
         touched = _touched(study.file)
-        if touched == study.touched:
+        if touched != study.edited:
+            study.edited, study.edited_at = touched, self._steady()
+        if touched == study.touched or self._steady() < study.edited_at + REST_S:
             return
         study.touched, former = touched, study.schedule
         try:

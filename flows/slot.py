@@ -6,15 +6,21 @@ import threading
 import time
 from pathlib import Path
 
-from flows import journal
+from flows import checked, commands, journal, workspace
 from flows.faults import told
-from flows.home import find_root
+from flows.home import find_root, home, set_aside
 from flows.journal import HeldError
 from flows.ledger import Outcome
 from flows.servers import StartError
 from flows.standby import set_aside_database
+from flows.store import write_json, write_text
 
 GRACE_S = 15.0  # for a run that is interrupted to put its workspace in order
+VERDICTS = {  # by the exit code of `medloop retrain`
+    3: "the champion stays",
+    4: "a person decides: medloop promote {study}, or nothing",
+    5: "blocked, the champion stays",
+}
 ASKS = 2  # since a library that is just being imported can swallow an interrupt
 
 
@@ -31,29 +37,38 @@ def work(study: str, note: Path) -> None:
         if not isinstance(error, StartError) or tried.is_file() or not set_aside_database(find_root()):
             tried.unlink(missing_ok=True)
             fault = told(error, doing=f"the run of {study}")
-            _write(note, Outcome(state="failed", told=str(fault)))
+            write_json(note, Outcome(state="failed", told=str(fault)))
             raise fault from None
         tried.touch()
         outcome = Outcome(state="due", told="Prefect did not start: its database is set aside, it begins an empty one")
     else:
         tried.unlink(missing_ok=True)
-    _write(note, outcome)
+    write_json(note, outcome)
 
 
 def _brought(study: str) -> Outcome:
-    """What a slot does; there is a new run of this process where there was anything to do."""
-    from flows.commands import run_studies
+    """What a slot does: `medloop retrain`, where data or settings are new since the last slot that did."""
+    root = find_root()
+    mark = home(root) / "schedules" / f"{study}.judged"
+    with journal.sole_run(root):
+        judged = mark.read_text(encoding="utf-8") if mark.is_file() else ""
+        if judged and not set_aside(root).is_dir() and judged == _made(root, study):
+            return Outcome(state="unchanged")
+    from flows.retrain import retrain_study
 
-    before = _newest()
-    run_studies([study], [])
-    after = _newest()
-    if after and after != before and after.pid == os.getpid():
-        return Outcome(state="ran", key=after.key)
-    return Outcome(state="unchanged")
+    verdict = VERDICTS.get(retrain_study(study), "")
+    write_text(mark, _made(root, study))
+    key = next((run.key for run in journal.all_journals(root) if run.recorded.get(study)), None)
+    return Outcome(state="ran", key=key, told=verdict.format(study=study))
 
 
-def _newest() -> journal.Journal | None:
-    return next(journal.all_journals(find_root()), None)
+def _made(root: Path, study: str) -> str:
+    """What the study's stages last made, by one hash; nothing where any is stale or was not recorded."""
+    if not checked.is_current(root, [study]):
+        commands.settings_of(root, [study])
+    plan = workspace.plan(root, [study])
+    stale = any(stage.stale for stage in plan)
+    return "" if stale or not journal.is_recorded(root, study, plan[-1].outputs) else plan[-1].outputs
 
 
 def _end_with_parent() -> None:
@@ -64,9 +79,3 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(GRACE_S)
     os.killpg(0, signal.SIGKILL)
-
-
-def _write(note: Path, outcome: Outcome) -> None:
-    from flows.store import write_json
-
-    write_json(note, outcome)

@@ -11,7 +11,7 @@ from uuid import UUID
 import psutil
 import pytest
 
-from flows import serve, standby
+from flows import serve, slot, standby
 from flows.journal import FLOW_RUN, HeldError, holder, sole_service
 from flows.ledger import Outcome, Slot
 from flows.schedule import Schedule
@@ -120,3 +120,19 @@ def test_the_database_that_keeps_prefect_from_starting_is_set_aside(tmp_path: Pa
         (folder / "prefect.db").write_text(text)
         assert standby.set_aside_database(tmp_path)
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"prefect.db.broken": "second"}
+
+
+def test_a_slot_retrains_only_where_something_is_new_since_the_last_that_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    made = iter(["", "first", "first", "", ""])  # nothing while a stage is stale
+    monkeypatch.setattr(slot, "find_root", lambda: tmp_path)
+    monkeypatch.setattr(slot, "_made", lambda root, study: next(made))
+    monkeypatch.setattr("flows.retrain.retrain_study", lambda study: calls.append(study) or 4)
+    came = slot._brought("tiny")  # never before, so it does not ask what was made
+    assert (came.state, came.told) == ("ran", "a person decides: medloop promote tiny, or nothing")
+    assert slot._brought("tiny").state == "ran"  # what the first made was stale when it ended
+    assert slot._brought("tiny").state == "unchanged"
+    assert slot._brought("tiny").state == "ran"
+    assert calls == ["tiny"] * 3
