@@ -194,6 +194,8 @@ class Study(Frozen):
         if task in ("regression", "survival") and label and label.type != "numeric":
             of = "a regression" if task == "regression" else task
             raise ValueError(f"the label {self.target.column} of {of} is numeric, and declared {label.type}")
+        if task == "forecasting":
+            _refuse_unknown_channel(self.target, label)
         for name in [name for name in named if name in self.columns]:
             strange = sorted(set(self.columns[name].spellings) - set(self.target.classes))
             if strange:
@@ -240,5 +242,16 @@ class Study(Frozen):
 
     def features(self) -> dict[str, Column]:
         """The columns that a model may see: those declared, less label, id, patient and time."""
-        others = {self.id, self.group, self.time, *self.target.read_from, *self.left_out()}
+        label = () if self.target.task == "forecasting" else self.target.read_from
+        others = {self.id, self.group, self.time, *label, *self.left_out()}
         return {name: column for name, column in self.columns.items() if name not in others}
+
+
+def _refuse_unknown_channel(target: Target, column: Column | None) -> None:
+    if column is None or column.type != "sequence":
+        raise ValueError(f"a forecast is of a column of type sequence; declare {target.column}: {{type: sequence}}")
+    if column.channels and target.channel not in column.channels:
+        raise ValueError(
+            f"the sequences of {target.column} have no channel {target.channel}"
+            f"{nearest(str(target.channel), column.channels)}; declared are {', '.join(column.channels)}"
+        )

@@ -4,7 +4,8 @@ raw       every column text (blank is ""; of an image or sequence the position o
           line in its file (text `file:line` for a folder of tables). Cleaning takes texts as categoricals, too.
 samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
           `@target` the class's index (of several labels see `contracts.answers`; float64 of a regression, the number,
-          and of survival, see `contracts.follow_up`),
+          and of survival, see `contracts.follow_up`; of a forecast by how much the next value differs from the last
+          known one, and `@target_2` … those after it; to predict for, that one as `@last`),
           then one column a feature: numeric float64, categorical, ordinal and text `str`, datetime datetime64; image
           and sequence Int64, the position in the column's payloads (`contracts.payloads`); a missing cell is NaN, NaT
           or NA.
@@ -16,7 +17,7 @@ features  `@id`, `@group`, `@target`, then float32 columns; a training table tha
 """
 
 import hashlib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -38,7 +39,7 @@ class Schema(Frozen):
     """The typed columns of a samples table, and what the label is: its classes by index, or the unit of a number.
 
     labels: the columns of several yes or no answers
-    horizon: of survival, the time in that unit by which the risk is told
+    horizon: of survival, the time in that unit by which the risk is told; of a forecast, how many values are told
     """
 
     features: dict[str, Column]
@@ -115,6 +116,17 @@ def _joined_short(texts: "pa.LargeStringArray") -> bytes | None:
 def feature_names(table: "pd.DataFrame") -> list[str]:
     """The feature columns of a table: all but medloop's own."""
     return [name for name in table.columns if not name.startswith("@")]
+
+
+def label_names(table: "pd.DataFrame") -> list[str]:
+    """The columns of a table that hold the label: `@target`, of a forecast one a value."""
+    return [name for name in table.columns if name.startswith("@target")]
+
+
+def labels_of(table: "pd.DataFrame") -> "NDArray[Any]":
+    """The labels. Shape: (N,), of a forecast of several values (N, H)."""
+    names = label_names(table)
+    return table[names[0] if len(names) == 1 else names].to_numpy()
 
 
 def of_part(table: "pd.DataFrame", split: "pd.DataFrame", part: Part) -> "pd.DataFrame":

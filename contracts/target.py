@@ -21,6 +21,7 @@ class Target(Frozen):
     all others mean that it had not happened by then; `horizon` the time by which the risk is told and judged.
     "multilabel": which of several things are so, each told by one of the `columns`, whose two `classes` and which of
     them is `positive` are the same for all; what is not known of one column is left out of that column alone.
+    "forecasting": the next `horizon` values of one `channel` of a column of sequences, which is an input up to there.
     """
 
     column: str = Field(default="", exclude_if=lambda column: not column)
@@ -29,6 +30,7 @@ class Target(Frozen):
     classes: tuple[Text, ...] = ()
     positive: Text | None = None
     event: str | None = Field(default=None, exclude_if=lambda event: event is None)
+    channel: Text | None = Field(default=None, exclude_if=lambda channel: channel is None)
     horizon: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=lambda horizon: horizon is None)
 
     @field_validator("task", mode="before")
@@ -40,8 +42,18 @@ class Target(Frozen):
 
     @property
     def read_from(self) -> tuple[str, ...]:
-        """The columns that the label is read from; none of them is a feature."""
+        """The columns that the label is read from; none of them is a feature, but of a forecast."""
         return self.columns or ((self.column, self.event) if self.event else (self.column,))
+
+    @model_validator(mode="after")
+    def _of_forecasting(self) -> Self:
+        if self.task != "forecasting":
+            if self.channel is not None:
+                raise ValueError(f"channel is said of a forecast, this label's task is {self.task}")
+            return self
+        if self.channel is None or self.horizon is None or self.horizon % 1:
+            raise ValueError("a forecast names a channel and how many of its values are told: channel: hr, horizon: 3")
+        return self
 
     @model_validator(mode="after")
     def _of_columns(self) -> Self:
@@ -61,7 +73,8 @@ class Target(Frozen):
     def _of_survival(self) -> Self:
         told = {"event": self.event, "horizon": self.horizon}
         if self.task != "survival":
-            strange = [name for name, value in told.items() if value is not None]
+            fitting = ["horizon"] if self.task == "forecasting" else []
+            strange = [name for name, value in told.items() if value is not None and name not in fitting]
             if strange:
                 raise ValueError(f"{strange[0]} is said of a label of survival, this one's task is {self.task}")
             return self
@@ -81,9 +94,9 @@ class Target(Frozen):
     def _coherent(self) -> Self:
         if self.task not in ("classes", "survival", "multilabel") and self.positive is not None:
             raise ValueError(f"positive is said of a label of two classes, this one's task is {self.task}")
-        if self.task == "regression":
+        if self.task in ("regression", "forecasting"):
             if self.classes:
-                raise ValueError("classes are said of a label of classes, this one's task is regression")
+                raise ValueError(f"classes are said of a label of classes, this one's task is {self.task}")
             return self
         if self.task == "ordinal" and len(set(self.classes)) < 3:
             raise ValueError("a label of classes in order has three or more: classes: [low, middle, high]")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
-Task = Literal["classes", "ordinal", "regression", "survival", "multilabel"]
+Task = Literal["classes", "ordinal", "regression", "survival", "multilabel", "forecasting"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
@@ -20,4 +20,4 @@ class Asked(Protocol):
 
     @property
     def horizon(self) -> float | None:
-        """The time by which the risk of an event is told."""
+        """The time by which the risk of an event is told; of a forecast, how many values."""

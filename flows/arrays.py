@@ -8,7 +8,7 @@ import numpy as np
 
 from contracts.examples import Examples, Form, Inputs
 from contracts.payloads import Payloads
-from contracts.tables import Schema, feature_names
+from contracts.tables import Schema, feature_names, label_names, labels_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,12 +23,12 @@ def examples(features: "pd.DataFrame", payloads: Mapping[str, Payloads]) -> Exam
     if "@masked" in features:
         at = np.flatnonzero(~features["@masked"])
         features = features.iloc[at]
-    target, weight, group = (features.get(name) for name in ("@target", "@weight", "@group"))
+    weight, group = (features.get(name) for name in ("@weight", "@group"))
     return Examples(
         table=np.array(features[feature_names(features)], dtype=np.float32),
         payloads=dict(payloads),
         at=at,
-        target=None if target is None else np.array(target),
+        target=np.array(labels_of(features)) if label_names(features) else None,
         weight=None if weight is None else np.array(weight, dtype=np.float32),
         patient=None if group is None else np.unique(group, return_inverse=True)[1],
     )

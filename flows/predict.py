@@ -104,6 +104,8 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
         _check_figures(normalizer, schema, payloads)
         features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples), payloads)
         said = _said(trained, examples(features, _ready(normalizer, scorable.samples, payloads)), list(told))
+        if schema.task == "forecasting":
+            said |= {name: said[name] + scorable.samples["@last"].to_numpy() for name in told}
         parts.append(scorable.samples[["@row", "@id"]].assign(**said, reason=scorable.remarks))
     scores = pd.concat(parts, ignore_index=True).rename(columns={"@row": "row", "@id": "id"})
     more = [*(["unusual"] if trained.pretrained else []), *(["spread"] if trained.is_ensemble else [])]

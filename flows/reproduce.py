@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
+from contracts.tables import label_names
 from flows import clones, console, environment, overrides, servers, tracking, workspace
 from flows.console import Watcher
 from flows.environment import Machine
@@ -157,7 +158,7 @@ class Again:
         """The predicted numbers, such as probabilities, and the metrics on the test rows."""
         folder = data_folder(self.clone, self.study, "evaluate") / model
         predictions = read_table(folder / "predictions.parquet")
-        numbers = predictions.drop(columns=["@id", "@group", "@target"]).to_numpy()
+        numbers = predictions.drop(columns=["@id", "@group", *label_names(predictions)]).to_numpy()
         return numbers, read_json(folder / "metrics.json")
 
     def verdict(self, model: str, reference: str, revision: str, around: Mapping[Kind, Sequence[str]]) -> Reproduction:

@@ -28,7 +28,8 @@ class Calibration:
         temperature: `temperature`
         platt: `slope` and `intercept`, a number a class
         isotonic: `predicted` and `observed`, a list of knots a class
-        conformal: `margin`, by which the interval of a number goes either way, for `coverage` of the rows
+        conformal: `margin`, by which the interval of a number goes either way, for `coverage` of the rows; of several
+            numbers a row a list
         moments: `cuts`, the ends of a survival model's intervals, and `times`, the last of which is the horizon
     Of two classes, platt and isotonic mend the second alone; the first is the rest.
     """
@@ -73,7 +74,7 @@ def fit(probability: Floats, target: NDArray[np.int64], method: Method) -> Calib
 def apply(calibration: Calibration, probability: Floats) -> Floats:
     """The mended probabilities; rows sum to 1. Shape: (N, C) -> (N, C).
 
-    Conformal: a number and the ends of its interval. Shape: (N, 1) -> (N, 3).
+    Conformal: each number and the ends of its interval. Shape: (N, K) -> (N, 3 K).
     Moments: the risk at the horizon, the median time, the chance to be spared up to each of T times.
     Shape: (N, K) -> (N, 2 + T).
     """
@@ -82,7 +83,8 @@ def apply(calibration: Calibration, probability: Floats) -> Floats:
         spared = hazards.at(probability, state["cuts"], np.array(state["times"]))
         return np.column_stack([1 - spared[:, -1], hazards.median(probability, state["cuts"]), spared])
     if calibration.method == "conformal":
-        return np.asarray(probability + state["margin"] * np.array([0.0, -1.0, 1.0]), dtype=np.float64)
+        ends = np.atleast_1d(state["margin"])[:, None] * np.array([0.0, -1.0, 1.0])
+        return np.asarray((probability[:, :, None] + ends).reshape(len(probability), -1), dtype=np.float64)
     if calibration.method == "prior":
         return _shares(probability * np.array(state["factor"]))
     if calibration.method == "temperature":

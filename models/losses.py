@@ -47,13 +47,13 @@ class ClassLoss(nn.Module):
 
 
 class NumberLoss(nn.Module):
-    """Of a number that was scaled by `centre` and `spread`.
+    """Of numbers that were scaled by `centre` and `spread`; of several a row, the mean of their losses.
 
     - squared: the square of the error, whose best prediction is the mean.
     - huber: half the square up to `huber_delta`, a straight line beyond (Huber, "Robust estimation of a location
       parameter", Annals of Mathematical Statistics 35, 1964).
 
-    Shape: outputs (B, 1) scaled, target (B,) as it is -> (B,).
+    Shape: outputs (B, K) scaled, target (B, K) as it is, or (B,) where K is 1 -> (B,).
     """
 
     def __init__(self, params: TrainParams, centre: float, spread: float) -> None:
@@ -61,11 +61,13 @@ class NumberLoss(nn.Module):
         self.params, self.centre, self.spread = params, centre, spread
 
     def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Shape: (B, 1), (B,) -> (B,)."""
-        scaled = ((target - self.centre) / self.spread).float()
+        """Shape: (B, K), (B, K) or (B,) -> (B,)."""
+        scaled = ((target - self.centre) / self.spread).float().reshape(outputs.shape)
         if self.params.loss == "huber":
-            return functional.huber_loss(outputs[:, 0], scaled, reduction="none", delta=self.params.huber_delta)
-        return (outputs[:, 0] - scaled).square()
+            losses = functional.huber_loss(outputs, scaled, reduction="none", delta=self.params.huber_delta)
+        else:
+            losses = (outputs - scaled).square()
+        return losses.mean(dim=1)
 
 
 class StepLoss(nn.Module):

@@ -41,11 +41,11 @@ class TrainParams:
     label_smoothing: share of the label spread over all classes (Szegedy et al., CVPR 2016)
     loss: cross_entropy; focal or logit_adjusted where a class is rare (`models/losses.py` explains each). Class weights
         still count; with `class_weight` the classes' shares are equal and logit_adjusted has nothing to adjust.
-        Of classes in order: conditional. Of a regression: squared, or huber, which large errors pull less at. Of
+        Of classes in order: conditional. Of numbers: squared, or huber, which large errors pull less at. Of
         survival: hazard. Of several labels: binary, cross entropy of each, or binary_balanced, the same where every
         label's yes weighs as much in all as its no
     huber_delta: of huber: the error, in standard deviations of the label, from which it grows no faster than that
-    coverage: of a regression: the share of new rows whose label the interval is to hold (`models/conformal.py`)
+    coverage: of numbers: the share of new rows whose label the interval is to hold (`models/conformal.py`)
     focusing: of the focal loss: how little an easy row counts; 0 is cross entropy
     adjustment: of logit_adjusted: how much of the classes' log shares is added
     sampler: shuffled, every row once an epoch; or balanced, as many draws, with replacement, classes equally often;
@@ -55,7 +55,7 @@ class TrainParams:
         by how much. It changes nothing for a model that reads neither
     calibration: how probabilities are mended after training (`models/calibration.py`): none; prior, in closed form
         what balancing, sampler and logit_adjusted shifted; temperature, platt or isotonic, learnt on validation rows
-    monitor: the validation metric by which the best epoch is chosen; of a regression mae, rmse or
+    monitor: the validation metric by which the best epoch is chosen; of numbers mae, rmse or
         loss, of classes in order qwk, mae (steps) or loss, of survival concordance or loss
     patience: epochs without a better one after which training stops
     min_delta: by how much an epoch must be better to count

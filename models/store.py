@@ -56,7 +56,8 @@ class Trained:
         """What the task tells of each row; `raw` before recalibration.
 
         Shape: (N, C) probabilities in the order of `inputs.classes`, of several labels (N, L) in that of
-        `inputs.labels`; of a regression (N, 3), the number and the ends of its interval, raw (N, 1); of survival as
+        `inputs.labels`; of a regression (N, 3), the number and the ends of its interval, raw (N, 1) (of a forecast
+        (N, 3 H) of each value less the last known one, raw (N, H)); of survival as
         `models.calibration.apply` tells of moments, raw (N, K) as `models.hazards.survival`.
 
         Raises MedloopError when the examples are not what the model was trained on.

@@ -76,6 +76,7 @@ def certify(
     schema: Schema,
     params: AuditParams,
     payloads: Mapping[str, Payloads] = MappingProxyType({}),
+    more: Sequence[Check] = (),
 ) -> Certificate:
     """Audits one study. The ids of training are taken from `split` anew, not from what the stages say.
 
@@ -87,6 +88,7 @@ def certify(
         stored, refit: the fitted artefacts as text, by name, and what fits them anew, for `pipelines.canary`.
         balanced: the training table as models get it, `@origin` naming what a synthetic row descends from.
         payloads: what the samples' pictures and sequences are.
+        more: checks of the study's own task.
     """
     parts = {part: rows_seen(split.loc[split["@part"] == part, "@id"]) for part in PARTS}
     train = of_part(samples, split, "train")
@@ -99,6 +101,7 @@ def certify(
         _near_duplicates(placed, schema, params),
         *([_alike(placed, schema, payloads, params)] if schema.of_type("image", "text") else []),
         *([_time_order(placed, by_time)] if "@time" in samples else []),
+        *more,
         *(_fit(name, seen, parts["train"]) for name, seen in fits.items()),
         _canary(samples, set(train["@id"]), schema, stored, refit, params),
         _descent(balanced, set(train["@id"]), set(samples["@id"])),

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Frozen
-from contracts.tables import feature_names
+from contracts.tables import feature_names, label_names
 from pipelines.class_weights import Weighting, class_weights, patient_shares
 from pipelines.masks import NEIGHBOURS, Cleaning, Mask, UnderSampling, clean, undersample
 from pipelines.nominal import nominal_groups
@@ -182,7 +182,7 @@ def _report(
 
 
 def _ordered(table: pd.DataFrame, masked: Mask, features: list[str]) -> pd.DataFrame:
-    own = ["@id", "@group", "@target", "@weight", "@origin"]
+    own = ["@id", "@group", *label_names(table), "@weight", "@origin"]
     if masked.any():
         table, own = table.assign(**{"@masked": masked}), [*own, "@masked"]
     return table[[*own, *features]]

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.study import Column, Frozen
-from contracts.tables import Schema
+from contracts.tables import Schema, label_names
 
 Refit = Callable[[pd.DataFrame], Mapping[str, str]]
 
@@ -63,7 +63,7 @@ def changed_outside(samples: pd.DataFrame, train: set[str], schema: Schema) -> p
         name: samples[name].mask(away, _other(samples[name], column, away)).mask(gone)
         for name, column in schema.features.items()
     }
-    columns["@target"] = samples["@target"].mask(away, _other_label(samples["@target"], schema))
+    columns |= {name: samples[name].mask(away, _other_label(samples[name], schema)) for name in label_names(samples)}
     if "@time" in samples:
         columns["@time"] = samples["@time"].mask(away, samples["@time"] + FAR)
     return samples.assign(**columns)

@@ -32,6 +32,7 @@ from pipelines.faults import (
     reasons_by_row,
     refuse_fatal,
 )
+from pipelines.horizon import with_horizon, with_last
 from pipelines.labels import Faulty, labelled, refuse_labels, schema_of
 from pipelines.reading import dense_rows, own_columns, read_columns
 from pipelines.rows import Change, check_columns, cohort, drop, named, refuse_blank, summed, with_ids
@@ -143,7 +144,9 @@ def clean(
     """
     ledger: list[Change] = []
     aside = nothing_aside() if set_aside is None else set_aside
-    rows = _chosen(as_table(raw), study, params, aside["@row"].astype("str"), ledger, each)
+    raw, cut = with_horizon(as_table(raw), study, payloads)
+    payloads = {**payloads, **cut}
+    rows = _chosen(raw, study, params, aside["@row"].astype("str"), ledger, each)
     read = list(each(partial(_typed, study, params, payloads, keep), range(len(rows.blocks)), rows.blocks))
     refuse_labels([r.labels for r in read], study, params.missing_label)
     refuse_fatal([r.fatal for r in read], list(study.features()))
@@ -151,7 +154,7 @@ def clean(
     ledger += counted([r.faults for r in read], list(study.features()))
     features = informative([r.told for r in read], study.features(), params.constant, ledger)
     schema = schema_of(features, study)
-    changed = read[0].payloads
+    changed = {**cut, **read[0].payloads}
     done = [_Done(block=r.block) for r in read]
     if not _are_samples(schema, study, params):
         finish = partial(_finished, schema, params, {**payloads, **changed}, keep)
@@ -269,7 +272,9 @@ def clean_rows(
     check_columns(raw, [*schema.features, *units, study.id, study.time])
     patient = {"@group": study.group} if study.group in raw else {}
     rows = with_ids(raw, {"@id": study.id, **patient})
+    rows, unknown = with_last(rows, study, payloads)
     table, faults, changed = read_columns(rows, study, schema.features, params, [], payloads)
+    faults = pd.concat([faults, *unknown], ignore_index=True)
     fatal = faults["verdict"].isin(["fail", "quarantine"])
     samples, unscorable = part_with(table, faults[fatal])
     remarks = reasons_by_row(faults[~fatal]).reindex(samples.index).fillna("").astype("str")

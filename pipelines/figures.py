@@ -6,7 +6,15 @@ from math import nan
 from typing import Any, Protocol
 
 from contracts.tasks import Task
-from pipelines import charts, class_figures, label_figures, number_figures, ordinal_figures, survival_figures
+from pipelines import (
+    charts,
+    class_figures,
+    forecast_figures,
+    label_figures,
+    number_figures,
+    ordinal_figures,
+    survival_figures,
+)
 from pipelines.bootstrap import Interval
 from pipelines.compare import JudgedPart, Leaderboard, behind_text
 from pipelines.page import page, section
@@ -42,6 +50,7 @@ FIGURES: dict[Task, Figures] = {
     "classes": class_figures,
     "ordinal": ordinal_figures,
     "regression": number_figures,
+    "forecasting": forecast_figures,
     "survival": survival_figures,
     "multilabel": label_figures,
 }

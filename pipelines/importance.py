@@ -89,7 +89,7 @@ class Exchange:
                 places = np.arange(len(payloads[name]))
                 places[rows] = rows[order]
                 payloads[name] = payloads[name].take(places)
-        target = None if of.target is None else np.tile(of.target, len(batch))
+        target = None if of.target is None else np.concatenate([of.target] * len(batch))
         table = table.reshape(-1, of.table.shape[1])
         return Examples(table=table, payloads=payloads, at=np.tile(rows, len(batch)), target=target)
 

@@ -152,6 +152,7 @@ class Ingestion:
             allocate_for=self._allocate_for,
             tell=self._tell,
         )
+        _refuse_resampled(decoded, self._study)
         self.payloads.update(decoded.payloads)
         return decoded
 
@@ -164,6 +165,17 @@ class Ingestion:
 
     def _guard(self) -> None:
         refuse([*self._watch.suspicions(), *header_suspicions(self._headers, self._study)])
+
+
+def _refuse_resampled(decoded: DecodedColumns, study: Study) -> None:
+    """Raises MedloopError where recordings of a forecast were brought to another rate: its filter looks ahead."""
+    mixed = [name for name, facts in decoded.facts.items() if facts.get("resampled")]
+    if study.target.task == "forecasting" and mixed:
+        raise MedloopError(
+            "resampled steps are made of those around them, so that some would tell of the values to forecast",
+            where=f"column {listed(mixed)}",
+            mend="bring the recordings to one rate before, each step from earlier ones, and declare that rate",
+        )
 
 
 def payload_columns(study: Study) -> dict[str, Column]:

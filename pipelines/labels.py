@@ -51,6 +51,8 @@ def label_columns(study: Study) -> dict[str, Column]:
     target = study.target
     if target.columns:
         return {name: one_of(study, name, target.classes) for name in target.columns}
+    if target.task == "forecasting":
+        return {target.column: study.columns[target.column]}
     number = {target.column: study.columns.get(target.column, Column(type="numeric"))}
     if target.event:
         return {**number, target.event: one_of(study, target.event, target.classes)}
@@ -76,6 +78,8 @@ def labelled(
     beyond: OutOfRange = "missing",
 ) -> Labelled:
     """The rows that have a label; an unreadable one counts as none, a number out of range as `beyond` says."""
+    if study.target.task == "forecasting":
+        return _ahead(rows, study)
     target, read = study.target, {}
     for name, column in label_columns(study).items():
         cells = read_cells(rows[name], column, missing=missing, name=name, decimal=decimal, spelling=spelling)
@@ -96,6 +100,17 @@ def labelled(
             for name, of in read.items()
         },
         ledger=ledger,
+    )
+
+
+def _ahead(rows: pd.DataFrame, study: Study) -> Labelled:
+    """Those that have one, of rows that `pipelines.horizon` has told their labels."""
+    name, without = study.target.column, rows["@target"].isna().to_numpy()
+    detail = f"column {name}: fewer than {int(study.target.horizon or 0) + 1} values of {study.target.channel}"
+    return Labelled(
+        rows=rows[~without].reset_index(drop=True),
+        faulty={name: (Spots(), spots(rows, name, without))},
+        ledger=[Change(rule="too short to forecast", rows=int(without.sum()), detail=detail)],
     )
 
 

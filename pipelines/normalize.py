@@ -15,7 +15,7 @@ from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.payloads import Payloads
 from contracts.study import Column, Frozen
-from contracts.tables import RowsSeen, Schema, rows_seen
+from contracts.tables import RowsSeen, Schema, label_names, rows_seen
 from pipelines.encode_payloads import PayloadEncoding, PayloadParams, fit_payloads, payload_features
 from pipelines.encoding import Encoder, Encoding, Numbers, encoded_names, fit_encoding, patient_folds, write_encoded
 from pipelines.scaling import Array, Scaler, Scaling, fit_scaling, row_lengths, scaled, scaled_within_patient
@@ -180,7 +180,7 @@ def apply_normalize(
     if normalizer.unit:
         block = samples[list(normalizer.unit)].to_numpy(dtype=np.float64)
         matrix[:, [normalizer.names.index(name) for name in normalizer.unit]] = block / row_lengths(block)
-    own = samples[[name for name in ("@id", "@group", "@target") if name in samples]]
+    own = samples[[*(name for name in ("@id", "@group") if name in samples), *label_names(samples)]]
     features = pd.DataFrame(matrix, columns=list(normalizer.names), index=samples.index, copy=False)
     return pd.concat([own, features], axis=1)
 

@@ -108,4 +108,4 @@ def _plausible(
 
 def own_columns(table: pd.DataFrame, also: str = "") -> list[str]:
     """medloop's own columns of samples, and another."""
-    return [n for n in table.columns if n in ("@id", "@group", "@time", "@target", also)]
+    return [n for n in table.columns if n in ("@id", "@group", "@time", "@last", also) or n.startswith("@target")]

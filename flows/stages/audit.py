@@ -7,14 +7,18 @@ from contracts.errors import MedloopError
 from contracts.tables import Schema, of_part
 from flows.home import failures
 from flows.stages import Context
-from flows.store import read_json, read_model, read_table, write_json
+from flows.store import read_json, read_model, read_payloads, read_table, write_json
 from pipelines.audit import certify
+from pipelines.horizon_check import horizon_check
 from pipelines.impute import Imputer, apply_impute, fit_impute
 from pipelines.normalize import Normalizer, fit_normalize
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
+    from pipelines.audit import Check
     from pipelines.canary import Refit
 
 
@@ -36,6 +40,7 @@ def run(context: Context) -> str:
         schema=schema,
         params=context.settings.audit,
         payloads=context.payloads(),
+        more=_of_task(context, cleaned),
     )
     if certificate.verdict == "leak":
         path = failures(context.root) / context.settings.name / "certificate.json"
@@ -45,6 +50,14 @@ def run(context: Context) -> str:
     # What training waits for: it says the same whatever suspicion was accepted, so that accepting one retrains nothing.
     write_json(context.folder("audit") / "clearance.json", {"leak": False})
     return certificate.sentence
+
+
+def _of_task(context: Context, cleaned: "Path") -> "list[Check]":
+    target = context.settings.study.target
+    if target.task != "forecasting":
+        return []
+    whole = read_payloads(context.folder("ingest") / "payloads")
+    return [horizon_check(read_table(cleaned / "samples.parquet"), target, whole, context.payloads())]
 
 
 def _refit(context: Context, split: "pd.DataFrame", schema: Schema) -> "Refit":

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from contracts.tables import label_names, labels_of
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_text
 from pipelines.audit import Certificate
@@ -43,7 +44,7 @@ def entry(folder: Path, kind: type[Result]) -> Entry:
     predictions = read_table(folder / "predictions.parquet")
     return Entry(
         evaluation=read_model(folder / "evaluation.json", kind),
-        target=predictions["@target"].to_numpy(),
-        predicted=predictions.drop(columns=["@id", "@group", "@target"]).to_numpy(),
+        target=labels_of(predictions),
+        predicted=predictions.drop(columns=["@id", "@group", *label_names(predictions)]).to_numpy(),
         group=predictions["@group"].to_numpy(),
     )

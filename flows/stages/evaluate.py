@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from contracts.tables import Part
+from contracts.tables import Part, label_names, labels_of
 from contracts.tasks import Task
 from flows.arrays import examples
 from flows.stages import Context
@@ -15,7 +15,7 @@ from models.tasks import MODULES
 from pipelines import evaluate
 from pipelines.figures import report
 from pipelines.results import Entry, EvaluateParams, Result, mean_interval
-from pipelines.tasks import METRICS, multilabel, ordinal, regression, survival
+from pipelines.tasks import METRICS, forecasting, multilabel, ordinal, regression, survival
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,8 @@ def run(context: Context) -> str:
     told = MODULES[evaluation.task].columns(settings.study.target)
     numbers = [f"@{name}" for name, kind in told.items() if kind == "double"]
     predictions = pd.DataFrame(entry.predicted, columns=numbers)
-    write_table(folder / "predictions.parquet", pd.concat([test[["@id", "@group", "@target"]], predictions], axis=1))
+    own = test[["@id", "@group", *label_names(test)]]
+    write_table(folder / "predictions.parquet", pd.concat([own, predictions], axis=1))
     write_text(folder / "report.html", report(evaluation, f"{settings.study.title}: {context.model}"))
     first = next(iter(evaluation.metrics))
     spread = evaluation.measured.get("spread")
@@ -53,7 +54,7 @@ def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
 
 def judged(trained: "Trained", features: "Examples", rows: pd.DataFrame, params: EvaluateParams) -> Entry:
     """What a model is worth on these rows, which have label and patient; `features` are what it takes of them."""
-    target, group = rows["@target"].to_numpy(), rows["@group"].to_numpy()
+    target, group = labels_of(rows), rows["@group"].to_numpy()
     predicted, spread = trained.told(features)
     given = {"target": target, "predicted": predicted, "group": group, "params": params}
     evaluation = EVALUATE[trained.inputs.task](trained, features, given)
@@ -82,6 +83,11 @@ def _regression(trained: "Trained", features: "Examples", given: dict[str, Any])
     return regression.evaluate(**given, unit=trained.inputs.unit, aim=trained.calibration.state["coverage"])
 
 
+def _forecasting(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
+    assert trained.calibration
+    return forecasting.evaluate(**given, unit=trained.inputs.unit, aim=trained.calibration.state["coverage"])
+
+
 def _ordinal(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
     return ordinal.evaluate(**given, classes=trained.inputs.classes)
 
@@ -99,6 +105,7 @@ EVALUATE: "dict[Task, Callable[[Trained, Examples, dict[str, Any]], Result]]" = 
     "classes": _classes,
     "ordinal": _ordinal,
     "regression": _regression,
+    "forecasting": _forecasting,
     "survival": _survival,
     "multilabel": _multilabel,
 }

@@ -96,7 +96,8 @@ def _losses(trained: Trained, rows: Examples) -> Losses:
 
 def _squares(trained: Trained, scored: Examples) -> NDArray[np.float64]:
     assert scored.target is not None
-    return np.asarray((trained.predict(scored, raw=True)[:, 0] - scored.target) ** 2, dtype=np.float64)
+    raw = trained.predict(scored, raw=True)
+    return np.asarray(((raw - scored.target.reshape(raw.shape)) ** 2).mean(axis=1), dtype=np.float64)
 
 
 def _courses(trained: Trained, scored: Examples) -> NDArray[np.float64]:
@@ -110,11 +111,13 @@ def _answers(trained: Trained, scored: Examples) -> NDArray[np.float64]:
 
 OWN_LOSSES: dict[Task, Callable[[Trained, Examples], NDArray[np.float64]]] = {
     "regression": _squares,
+    "forecasting": _squares,
     "survival": _courses,
     "multilabel": _answers,
 }
 UNITS: dict[Task, str] = {
     "regression": "standard deviations of the label",
+    "forecasting": "standard deviations of the label, the mean over the values ahead",
     "survival": "log-odds of the event in an interval",
     "multilabel": "log-odds, the mean over the labels",
 }

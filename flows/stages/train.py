@@ -50,7 +50,8 @@ def run(context: Context) -> str:
     write_json(folder / "history.json", history)
     shutil.rmtree(kept, ignore_errors=True)
     called, key = task_of(trained.inputs).HEADLINE
-    return f"validation {called} {trained.facts[key]:.3f}, {_effort(trained.facts)}, {_ran(trained.ran_on)}"
+    effort = _effort(trained.facts)
+    return ", ".join(filter(None, [f"validation {called} {trained.facts[key]:.3f}", effort, _ran(trained.ran_on)]))
 
 
 def _effort(facts: dict[str, float]) -> str:

@@ -5,7 +5,7 @@ scored with numpy: no pickle, the same bytes each time, and scoring needs no sci
 
 Of survival a training row is given once for each interval of time that it tells of, whose number is one more column,
 and the label is whether the event fell into it (Tutz & Schmid, "Modeling discrete time-to-event data", 2016).
-Of several labels there are trees of each, grown on the rows of which it is known.
+Of several labels there are trees of each, grown on the rows of which it is known, and of the values ahead too.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from models.hazards import courses
 from models.tasks import multilabel
 
 READS: tuple[Kind, ...] = ("table",)
-TASKS: tuple[Task, ...] = ("classes", "ordinal", "regression", "survival", "multilabel")
+TASKS: tuple[Task, ...] = ("classes", "ordinal", "regression", "survival", "multilabel", "forecasting")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +63,22 @@ def fit(
     survival, of which `intervals` (I,) are the numbers of the intervals.
     """
     given: dict[str, Any] = {"config": config, "seed": seed, "threads": threads}
-    if inputs.task != "multilabel":
+    if inputs.task not in ("multilabel", "forecasting"):
         return _grown(train, validation, inputs=inputs, **given)
-    one = replace(inputs, task="classes", classes=["no", "yes"], positive=1)
-    parts = zip(multilabel.apart(train, inputs), multilabel.apart(validation, inputs), strict=True)
+    if inputs.task == "forecasting":
+        one, parts = replace(inputs, task="regression"), zip(_ahead(train), _ahead(validation), strict=True)
+    else:
+        one = replace(inputs, task="classes", classes=["no", "yes"], positive=1)
+        parts = zip(multilabel.apart(train, inputs), multilabel.apart(validation, inputs), strict=True)
     each = [_grown(*pair, inputs=one, **given) for pair in parts]
     arrays = {f"label/{k}/{name}": array for k, (of, _) in enumerate(each) for name, array in of.items()}
     return arrays, {"rounds": max(facts["rounds"] for _, facts in each)}
+
+
+def _ahead(examples: Examples) -> list[Examples]:
+    """The rows with each value ahead as their label."""
+    assert examples.target is not None
+    return [replace(examples, target=of) for of in examples.target.reshape(len(examples), -1).T]
 
 
 def _grown(

@@ -10,7 +10,7 @@ from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
 
 READS: tuple[Kind, ...] = ("table",)
-TASKS: tuple[Task, ...] = ("regression",)
+TASKS: tuple[Task, ...] = ("regression", "forecasting")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Config:
 def fit(
     train: Examples, validation: Examples, *, config: Config, inputs: Inputs, seed: int, threads: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-    """The arrays `coefficient` (F, 1) and `intercept` (1,) of the scaled label, in float64, and the penalty that won.
+    """The arrays `coefficient` (F, K) and `intercept` (K,) of the scaled label, in float64, and the penalty that won.
 
     Deterministic by nature: `seed` is not used.
     """
@@ -44,7 +44,7 @@ def fit(
     with threadpool_limits(threads):
         candidates = [(penalty, _fitted(train, penalty, inputs)) for penalty in config.penalties]
     errors = [
-        np.average((outputs(arrays, validation.table)[:, 0] - goal) ** 2, weights=validation.weight)
+        np.average(_squares(outputs(arrays, validation.table), goal), weights=validation.weight)
         for _, arrays in candidates
     ]
     penalty, arrays = candidates[int(np.argmin(errors))]
@@ -58,9 +58,15 @@ def _fitted(train: Examples, penalty: float, inputs: Inputs) -> dict[str, NDArra
     goal = (train.target - inputs.centre) / inputs.spread
     model = Ridge(alpha=penalty, solver="cholesky")
     model.fit(train.table.astype(np.float64), goal, sample_weight=train.weight)
-    return {"coefficient": model.coef_.reshape(-1, 1), "intercept": np.atleast_1d(model.intercept_)}
+    coefficient = np.ascontiguousarray(np.atleast_2d(model.coef_).T)
+    return {"coefficient": coefficient, "intercept": np.atleast_1d(model.intercept_)}
+
+
+def _squares(given: NDArray[np.float64], goal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) the mean squared error of each row."""
+    return np.asarray(((given - goal.reshape(given.shape)) ** 2).mean(axis=1))
 
 
 def outputs(arrays: dict[str, NDArray[Any]], table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The scaled number. Shape: (N, F) -> (N, 1)."""
+    """The scaled numbers. Shape: (N, F) -> (N, K)."""
     return np.asarray(table.astype(np.float64) @ arrays["coefficient"] + arrays["intercept"], dtype=np.float64)

@@ -16,7 +16,7 @@ from contracts.names import nearest
 from contracts.tasks import Asked, Task
 from models.calibration import Calibration
 from models.params import TrainParams
-from models.tasks import classes, multilabel, ordinal, regression, survival
+from models.tasks import classes, forecasting, multilabel, ordinal, regression, survival
 from models.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TaskModule(Protocol):
         """Raises MedloopError for labels that nothing can be trained on."""
 
     def loss(self, inputs: Inputs, params: TrainParams, target: "Tensor", weight: "Tensor") -> "nn.Module":
-        """(outputs (B, K), target (B,)) -> (B,), the loss of each row; `target` and `weight` (N,) of training rows."""
+        """(outputs (B, K), target as `Examples` has it) -> (B,), the loss; `target`, `weight` of training rows."""
 
     def predicted(self, outputs: Floats, inputs: Inputs) -> Floats:
         """What is told of each row, before calibration."""
@@ -80,6 +80,7 @@ MODULES: dict[Task, TaskModule] = {
     "classes": classes,
     "ordinal": ordinal,
     "regression": regression,
+    "forecasting": forecasting,
     "survival": survival,
     "multilabel": multilabel,
 }

@@ -49,7 +49,7 @@ def check(train: Examples, validation: Examples, inputs: Inputs, params: TrainPa
             raise MedloopError(f"expected a finite number as the label of each of the {len(part)} {name} rows")
         if np.ptp(part.target) == 0:
             raise MedloopError(f"the label is the same number in all {name} rows", mend="widen the cohort")
-    conformal.check_patients(len(np.unique(_patients(validation))), params.coverage)
+    conformal.check_patients(len(np.unique(patients(validation))), params.coverage)
 
 
 def loss(inputs: Inputs, params: TrainParams, target: "Tensor", weight: "Tensor") -> "nn.Module":
@@ -60,17 +60,17 @@ def loss(inputs: Inputs, params: TrainParams, target: "Tensor", weight: "Tensor"
 
 
 def predicted(outputs: Floats, inputs: Inputs) -> Floats:
-    """The number in the label's own unit. Shape: (N, 1) -> (N, 1)."""
+    """The numbers in the label's own unit. Shape: (N, K) -> (N, K)."""
     return np.asarray(inputs.centre + inputs.spread * outputs, dtype=np.float64)
 
 
 def scores(predicted: Floats, examples: Examples, inputs: Inputs) -> dict[str, float]:
     """`validation_` mae and rmse, in the label's unit, and loss: the mean square of the scaled error."""
     assert examples.target is not None
-    error = predicted[:, 0] - examples.target
-    square = float(np.average(error**2, weights=examples.weight))
+    error = predicted - examples.target.reshape(predicted.shape)
+    square = float(np.average((error**2).mean(axis=1), weights=examples.weight))
     return {
-        "validation_mae": float(np.average(np.abs(error), weights=examples.weight)),
+        "validation_mae": float(np.average(np.abs(error).mean(axis=1), weights=examples.weight)),
         "validation_rmse": square**0.5,
         "validation_loss": square / inputs.spread**2,
     }
@@ -89,7 +89,7 @@ def finished(
     """The margin of the interval; there is no threshold."""
     assert validation.target is not None
     error = np.abs(validation.target - predicted[:, 0])
-    return conformal.fit(error, _patients(validation), params.coverage), None
+    return conformal.fit(error, patients(validation), params.coverage), None
 
 
 def columns(target: Asked) -> dict[str, str]:
@@ -102,5 +102,6 @@ def answers(predicted: Floats, inputs: Inputs, threshold: Threshold) -> list[NDA
     return list(predicted.T)
 
 
-def _patients(examples: Examples) -> NDArray[np.int64]:
+def patients(examples: Examples) -> NDArray[np.int64]:
+    """(N,) the number of each row's patient."""
     return np.arange(len(examples)) if examples.patient is None else examples.patient

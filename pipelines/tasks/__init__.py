@@ -9,13 +9,20 @@ from contracts.tasks import Task
 from pipelines import evaluate, metrics
 from pipelines.metrics import Metric
 from pipelines.results import Result
-from pipelines.tasks import multilabel, ordinal, regression, survival
+from pipelines.tasks import forecasting, multilabel, ordinal, regression, survival
 
-METRICS: dict[str, Metric] = {**metrics.METRICS, **ordinal.METRICS, **regression.METRICS, **survival.METRICS}
+METRICS: dict[str, Metric] = {
+    **metrics.METRICS,
+    **ordinal.METRICS,
+    **regression.METRICS,
+    **survival.METRICS,
+    **forecasting.METRICS,
+}
 RESULTS: dict[Task, type[Result]] = {
     "classes": evaluate.Evaluation,
     "ordinal": ordinal.OrdinalEvaluation,
     "regression": regression.NumberEvaluation,
+    "forecasting": forecasting.ForecastEvaluation,
     "survival": survival.SurvivalEvaluation,
     "multilabel": multilabel.LabelsEvaluation,
 }
@@ -24,6 +31,7 @@ SETTINGS: Mapping[Task, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "classes": {"compare": {"metric": tuple(metrics.METRICS)}},
     "ordinal": {"compare": {"metric": ordinal.RANKING}},
     "regression": {"balance": {"method": ("none",)}, "compare": {"metric": regression.RANKING}},
+    "forecasting": {"balance": {"method": ("none",)}, "compare": {"metric": forecasting.RANKING}},
     "survival": {"balance": {"method": ("none",)}, "compare": {"metric": survival.RANKING}},
     "multilabel": {"balance": {"method": ("none",)}, "compare": {"metric": multilabel.RANKING}},
 }

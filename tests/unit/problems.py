@@ -68,15 +68,25 @@ def answers(reads: Sequence[Kind], rows: int, seed: int) -> Examples:
     return replace(found, target=packed(np.column_stack([so, half, random.integers(0, 2, rows)])))
 
 
+def forecasts(reads: Sequence[Kind], rows: int, seed: int) -> Examples:
+    """The problem of two classes with two numbers as its label: one as in `numbers`, less 100, and half of it."""
+    found = numbers(reads, rows, seed)
+    assert found.target is not None
+    change = found.target - 100.0
+    return replace(found, target=np.column_stack([change, change / 2]))
+
+
 def inputs(reads: Sequence[Kind], classes: int, task: Task = "classes") -> Inputs:
     """What a model is told of such a problem."""
     return Inputs(
         columns=[f"c{i}" for i in range(6)],
-        classes=[] if task in ("regression", "survival", "multilabel") else [str(i) for i in range(classes)],
+        classes=[]
+        if task in ("regression", "survival", "multilabel", "forecasting")
+        else [str(i) for i in range(classes)],
         positive=classes - 1,
         task=task,
         labels=["second", "first", "chance"] if task == "multilabel" else [],
-        horizon=5.0 if task == "survival" else 0.0,
+        horizon={"survival": 5.0, "forecasting": 2.0}.get(task, 0.0),
         payloads={kind: form for kind, form in FORMS.items() if kind in reads},
     )
 

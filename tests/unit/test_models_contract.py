@@ -12,12 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.errors import MedloopError
 from contracts.ordinal import median_class
+from contracts.tasks import Task
 from models import store
 from models.family import COMPOSED, check_reads, check_task, configured, is_network, load, names, tasks
 from models.params import TrainParams
 from models.training import fit
 from tests.unit.killing import killed_at
-from tests.unit.problems import SMALL, answers, courses, inputs, numbers, problem
+from tests.unit.problems import SMALL, answers, courses, forecasts, inputs, numbers, problem
 
 NETWORKS = [name for name in names() if is_network(load(name))]
 CLASSIFIERS = [name for name in names() if "classes" in tasks(name)]
@@ -27,8 +28,9 @@ PARAMS = TrainParams(epochs=12, batch_size=32, learning_rate=5e-3)
 def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.Trained:
     """A model of classes, or where the family takes none, of numbers or times to an event."""
     if name not in CLASSIFIERS:
-        other = trained_on_numbers if "regression" in tasks(name) else trained_on_courses
-        return other(name, folder, **changes)
+        if tasks(name)[0] == "survival":
+            return trained_on_courses(name, folder, **changes)
+        return trained_on_numbers(name, folder, tasks(name)[0], **changes)
     reads = load(name).READS
     train = dataclasses.replace(problem(reads, classes, 240, seed=1), weight=changes.pop("weight", None))
     params = dataclasses.replace(PARAMS, **changes)
@@ -58,15 +60,15 @@ def trained_on_courses(name: str, folder: Path, **changes: Any) -> store.Trained
     )
 
 
-def trained_on_numbers(name: str, folder: Path, **changes: Any) -> store.Trained:
-    reads = load(name).READS
+def trained_on_numbers(name: str, folder: Path, task: Task = "regression", **changes: Any) -> store.Trained:
+    reads, made = load(name).READS, forecasts if task == "forecasting" else numbers
     return fit(
         name,
         SMALL.get(name, {}),
         dataclasses.replace(PARAMS, loss="squared", monitor="mae"),
-        inputs=inputs(reads, 2, "regression"),
-        train=dataclasses.replace(numbers(reads, 240, seed=1), **changes),
-        validation=numbers(reads, 120, seed=2),
+        inputs=inputs(reads, 2, task),
+        train=dataclasses.replace(made(reads, 240 if task == "regression" else 160, seed=1), **changes),
+        validation=made(reads, 120, seed=2),
         checkpoints=folder / "checkpoints",
         history=lambda row: None,
     )
@@ -81,6 +83,18 @@ def test_learns_an_easy_number(name: str, tmp_path: Path) -> None:
     assert new.target is not None
     assert np.abs(number - new.target).mean() < 9
     assert ((low <= new.target) & (new.target <= high)).mean() == pytest.approx(0.9, abs=0.09)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if {"forecasting", "regression"} <= {*tasks(name)}])
+def test_learns_two_easy_numbers_ahead(name: str, tmp_path: Path) -> None:
+    """No change is off by 15, and by 8 for the second."""
+    model = trained_on_numbers(name, tmp_path, "forecasting")
+    new = forecasts(load(name).READS, 200, seed=3)
+    given = model.predict(new).reshape(200, 2, 3)
+    assert new.target is not None
+    assert (np.abs(given[..., 0] - new.target).mean(axis=0) < [9, 5]).all()
+    held = (given[..., 1] <= new.target) & (new.target <= given[..., 2])
+    assert held.mean(axis=0) == pytest.approx(0.9, abs=0.09)
 
 
 @pytest.mark.parametrize("name", [name for name in names() if "ordinal" in tasks(name)])
@@ -264,7 +278,8 @@ from models import store
 model = store.load(Path({str(tmp_path / "model")!r}))
 assert len(model.predict(Examples(table=np.zeros((3, 6), np.float32)))) == 3
 heavy = {{"torch", "sklearn", "pandas", "pytorch_lightning", "prefect"}} & set(sys.modules)
-others = [m for m in sys.modules if m.startswith("models.families.") and m != "models.families.{name}"]
+own = "models.families.{name.replace("-", "_")}"
+others = [m for m in sys.modules if m.startswith("models.families.") and m != own]
 assert not heavy and not others, (heavy, others)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
