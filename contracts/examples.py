@@ -94,9 +94,3 @@ class Inputs:
         """The places of the table's columns that sum up no payload."""
         figures = set(self.figures)
         return [place for place, name in enumerate(self.columns) if name not in figures]
-
-    @property
-    def kinds(self) -> list[Kind]:
-        """The kinds of columns there are; a table of payloads' figures alone is none of its own."""
-        found: list[Kind] = ["table"] if self.own or not self.payloads else []
-        return [*found, *dict.fromkeys(form.kind for form in self.payloads.values())]

@@ -32,7 +32,9 @@ def run(studies: Studies = None, values: Values = None) -> None:
 def sweep(
     study: Annotated[str | None, typer.Argument(help="The study; the default one if none is named.")] = None,
     *,
-    over: Annotated[list[str], typer.Option(help="impute,balance: all their methods; or balance.method=none,smote")],
+    over: Annotated[
+        list[str], typer.Option(help="impute,balance: all their methods; balance.method=none,smote; train.seed=0..15")
+    ],
     model: Annotated[list[str] | None, typer.Option(help="Train this model only; all of them by default.")] = None,
 ) -> None:
     """Try every combination of settings and compare them on the validation rows."""

@@ -1,6 +1,7 @@
 """What a sweep goes over: settings, the values of each, and their combinations."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,15 +16,27 @@ def combinations(over: Sequence[str]) -> list[Combination]:
     """Every combination, each as values by setting.
 
     over: a section, for all the methods of its widest choice (`impute` is `impute.numeric`), several with commas
-        between, or a setting with its values: `balance.method=none,smote`
+        between, or a setting with its values: `balance.method=none,smote`, `train.seed=0..15`
 
-    Raises MedloopError for an unknown section or setting, or one that is no choice and has no values named.
+    Raises MedloopError for an unknown section or setting, one that is no choice and has no values named, and a range
+    that ends before it begins.
     """
     axes: dict[str, tuple[str, ...]] = {}
     for asked in over:
         key, equals, values = asked.partition("=")
-        axes |= {key: tuple(values.split(","))} if equals else dict(_methods(name) for name in asked.split(","))
+        axes |= {key: _named(key, values)} if equals else dict(_methods(name) for name in asked.split(","))
     return [dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
+
+
+def _named(key: str, values: str) -> tuple[str, ...]:
+    """The values between the commas, or whole numbers from the first to the last."""
+    between = re.fullmatch(r"(\d+)\.\.(\d+)", values)
+    if between is None:
+        return tuple(values.split(","))
+    first, last = map(int, between.groups())
+    if last < first:
+        raise MedloopError(f"{values} holds no number", where=f"--over {key}", mend=f"{key}={last}..{first}")
+    return tuple(str(number) for number in range(first, last + 1))
 
 
 def _methods(key: str) -> tuple[str, tuple[str, ...]]:

@@ -79,7 +79,7 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
 
     Of a model that was pre-trained `unusual` too, before the reason: how unlike those that it learnt from a row is, as
     the share of validation rows that are less so, from 0 to 1.
-    Of an ensemble `spread` too, the deviation over its members of the predicted class's probability.
+    Of an ensemble `spread` too, the deviation over its members of the predicted class's probability, or number.
     The reason says why a row was not scored, or which columns of a scored one were not taken as they are written; no
     value. A line that could not be read has a row and a reason only.
     What identifies people is treated as it was in training, with the same `key`.
@@ -115,19 +115,15 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
 
 def _said(trained: "Trained", rows: Examples, names: Sequence[str]) -> dict[str, Any]:
     """What the model says of each row, by the columns of these names that it is told in."""
-    import numpy as np
-
     from models.tasks import task_of
-    from models.threshold import decide
 
-    predicted = trained.predict(rows)
+    predicted, spread = trained.told(rows)
     answers = task_of(trained.inputs).answers(predicted, trained.inputs, trained.threshold)
     named = dict(zip(names, answers, strict=True))
     if trained.pretrained:
         named["unusual"] = trained.unusual(rows)
-    if trained.is_ensemble:
-        called = decide(predicted, trained.threshold, trained.inputs.positive)
-        named["spread"] = np.take_along_axis(trained.spread(rows), called[:, None], axis=1)[:, 0]
+    if spread is not None:
+        named["spread"] = spread
     return named
 
 

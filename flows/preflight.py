@@ -48,7 +48,7 @@ def _check_fits(model: str, config: object, settings: Settings, where: str) -> N
     forms = {name: Form(kind=kind) for kind in kinds for name, column in columns if column.type == kind}
     try:
         check_reads(model, Inputs(columns=["any"], classes=[], positive=0, payloads=forms), config)
-        check_task(model, settings.study.target.task)
+        check_task(model, settings.study.target.task, config)
     except MedloopError as error:
         error.where = f"{where}, models.{model}"
         raise

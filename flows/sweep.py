@@ -15,8 +15,10 @@ from flows.plan import Say, unheard
 from flows.restore import as_before
 from flows.settings import Settings
 from flows.stages import Context
+from flows.store import write_json
 from pipelines.compare import Leaderboard, compare, table
 from pipelines.figures import leaderboard_page
+from pipelines.pooling import Spread, spread
 from pipelines.results import Entry
 
 SHOWN = 7  # the rows of the page; all are in the JSON file and in MLflow
@@ -92,6 +94,22 @@ def _tell_mlflow(root: Path, found: Sweep) -> None:
     trials.tell_mlflow(root, found.study.name, found.key, "sweep", told, found.leaderboard.verdict)
 
 
+def over_seeds(found: Sweep, metric: str) -> dict[str, Spread]:
+    """The metric over the seeds that each model, and what else it was combined with, was trained with, if any."""
+    tried: dict[str, list[Entry]] = {}
+    for label, entry in found.entries.items():
+        combination, model = found.combinations[label]
+        if any(map(_is_seed, combination)):
+            rest = [value for key, value in combination.items() if not _is_seed(key)]
+            tried.setdefault(", ".join([model, *rest]), []).append(entry)
+    return {name: spread([entries], metric) for name, entries in tried.items()}
+
+
+def _is_seed(key: str) -> bool:
+    """Whether it is no choice: a lucky seed is no better than another."""
+    return key.split(".")[-1] == "seed"
+
+
 def show(root: Path, found: Sweep) -> None:
     """The verdict, the table, and how to take the best combination; the rest as a page and a JSON file."""
     board = found.leaderboard
@@ -102,11 +120,14 @@ def show(root: Path, found: Sweep) -> None:
     header, *rows = table(board)
     console.show_leaderboard(f"On validation rows, {board.verdict}", header, rows)
     combination, _ = found.combinations[board.choice]
-    settings = " ".join(f"-S {key}={value}" for key, value in combination.items())
+    settings = [f"-S {key}={value}" for key, value in combination.items() if not _is_seed(key)]
+    seeds = over_seeds(found, board.metric)
+    write_json(folder / "seeds.json", {name: told.model_dump() for name, told in seeds.items()})
     by_reason = {why: told for told, why in reversed(found.failed.items())}
     console.show_facts(
         {
-            "take it": f"medloop run {found.study.name} {settings}",
+            **{f"{name}, {len(told.folds[0])} seeds": told for name, told in seeds.items()},
+            "take it": " ".join(["medloop run", found.study.name, *settings]),
             "not trained": "; ".join(f"{told}: {why}" for why, told in by_reason.items()) or "none",
             "page": folder / "leaderboard.html",
         }

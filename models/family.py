@@ -86,8 +86,10 @@ def tasks(name: str) -> tuple[Task, ...]:
     return fitting
 
 
-def check_task(name: str, task: Task) -> None:
-    """Raises MedloopError when the family is a baseline for other tasks."""
+def check_task(name: str, task: Task, config: object = None) -> None:
+    """Raises MedloopError when the family, or one it is made of, is for other tasks."""
+    for member in getattr(config, "models", ()):
+        check_task(member, task)
     if task not in tasks(name):
         fitting = [other for other in names() if task in tasks(other)]
         raise MedloopError(

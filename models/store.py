@@ -62,23 +62,27 @@ class Trained:
         predicted = score(self.family, self.config, self.inputs, self.arrays, examples)
         return predicted if raw else self._mended(predicted)
 
-    def predict_proba(self, examples: Examples, *, raw: bool = False) -> NDArray[np.float64]:
-        """`predict` of a model of classes, as scikit-learn calls it."""
-        return self.predict(examples, raw=raw)
-
     @property
     def is_ensemble(self) -> bool:
         """Whether it has members that each say something of a row, so that it can tell how far they differ."""
         return hasattr(load_family(self.family), "each")
 
-    def spread(self, examples: Examples) -> NDArray[np.float64]:
-        """The deviation of each class's probability over an ensemble's members, by their weights. Shape: (N, C)."""
-        config = configured(self.family, self.config)
+    def told(self, examples: Examples) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """`predict`, and of an ensemble how far its members differ, by their weights: each is scored once.
+
+        Shape: as `predict`, and (N,) the deviation of the called class's probability; of a regression, of the number.
+        """
+        if not self.is_ensemble:
+            return self.predict(examples), None
+        check_features(examples, self.inputs)
+        weights, config = self.arrays["weights"], configured(self.family, self.config)
         given = load_family(self.family).each(self.arrays, examples, config=config, inputs=self.inputs)
-        each = np.stack([self._mended(of) for of in given])
-        weights = self.arrays["weights"]
-        off = each - np.tensordot(weights, each, 1)
-        return np.asarray(np.sqrt(np.tensordot(weights, off**2, 1)), dtype=np.float64)
+        predicted, each = self._mended(np.tensordot(weights, given, 1)), np.stack([self._mended(of) for of in given])
+        deviation = np.sqrt(np.tensordot(weights, (each - np.tensordot(weights, each, 1)) ** 2, 1))
+        called = task_of(self.inputs).answers(predicted, self.inputs, self.threshold)[0]
+        classes = self.inputs.classes
+        place = [classes.index(label) if classes else 0 for label in called]
+        return predicted, np.take_along_axis(deviation, np.array(place)[:, None], axis=1)[:, 0]
 
     def _mended(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
         return predicted if self.calibration is None else recalibrated(self.calibration, predicted)

@@ -40,7 +40,6 @@ class Evaluation(Result):
     `confusion` counts rows, true class by predicted class. `threshold` splits two classes; None for more.
     `calibration`: of the probabilities as they are given out; `uncalibrated`: of the model's own, where they were
     recalibrated.
-    `spread`: of an ensemble, how far its members' probabilities differ: the mean over rows of the deviation.
     """
 
     task: ClassVar[Task] = "classes"
@@ -51,13 +50,12 @@ class Evaluation(Result):
     curves: tuple[Curve, ...]
     calibration: Reliability
     uncalibrated: Reliability | None = None
-    spread: Interval | None = None
 
     @property
     def measured(self) -> dict[str, Interval]:
         """Metrics and deviations from calibration, by name: what runs are compared by."""
         off = {"calibration_in_the_large": self.calibration.in_the_large, "calibration_slope": self.calibration.slope}
-        return self.metrics | off | ({"spread": self.spread} if self.spread else {})
+        return self.metrics | off | super().measured
 
     @property
     def question(self) -> tuple[object, ...]:
@@ -102,7 +100,6 @@ def evaluate(
     positive: int,
     params: EvaluateParams,
     raw: Floats | None = None,
-    spread: Floats | None = None,
 ) -> Evaluation:
     """Judge predictions on the test part.
 
@@ -114,7 +111,6 @@ def evaluate(
         classes: the C labels by index
         positive: index of the positive class
         raw: (N, C) before recalibration, where there was one
-        spread: (N,) the deviation over an ensemble's members of the positive class's probability
 
     Raises:
         MedloopError: arrays that do not fit together, predictions that are no probabilities
@@ -147,16 +143,8 @@ def evaluate(
         curves=_curves(judged, classes, drawn, params.confidence),
         calibration=_reliability(judged, group, params),
         uncalibrated=None if unmended is None else _reliability(unmended, group, params),
-        spread=None if spread is None else _spread(spread, group, params),
         params=params,
     )
-
-
-def _spread(spread: Floats, group: NDArray[Any], params: EvaluateParams) -> Interval:
-    drawn = bootstrap(
-        lambda w: {"mean": w @ spread / w.sum(axis=1)}, group, resamples=params.resamples, seed=params.seed
-    )
-    return interval(float(spread.mean()), drawn["mean"], params.confidence)
 
 
 def _statistic(judged: Judged, weight: Floats) -> dict[str, Floats]:

@@ -16,7 +16,7 @@ from pipelines.results import Entry, EvaluateParams
 
 
 class Spread(Frozen):
-    """A metric over the folds; a value is None where the metric is undefined on a fold.
+    """A metric over the folds, or over seeds, as one repeat; a value is None where the metric is undefined on a fold.
 
     folds: by repeat, by fold
     mean, deviation: of all values, the latter with n - 1

@@ -12,7 +12,7 @@ from pydantic import Field
 from contracts.errors import MedloopError
 from contracts.study import Frozen
 from contracts.tasks import Task
-from pipelines.bootstrap import Interval
+from pipelines.bootstrap import Interval, bootstrap, interval
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], dict[str, Floats]]
@@ -47,6 +47,7 @@ class Result(Frozen):
     """A model's test result. Holds no row's value.
 
     `baseline`: the model is one of the simple ones, which are preferred where a network is no better.
+    `spread`: of an ensemble, how far its members differ in what they tell of a row: the mean of the deviations.
     """
 
     task: ClassVar[Task]
@@ -54,11 +55,12 @@ class Result(Frozen):
     counts: Counts
     params: EvaluateParams
     baseline: bool = False
+    spread: Interval | None = None
 
     @property
     def measured(self) -> dict[str, Interval]:
         """All that is measured, by name: what runs are compared by."""
-        return self.metrics
+        return self.metrics | ({"spread": self.spread} if self.spread else {})
 
     @property
     @abstractmethod
@@ -105,3 +107,11 @@ def check_rows(target: NDArray[Any], predicted: Floats, group: NDArray[Any], col
             f"{len(group)} patients' rows",
             mend="evaluate the model on the very rows whose labels and patients are given",
         )
+
+
+def mean_interval(values: Floats, group: NDArray[Any], params: EvaluateParams) -> Interval:
+    """Their mean, with an interval by patient. Shape: values (N,), group (N,)."""
+    drawn = bootstrap(
+        lambda w: {"mean": w @ values / w.sum(axis=1)}, group, resamples=params.resamples, seed=params.seed
+    )
+    return interval(float(values.mean()), drawn["mean"], params.confidence)

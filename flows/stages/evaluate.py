@@ -14,7 +14,7 @@ from models.store import load
 from models.tasks import MODULES
 from pipelines import evaluate
 from pipelines.figures import report
-from pipelines.results import Entry, EvaluateParams, Result
+from pipelines.results import Entry, EvaluateParams, Result, mean_interval
 from pipelines.tasks import METRICS, ordinal, regression
 
 if TYPE_CHECKING:
@@ -54,11 +54,12 @@ def judge(context: Context, part: Part) -> tuple[Entry, pd.DataFrame]:
 def judged(trained: "Trained", features: "Examples", rows: pd.DataFrame, params: EvaluateParams) -> Entry:
     """What a model is worth on these rows, which have label and patient; `features` are what it takes of them."""
     target, group = rows["@target"].to_numpy(), rows["@group"].to_numpy()
-    predicted = trained.predict(features)
+    predicted, spread = trained.told(features)
     given = {"target": target, "predicted": predicted, "group": group, "params": params}
     evaluation = EVALUATE[trained.inputs.task](trained, features, given)
     baseline = family.is_baseline(family.load(trained.family))
-    found = evaluation.model_copy(update={"baseline": baseline})
+    mean = None if spread is None else mean_interval(spread, group, params)
+    found = evaluation.model_copy(update={"baseline": baseline, "spread": mean})
     return Entry(evaluation=found, target=target, predicted=predicted, group=group)
 
 
@@ -71,7 +72,6 @@ def _classes(trained: "Trained", features: "Examples", given: dict[str, Any]) ->
         classes=trained.inputs.classes,
         positive=trained.inputs.positive,
         params=given["params"],
-        spread=trained.spread(features)[:, trained.inputs.positive] if trained.is_ensemble else None,
         raw=trained.predict(features, raw=True) if trained.calibration else None,
     )
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
 from models.members import Fitted, arrays_of, members, named
-from models.params import TrainParams
-from models.scores import scores
+from models.params import LOWER_IS_BETTER, TrainParams
+from models.tasks import task_of
 
 READS: tuple[Kind, ...] = ("table", "image", "sequence", "text")
-TASKS: tuple[Task, ...] = ("classes",)
+TASKS: tuple[Task, ...] = ("classes", "ordinal", "regression")
 Floats = NDArray[np.float64]
 Weights = Literal["equal", "greedy"]
 ROUNDS = 50
@@ -26,7 +26,7 @@ ROUNDS = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The defaults read any study.
+    """The defaults read any study whose label is of classes.
 
     models: by name, each with its settings, and beside those `train`, what goes before the ensemble's settings of the
         training, and `seeds`, how many times it is trained, each time with another seed
@@ -53,7 +53,8 @@ def fit(fitted: Mapping[str, Fitted], validation: Examples, *, config: Config, i
     weights = np.full(len(fitted), 1 / len(fitted))
     if config.weights == "greedy":
         given = each(arrays, validation, config=config, inputs=inputs)
-        weights = chosen(given, lambda probability: _merit(scores(probability, validation, inputs.positive), monitor))
+        scores = task_of(inputs).scores
+        weights = chosen(given, lambda predicted: _merit(scores(predicted, validation, inputs), monitor))
     facts = {"members": float(len(fitted))}
     for (name, of), weight in zip(fitted.items(), weights.tolist(), strict=True):
         facts |= {f"{name}/{key}": fact for key, fact in {"weight": weight, **of.facts}.items()}
@@ -62,7 +63,7 @@ def fit(fitted: Mapping[str, Fitted], validation: Examples, *, config: Config, i
 
 
 def each(arrays: Mapping[str, NDArray[Any]], examples: Examples, *, config: Config, inputs: Inputs) -> Floats:
-    """What each member says. Shape: N rows -> (M, N, C)."""
+    """What each member says. Shape: N rows -> (M, N, K), K as the task says."""
     from models.store import score
 
     made = members(config.models, TrainParams())
@@ -74,7 +75,7 @@ def each(arrays: Mapping[str, NDArray[Any]], examples: Examples, *, config: Conf
 def chosen(each: Floats, merit: Callable[[Floats], float]) -> Floats:
     """The weights whose mean scores best: members are added one by one, whichever helps most, any of them repeatedly.
 
-    Caruana et al., Ensemble selection from libraries of models (ICML 2004). Shape: (M, N, C) -> (M,).
+    Caruana et al., Ensemble selection from libraries of models (ICML 2004). Shape: (M, N, K) -> (M,).
     """
     counts, total = np.zeros(len(each)), np.zeros_like(each[0])
     weights, best = counts, -np.inf
@@ -89,4 +90,4 @@ def chosen(each: Floats, merit: Callable[[Floats], float]) -> Floats:
 
 
 def _merit(row: Mapping[str, float], monitor: str) -> float:
-    return row[f"validation_{monitor}"] * (-1 if monitor == "loss" else 1)
+    return row[f"validation_{monitor}"] * (-1 if monitor in LOWER_IS_BETTER else 1)

@@ -15,7 +15,7 @@ SMALL: dict[str, dict[str, object]] = {
     "autoencoder": {"pretraining": 2, "width": 16, "code": 8, "filters": [8, 16], "dropout": 0.1},
     "cnn": {"filters": [8, 16], "width": 32, "dropout": 0.1},
     "combined": {"models": {"mlp": {"width": 16}, "rnn": {"width": 16, "dropout": 0.1}}},
-    "ensemble": {"models": {"logistic": {}, "boosting": {"max_iter": 20}, "mlp": {"width": 32, "seeds": 2}}},
+    "ensemble": {"models": {"boosting": {"max_iter": 20}, "mlp": {"width": 32, "seeds": 2}}},
     "cnn1d": {"filters": [8, 16], "width": 16, "kernel": 3},
     "fusion": {"width": 16, "filters": [8], "dropout": 0.1},
     "transformer": {"width": 16, "heads": 2, "layers": 1, "feed_forward": 16, "patches": 3, "dropout": 0.1},

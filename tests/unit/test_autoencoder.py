@@ -150,7 +150,7 @@ def test_a_row_is_scored_by_what_it_has_and_by_itself(of_all_kinds: store.Traine
     bare = {name: of.take(np.full(len(new), -1)) for name, of in new.payloads.items()}
     lacking = dataclasses.replace(new, payloads=bare)
     assert np.isfinite(of_all_kinds.unusual(lacking)).all()
-    assert np.isfinite(of_all_kinds.predict_proba(lacking)).all()
+    assert np.isfinite(of_all_kinds.predict(lacking)).all()
     one = dataclasses.replace(
         new, table=new.table[3:4], payloads={name: of.take(np.array([3])) for name, of in new.payloads.items()}
     )

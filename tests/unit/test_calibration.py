@@ -211,7 +211,7 @@ def test_the_damage_of_class_weights_is_mended(family: str, method: str, tmp_pat
     model = trained(tmp_path, family, calibration=method)
     new = examples(4000, seed=2)
     assert new.target is not None
-    raw, mended = model.predict_proba(new, raw=True)[:, 1], model.predict_proba(new)[:, 1]
+    raw, mended = model.predict(new, raw=True)[:, 1], model.predict(new)[:, 1]
     assert raw.mean() > new.target.mean() + 0.15
     assert mended.mean() == pytest.approx(new.target.mean(), abs=0.05)
 
@@ -221,7 +221,7 @@ def test_the_threshold_is_of_calibrated_probabilities(tmp_path: Path) -> None:
     new = examples(400, seed=2)
     assert plain.threshold is not None and mended.threshold is not None
     assert mended.threshold < plain.threshold
-    called = [model.predict_proba(new)[:, 1] >= model.threshold for model in (plain, mended)]
+    called = [model.predict(new)[:, 1] >= model.threshold for model in (plain, mended)]
     assert (called[0] == called[1]).mean() > 0.99
 
 
@@ -233,7 +233,7 @@ def test_a_recalibrated_model_is_saved_and_loaded(method: str, tmp_path: Path) -
     new = examples(50, seed=2)
     assert loaded.calibration == model.calibration
     for raw in (False, True):
-        np.testing.assert_array_equal(loaded.predict_proba(new, raw=raw), model.predict_proba(new, raw=raw))
+        np.testing.assert_array_equal(loaded.predict(new, raw=raw), model.predict(new, raw=raw))
 
 
 def test_isotonic_is_refused_before_training(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_recalibration_leaves_the_weights_alone(tmp_path: Path) -> None:
     plain, mended = (trained(tmp_path / method, "mlp", calibration=method) for method in ("none", "platt"))
     assert all((plain.arrays[key] == mended.arrays[key]).all() for key in plain.arrays)
     new = examples(50, seed=2)
-    np.testing.assert_array_equal(plain.predict_proba(new), mended.predict_proba(new, raw=True))
+    np.testing.assert_array_equal(plain.predict(new), mended.predict(new, raw=True))
     assert plain.calibration is None
 
 

@@ -9,6 +9,7 @@ from contracts.errors import MedloopError
 from pipelines.evaluate import EvaluateParams, Evaluation, evaluate
 from pipelines.figures import report
 from pipelines.metrics import METRICS
+from pipelines.results import mean_interval
 
 
 def data(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -45,13 +46,13 @@ def test_the_interval_of_auroc_agrees_with_delong() -> None:
 
 def test_an_ensembles_spread_has_an_interval() -> None:
     spread = np.random.default_rng(0).random(400) / 10
-    evaluation = judged(*data(400), spread=spread)
-    found = evaluation.spread
-    assert found is not None and found.low is not None and found.high is not None
+    found = mean_interval(spread, np.arange(400), EvaluateParams())
+    assert found.low is not None and found.high is not None
     assert found.value == pytest.approx(spread.mean(), abs=1e-6)
     assert found.low < spread.mean() < found.high
-    assert evaluation.measured["spread"] == found
-    assert "spread" not in judged(*data(400)).measured
+    evaluation = judged(*data(400))
+    assert "spread" not in evaluation.measured
+    assert evaluation.model_copy(update={"spread": found}).measured["spread"] == found
 
 
 def test_everything_counted_is_there() -> None:

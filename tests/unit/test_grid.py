@@ -17,6 +17,12 @@ def test_a_section_stands_for_all_the_methods_of_its_widest_choice() -> None:
     assert len(combinations(["normalize,impute"])) == len(methods) * len(combinations(["impute"]))
 
 
+def test_whole_numbers_are_named_by_the_first_and_the_last() -> None:
+    assert [c["train.seed"] for c in combinations(["train.seed=9..11"])] == ["9", "10", "11"]
+    with pytest.raises(MedloopError, match="holds no number"):
+        combinations(["train.seed=5..2"])
+
+
 @pytest.mark.parametrize(("over", "meant"), [("imput", "impute"), ("balance.metod", "balance.method")])
 def test_what_is_no_choice_is_told_with_what_was_meant(over: str, meant: str) -> None:
     with pytest.raises(MedloopError, match=f"did you mean {meant}"):

@@ -82,7 +82,7 @@ def test_the_residual_design_learns_and_every_parameter_counts(tmp_path: Path) -
         history=lambda row: None,
     )
     new = stripes(100, seed=3)
-    assert (model.predict_proba(new).argmax(axis=1) == new.target).mean() > 0.9
+    assert (model.predict(new).argmax(axis=1) == new.target).mean() > 0.9
     torch.manual_seed(0)
     first = load("cnn").Encoder(inputs(["image"], 2), load("cnn").Config(**config)).state_dict()
     assert all((model.arrays[f"encoder.{name}"] != tensor.numpy()).any() for name, tensor in first.items())

@@ -113,7 +113,7 @@ def test_a_rare_class_is_scored_higher_and_the_prior_puts_it_right(settings: dic
     new = rare(5000, seed=2)
     assert new.target is not None
     model = run(tmp_path, calibration="prior", **settings)
-    raw, mended = model.predict_proba(new, raw=True)[:, 1], model.predict_proba(new)[:, 1]
+    raw, mended = model.predict(new, raw=True)[:, 1], model.predict(new)[:, 1]
     assert raw.mean() > new.target.mean() + 0.15
     assert abs(mended.mean() - new.target.mean()) < 0.03
     assert (np.argsort(raw, kind="stable") == np.argsort(mended, kind="stable")).all()
@@ -121,9 +121,9 @@ def test_a_rare_class_is_scored_higher_and_the_prior_puts_it_right(settings: dic
 
 def test_a_baseline_heeds_neither_loss_nor_sampler(tmp_path: Path) -> None:
     new = rare(100, seed=2)
-    plain = run(tmp_path, "logistic", calibration="prior").predict_proba(new)
+    plain = run(tmp_path, "logistic", calibration="prior").predict(new)
     asked = run(tmp_path, "logistic", calibration="prior", loss="logit_adjusted", sampler="balanced")
-    np.testing.assert_array_equal(asked.predict_proba(new), plain)
+    np.testing.assert_array_equal(asked.predict(new), plain)
 
 
 @pytest.mark.parametrize("settings", RARE)

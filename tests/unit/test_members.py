@@ -1,6 +1,7 @@
 """Models made of others: what they begin with, what they average, and what survives a kill."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import pytest
 
 from contracts.errors import MedloopError
 from contracts.examples import Kind
+from contracts.tasks import Task
 from models import loop, store
 from models.families.ensemble import chosen
-from models.family import COMPOSED, check_reads, configured, load, names
+from models.family import COMPOSED, check_reads, check_task, configured, load, names
 from models.members import members
 from models.params import TrainParams
 from models.training import fit
 from tests.unit.killing import killed_at
-from tests.unit.problems import inputs, problem
+from tests.unit.problems import inputs, numbers, problem
 
 READS: tuple[Kind, ...] = ("table", "sequence")
 NETWORKS: dict[str, Any] = {"mlp": {"width": 16}, "rnn": {"width": 8, "train": {"epochs": 3}}}
@@ -25,14 +27,15 @@ PARAMS = TrainParams(epochs=4, batch_size=32, learning_rate=5e-3)  # eight steps
 NEW = problem(READS, 2, 60, seed=3)
 
 
-def trained(name: str, folder: Path, config: dict[str, Any], **changes: Any) -> store.Trained:
+def trained(name: str, folder: Path, config: dict[str, Any], task: Task = "classes", **changes: Any) -> store.Trained:
+    made = numbers if task == "regression" else partial(problem, classes=2)
     return fit(
         name,
         config,
         changes.pop("params", PARAMS),
-        inputs=inputs(READS, 2),
-        train=problem(READS, 2, 240, seed=1),
-        validation=problem(READS, 2, 120, seed=2),
+        inputs=inputs(READS, 2, task),
+        train=made(READS, rows=240, seed=1),
+        validation=made(READS, rows=120, seed=2),
         checkpoints=folder,
         history=lambda row: None,
         **changes,
@@ -52,7 +55,7 @@ def test_the_whole_begins_as_the_mean_of_its_networks_logits(tmp_path: Path) -> 
     start = combined.start({name: Fitted(model.arrays, {}, {}) for name, model in apart.items()})
     config = {"models": {name: {"width": 8} for name in apart}}
     given = store.score("combined", config, inputs(READS, 2), start, NEW)
-    logits = np.mean([np.log(model.predict_proba(NEW)) for model in apart.values()], axis=0)
+    logits = np.mean([np.log(model.predict(NEW)) for model in apart.values()], axis=0)
     odds = np.exp(logits)
     np.testing.assert_allclose(given, odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
 
@@ -90,11 +93,13 @@ def test_an_ensemble_is_the_mean_of_its_members_and_tells_their_spread(tmp_path:
         trained("logistic", tmp_path, {}),
         *(trained("mlp", tmp_path, {"width": 16}, params=dataclasses.replace(PARAMS, seed=s)) for s in (0, 1)),
     ]
-    each = np.stack([member.predict_proba(NEW) for member in alone])
-    np.testing.assert_allclose(model.predict_proba(NEW), each.mean(axis=0), atol=1e-12)
-    spread = model.spread(NEW)
-    assert spread.max() > 0.01
-    np.testing.assert_allclose(spread, each.std(axis=0), atol=1e-12)
+    each = np.stack([member.predict(NEW) for member in alone])
+    np.testing.assert_allclose(model.predict(NEW), each.mean(axis=0), atol=1e-12)
+    predicted, spread = model.told(NEW)
+    assert spread is not None and spread.max() > 0.01
+    np.testing.assert_array_equal(predicted, model.predict(NEW))
+    np.testing.assert_allclose(spread, each.std(axis=0)[:, 1], atol=1e-12)  # of two classes both deviate alike
+    assert alone[0].told(NEW)[1] is None
     assert model.is_ensemble and not alone[0].is_ensemble
     assert model.facts["mlp.1/validation_auroc"] == alone[2].facts["validation_auroc"]
 
@@ -102,8 +107,23 @@ def test_an_ensemble_is_the_mean_of_its_members_and_tells_their_spread(tmp_path:
 def test_the_spread_is_of_recalibrated_probabilities(tmp_path: Path) -> None:
     params = dataclasses.replace(PARAMS, calibration="temperature")
     model = trained("ensemble", tmp_path, {"models": {"logistic": {}}}, params=params)
-    assert (model.predict_proba(NEW) != model.predict_proba(NEW, raw=True)).any()
-    np.testing.assert_allclose(model.spread(NEW), 0, atol=1e-12)
+    assert (model.predict(NEW) != model.predict(NEW, raw=True)).any()
+    spread = model.told(NEW)[1]
+    assert spread is not None
+    np.testing.assert_allclose(spread, 0, atol=1e-12)
+
+
+def test_an_ensemble_of_numbers_is_the_mean_of_its_members_with_an_interval_of_its_own(tmp_path: Path) -> None:
+    params = TrainParams(epochs=3, batch_size=32, learning_rate=5e-3, loss="squared", monitor="mae")
+    common: dict[str, Any] = {"task": "regression", "params": params}
+    config = {"models": {"ridge": {}, "mlp": {"width": 16}}, "weights": "greedy"}
+    whole = trained("ensemble", tmp_path, config, **common)
+    each = np.stack([trained(name, tmp_path, c, **common).predict(NEW)[:, 0] for name, c in config["models"].items()])
+    predicted, spread = whole.told(NEW)
+    weights = whole.arrays["weights"]
+    np.testing.assert_allclose(predicted[:, 0], weights @ each, rtol=1e-9)
+    assert (predicted[:, 1] < predicted[:, 0]).all() and (predicted[:, 0] < predicted[:, 2]).all()
+    np.testing.assert_allclose(spread, np.sqrt(weights @ (each - weights @ each) ** 2), rtol=1e-6, atol=1e-9)
 
 
 def test_greedy_weights_leave_out_what_does_not_help() -> None:
@@ -151,6 +171,11 @@ def test_a_member_that_reads_none_of_the_columns_is_named() -> None:
     config = configured("combined", {"models": {"mlp": {}, "cnn": {}}})
     with pytest.raises(MedloopError, match=r"^cnn reads columns of kind image"):
         check_reads("combined", inputs(READS, 2), config)
+
+
+def test_a_member_that_is_for_other_labels_is_named() -> None:
+    with pytest.raises(MedloopError, match=r"^logistic is a model of classes and ordinal; .*asks for regression"):
+        check_task("ensemble", "regression", configured("ensemble", {}))
 
 
 def test_members_have_seeds_of_their_own_and_settings_of_the_training() -> None:

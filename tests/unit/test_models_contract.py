@@ -101,7 +101,7 @@ def test_a_model_of_another_task_is_an_error_that_names_those_that_fit() -> None
 def test_learns_an_easy_problem(name: str, classes: int, tmp_path: Path) -> None:
     model = trained(name, tmp_path, classes)
     new = problem(load(name).READS, classes, 200, seed=3)
-    probability = model.predict_proba(new)
+    probability = model.predict(new)
     assert probability.shape == (200, classes)
     assert probability.dtype == np.float64
     np.testing.assert_allclose(probability.sum(axis=1), 1)
@@ -126,8 +126,7 @@ def test_weights_count_but_not_their_scale(name: str, tmp_path: Path) -> None:
     weight = np.where(np.arange(240) % 2 == 1, 8, 1).astype(np.float32)
     new = problem(load(name).READS, 2, 200, seed=3)
     plain, heavy, scaled = (
-        trained(name, tmp_path / str(i), weight=w).predict_proba(new)[:, 1]
-        for i, w in enumerate((None, weight, weight * 4))
+        trained(name, tmp_path / str(i), weight=w).predict(new)[:, 1] for i, w in enumerate((None, weight, weight * 4))
     )
     assert heavy.mean() > plain.mean() + 0.005
     np.testing.assert_array_equal(heavy, scaled)

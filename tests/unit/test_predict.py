@@ -52,7 +52,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     told = SimpleNamespace(classes=("no", "yes"), positive=1, task="classes")
     own = {"pretrained": False, "is_ensemble": False}
-    trained = SimpleNamespace(predict=predict, threshold=0.5, inputs=told, **own)
+    trained = SimpleNamespace(told=lambda rows: (predict(rows), None), threshold=0.5, inputs=told, **own)
     monkeypatch.setattr("models.store.load", lambda _: trained)
     return folder
 
@@ -66,8 +66,8 @@ def test_an_ensemble_tells_how_far_its_members_differ(bundle: Path, tmp_path: Pa
     from models import store
 
     model: Any = store.load(bundle)
-    model.is_ensemble = True
-    model.spread = lambda examples: np.tile([0.1, 0.2], (len(examples), 1))
+    alone, model.is_ensemble = model.told, True
+    model.told = lambda rows: (alone(rows)[0], np.full(len(rows), 0.1))
     (tmp_path / "new.csv").write_text("id,né,dose\na,1,2\nb,high,2\n")
     scores = scored(bundle, tmp_path / "new.csv")
     assert list(scores) == [*COLUMNS[:-1], "spread", "reason"]

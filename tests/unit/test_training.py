@@ -66,7 +66,7 @@ def test_unusable_cells_are_named_by_column(tmp_path: Path) -> None:
 def test_columns_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     model = run(tmp_path, "logistic")
     with pytest.raises(MedloopError, match="3 table columns"):
-        model.predict_proba(Examples(table=np.zeros((4, 2), dtype=np.float32)))
+        model.predict(Examples(table=np.zeros((4, 2), dtype=np.float32)))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_the_best_epochs_weights_are_kept_and_patience_stops(tmp_path: Path) -> 
         seconds_left=left,
     )
     validation = examples(80, seed=1)
-    again = scores(model.predict_proba(validation), validation, positive=1)
+    again = scores(model.predict(validation), validation, positive=1)
     assert again == {key: model.facts[key] for key in again}
 
 

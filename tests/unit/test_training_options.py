@@ -142,7 +142,7 @@ def test_what_is_averaged_is_what_is_scored_and_kept(tmp_path: Path) -> None:
     from models.scores import scores
 
     validation = examples(60, seed=1)
-    again = scores(ema.predict_proba(validation), validation, positive=1)
+    again = scores(ema.predict(validation), validation, positive=1)
     assert again == {key: ema.facts[key] for key in again}
 
 
