@@ -201,6 +201,18 @@ def reproduce(
 
 
 @app.command()
+def share(
+    address: Annotated[
+        str | None, typer.Argument(help="A folder that others see, ssh://…, s3://… or what else DVC takes.")
+    ] = None,
+) -> None:
+    """Push every run, and each new one as it ends, to where others can have it again; kept in .dvc/config."""
+    from flows.sharing import share
+
+    share(address)
+
+
+@app.command()
 def retrain(
     study: Annotated[str | None, typer.Argument(help="The study; the default one if none is named.")] = None,
 ) -> None:

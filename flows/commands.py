@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
-from flows import checked, console, journal, servers, workers, workspace
+from flows import checked, console, journal, servers, sharing, workers, workspace
 from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage, unheard
 from flows.store import read_json
@@ -74,6 +74,8 @@ def run_stale(
         opened = journal.start(root, chosen, watch.laps)
         execute(Run(root=root, journal=opened, settings=loaded, plan=plan, watcher=watcher, records=records))
     console.console.print(f"\n[dim]run[/] {opened.key}")
+    if records:
+        sharing.push_new(root)
 
 
 @contextmanager

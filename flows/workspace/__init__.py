@@ -6,6 +6,7 @@ This package alone imports dvc.
 from flows.workspace.bringing import Outcome, bring_up_to_date
 from flows.workspace.graph import NEVER, order_lock, outputs, plan
 from flows.workspace.past import bring_back, pin, revision, run_again, share_cache
+from flows.workspace.sharing import push, share_with, shared_with
 
 __all__ = [
     "NEVER",
@@ -16,7 +17,10 @@ __all__ = [
     "outputs",
     "pin",
     "plan",
+    "push",
     "revision",
     "run_again",
     "share_cache",
+    "share_with",
+    "shared_with",
 ]

@@ -40,14 +40,18 @@ def revision(root: Path) -> str:
 
 
 def share_cache(root: Path, clone: Path) -> None:
-    """Lets a clone of this repository use its cache and its remotes, those that only this machine knows too."""
+    """Lets a clone of this repository use its cache and the remotes of today, which its commit may not know yet."""
     from dvc.config import Config
 
     with repository(root) as repo:
         own, place = repo.config.load_one("local"), repo.cache.local_cache_dir
+        remotes, default = repo.config["remote"], repo.config["core"].get("remote")
     with Config(str(clone / ".dvc")).edit("local", validate=False) as local:
         local.update(own)
         local.setdefault("cache", {})["dir"] = place
+        local["remote"] = {**remotes, **local.get("remote", {})}
+        if default:
+            local.setdefault("core", {})["remote"] = default
 
 
 def bring_back(root: Path, names: Sequence[str]) -> None:

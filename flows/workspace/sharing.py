@@ -1,0 +1,70 @@
+"""Runs kept where others can have them: what they wrote in DVC's default remote."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import MedloopError
+from flows.workspace.bringing import drop_damaged
+from flows.workspace.repository import repository, unlocked
+
+REMOTE = "shared"
+
+
+def share_with(root: Path, address: str) -> None:
+    """Makes this address, a folder or one that DVC knows such as `s3://…` or `ssh://…`, what runs are pushed to."""
+    with repository(root) as repo, repo.config.edit("repo") as config:
+        config["remote"][REMOTE] = {**config["remote"].get(REMOTE, {}), "url": address}
+        config["core"]["remote"] = REMOTE
+        config["exp"]["auto_push"] = True
+
+
+def shared_with(root: Path) -> str | None:
+    """The address of DVC's default remote, where its setting `exp.auto_push` asks for runs to be pushed there."""
+    with repository(root) as repo:
+        name = repo.config["core"].get("remote")
+        pushes = repo.config["exp"].get("auto_push") and name in repo.config["remote"]
+        return str(repo.config["remote"][name]["url"]) if pushes else None
+
+
+def push(root: Path, revision: str, names: Collection[str]) -> int:
+    """Sends what the stages of these names wrote, as dvc.lock of a revision has it; how many objects the remote lacked.
+
+    What goes is hashed here first; the remote is then asked for each object. Raises MedloopError for one that the
+    cache no longer has as its hash says, and for one that did not arrive.
+    """
+    with repository(root) as repo:
+        wanted = _objects(repo, revision, names)
+        remote = repo.cloud.get_remote_odb()
+        with unlocked(repo):
+            there = set(remote.oids_exist(list(wanted)))
+            sent = {oid: info for oid, info in wanted.items() if oid not in there}
+            for oid in sent:
+                if not repo.cache.local.exists(oid):
+                    raise MedloopError(
+                        f"an object of this run, {oid[:8]}…, is neither in the cache as it was nor in the remote",
+                        where=revision,
+                        mend="what is lost everywhere stays lost; the other runs are shared all the same",
+                    )
+            repo.cloud.push(set(sent.values()), odb=remote)
+            missing = len(sent) - len(set(remote.oids_exist(list(sent))))
+        if missing:
+            raise MedloopError(f"{missing} objects did not arrive", where=str(remote.path), mend="try again")
+        return len(sent)
+
+
+def _objects(repo: Any, revision: str, names: Collection[str]) -> dict[str, Any]:
+    """By its name each object that these stages wrote; a damaged one is removed from the cache."""
+    wanted: dict[str, Any] = {}
+    for _ in repo.brancher(revs=[revision], workspace=False):
+        for stage in (stage for stage in repo.index.stages if stage.name in names):
+            drop_damaged(stage)
+            wanted |= {str(info.value): info for out in stage.outs for info in _within(out)}
+    return wanted
+
+
+def _within(out: Any) -> Iterator[Any]:
+    """The hash of an output, and of a folder those of its files."""
+    yield out.hash_info
+    if out.is_dir_checksum:
+        yield from (info for _, _, info in out.get_obj() or [])
