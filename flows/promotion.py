@@ -168,8 +168,8 @@ def decisions(mlflow: Any, study: str, number: str) -> list[dict[str, Any]]:
 
 def _gate(chosen: Version) -> dict[str, str]:
     """What the gate said of it, for a person's decision rests on that."""
-    said = chosen.tags.get("medloop.gate")
-    return {"gate": said} if said else {}
+    names = {"gate": "medloop.gate", "file": "medloop.gate_file", "sha256": "medloop.gate_sha256"}
+    return {name: chosen.tags[tag] for name, tag in names.items() if tag in chosen.tags}
 
 
 def _known(mlflow: Any, study: str) -> dict[str, str]:

@@ -172,12 +172,10 @@ def _conclude(
         next=_next(outcome, settings.name, challenger, found.criteria),
     )
     path = evidence(root, gate)
-    if (
-        gate.verdict != "promoted"
-        and path.is_file()
-        and read_model(path, Gate).model_copy(update={"decided": gate.decided}) == gate
-    ):
-        return gate
+    if path.is_file():  # the same verdict on the same grounds; that it promoted may not have been told to the end
+        gate = read_model(path, Gate)
+        if gate.verdict != "promoted":
+            return gate
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
         write_json(Path(scratch) / path.name, gate)
         _tell(root, gate, Path(scratch) / path.name)
@@ -190,8 +188,9 @@ _DECISIONS: dict[Verdict, What] = {"asks": "asked", "kept": "kept", "blocked": "
 
 
 def evidence(root: Path, gate: Gate) -> Path:
-    """Where a verdict is kept."""
-    return home(root) / "gates" / gate.study / f"{gate.key}.json"
+    """Where a verdict is kept: a file for each, since one that led to a decision must not be written over."""
+    grounds = gate.model_copy(update={"decided": ""}).model_dump_json()
+    return home(root) / "gates" / gate.study / f"{gate.key}-{hashlib.sha256(grounds.encode()).hexdigest()[:8]}.json"
 
 
 def _tell(root: Path, gate: Gate, path: Path) -> None:
@@ -199,7 +198,8 @@ def _tell(root: Path, gate: Gate, path: Path) -> None:
     told = gate.challenger
     shown = {"verdict": gate.verdict, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     if told:
-        tracking.attach(root, told.run_id, path, {"medloop.gate": f"{gate.verdict}, {gate.decided}"})
+        tags = {"": f"{gate.verdict}, {gate.decided}", "_file": shown["file"], "_sha256": shown["sha256"]}
+        tracking.attach(root, told.run_id, path, {f"medloop.gate{which}": text for which, text in tags.items()})
     if gate.verdict == "promoted" and told:
         promotion.promote(root, gate.study, told.version, gate.sentence, by="the gate", evidence=shown)
         return

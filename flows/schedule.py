@@ -20,7 +20,7 @@ from flows.studies import read_yaml, study_file, study_names
 SECTION = "schedule"
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 DAY = timedelta(days=1)
-SHORTEST = timedelta(seconds=10)
+SHORTEST, LONGEST = timedelta(seconds=10), timedelta(days=3660)
 MONDAY = date(1970, 1, 5)  # intervals count from here, midnight in the schedule's zone, so that weeks begin on Mondays
 
 
@@ -45,6 +45,8 @@ def span(value: timedelta) -> str:
 def _noticeable(value: timedelta) -> timedelta:
     if value < SHORTEST:
         raise ValueError(f"{SHORTEST.seconds} seconds or more were expected")
+    if value > LONGEST:
+        raise ValueError(f"{LONGEST.days} days or less were expected")
     return value
 
 

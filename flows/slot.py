@@ -1,5 +1,6 @@
 """One slot of a schedule, in a process of its own, which tells the one that serves what it came to."""
 
+import json
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ from flows.ledger import Outcome
 from flows.servers import StartError
 from flows.standby import set_aside_database
 from flows.store import write_json, write_text
+from flows.studies import PARAMS, read_yaml, study_file
 
 GRACE_S = 15.0  # for a run that is interrupted to put its workspace in order
 VERDICTS = {  # by the exit code of `medloop retrain`
@@ -63,12 +65,15 @@ def _brought(study: str) -> Outcome:
 
 
 def _made(root: Path, study: str) -> str:
-    """What the study's stages last made, by one hash; nothing where any is stale or was not recorded."""
+    """What the study's stages last made, and the gate that judged it; nothing where any is stale or not recorded."""
     if not checked.is_current(root, [study]):
         commands.settings_of(root, [study])
     plan = workspace.plan(root, [study])
     stale = any(stage.stale for stage in plan)
-    return "" if stale or not journal.is_recorded(root, study, plan[-1].outputs) else plan[-1].outputs
+    if stale or not journal.is_recorded(root, study, plan[-1].outputs):
+        return ""
+    gates = [read_yaml(path).get("gate") for path in (root / PARAMS, study_file(root, study))]
+    return f"{plan[-1].outputs} {json.dumps(gates, default=str, sort_keys=True)}"
 
 
 def _end_with_parent() -> None:

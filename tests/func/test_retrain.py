@@ -78,6 +78,8 @@ def test_a_challenger_is_blocked_kept_promoted_and_rolled_back(
     study(copy, margin=0.9)
     told = medloop(copy, "retrain", "tiny")
     assert told.code == 0 and "train@" not in told.text, told.text
+    verdicts = list((servers / "gates" / "tiny").glob(f"{kept(servers)['key']}-*.json"))
+    assert len(verdicts) == 2, "what kept it is not written over by what promoted it"
     gate = kept(servers)
     assert gate["champion"]["version"] == champion and gate["verdict"] == "promoted"
     promoted = gate["challenger"]["version"]

@@ -86,6 +86,7 @@ def test_however_often_one_looks_the_slots_are_the_same(
         ({"cron": "0 0 30 2 *"}, "schedule.cron", "Bad day-of-month"),
         ({"every": "1 mintue"}, "schedule.every", "did you mean minute"),
         ({"every": "0 days"}, "schedule.every", "10 seconds or more"),
+        ({"every": "999999 weeks"}, "schedule.every", "3660 days or less"),
         ({"every": 5}, "schedule.every", "a duration such as 30 minutes"),
         ({"every": "1 day", "cron": "0 0 * * *"}, "schedule", "two clocks"),
         ({"every": "1 day", "time_zone": "Europe/Berln"}, "schedule.time_zone", "did you mean Europe/Berlin"),

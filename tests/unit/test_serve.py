@@ -14,6 +14,7 @@ import pytest
 from flows import serve, slot, standby
 from flows.journal import FLOW_RUN, HeldError, holder, sole_service
 from flows.ledger import Outcome, Slot
+from flows.plan import Stage
 from flows.schedule import Schedule
 from flows.serve import SlotProcess
 
@@ -136,3 +137,20 @@ def test_a_slot_retrains_only_where_something_is_new_since_the_last_that_did(
     assert slot._brought("tiny").state == "unchanged"
     assert slot._brought("tiny").state == "ran"
     assert calls == ["tiny"] * 3
+
+
+def test_a_changed_gate_is_judged_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "studies").mkdir()
+    study, plan = (
+        tmp_path / "studies" / "tiny.yaml",
+        [Stage(name="compare@tiny", arguments=("compare", "tiny"), after=(), stale=(), outputs="made")],
+    )
+    (tmp_path / "params.yaml").write_text("gate: {decision: ask}")
+    monkeypatch.setattr(slot.checked, "is_current", lambda root, studies: True)
+    monkeypatch.setattr(slot.workspace, "plan", lambda root, studies: plan)
+    monkeypatch.setattr(slot.journal, "is_recorded", lambda root, name, outputs: True)
+    told = []
+    for text in ("title: a", "title: b", "gate: {decision: promote}"):
+        study.write_text(text)
+        told.append(slot._made(tmp_path, "tiny"))
+    assert told[0] == told[1] != told[2]
