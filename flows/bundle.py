@@ -80,9 +80,16 @@ def forms(payloads: Mapping[str, Payloads], decoded: Mapping[str, Mapping[str, o
     return found
 
 
+def kept_forms(folder: Path) -> dict[str, Form]:
+    """What `forms` told of a bundle; nothing where it was packed before that was kept."""
+    path = folder / "forms.json"
+    known: dict[str, Form] = read_json(path) if path.is_file() else {}
+    return known
+
+
 def as_trained(columns: Mapping[str, Column], folder: Path) -> dict[str, Column]:
     """The columns with what their study left open as it was in training."""
-    known: dict[str, Form] = read_json(folder / "forms.json") if (folder / "forms.json").is_file() else {}
+    known = kept_forms(folder)
     told = {name: column.model_dump(exclude_defaults=True) for name, column in columns.items()}
     return {name: Column.model_validate({**known.get(name, {}), **column}) for name, column in told.items()}
 

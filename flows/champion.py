@@ -57,7 +57,7 @@ def same_schema(root: Path, study: str, champion: Path) -> Criterion:
     then = read_model(champion / "schema.json", Schema)
     now = read_model(context.folder("clean") / "schema.json", Schema)
     decoded = read_json(context.folder("ingest") / "provenance.json")["decoded"]
-    return schema_kept(then, now, (read_json(champion / "forms.json"), bundle.forms(context.payloads(), decoded)))
+    return schema_kept(then, now, (bundle.kept_forms(champion), bundle.forms(context.payloads(), decoded)))
 
 
 def compared(root: Path, study: str, model: str, champion: Path, pins: Sequence[str], say: Say) -> Compared:

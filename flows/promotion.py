@@ -203,11 +203,13 @@ def fetched(root: Path, chosen: Version, folder: Path) -> Path:
     found = tracking.fetch_model(root, chosen.run_id, folder)
     bundle.verify(found)
     manifest = json.dumps(read_json(found / bundle.MANIFEST), sort_keys=True)
-    if hashlib.sha256(manifest.encode()).hexdigest() != chosen.tags.get("medloop.manifest_sha256"):
+    recorded = chosen.tags.get("medloop.manifest_sha256")
+    if hashlib.sha256(manifest.encode()).hexdigest() != recorded:
+        told = "is not the one that its run recorded" if recorded else "was not recorded by its run"
         raise MedloopError(
-            "the model's manifest is not the one that its run recorded",
-            where=f"MLflow run {chosen.run_id}",
-            mend="do not use it; train it again",
+            f"the model's manifest {told}, so nobody can tell whether its files are the run's",
+            where=f"version {chosen.number}, MLflow run {chosen.run_id}",
+            mend="do not use it; a later version takes its place by: medloop promote STUDY VERSION",
         )
     return found
 
