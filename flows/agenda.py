@@ -5,13 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.errors import MedloopError
-from contracts.names import nearest
 from flows import journal, ledger, serving
 from flows.console import console, show_facts, warn
 from flows.home import find_root
 from flows.ledger import Ledger, State
 from flows.schedule import Schedule, local, scheduled, upcoming
-from flows.studies import study_file, study_names
+from flows.studies import refuse_unknown, study_file
 
 MEANS: dict[State, str] = {"unchanged": "nothing new", "overdue": "ended, over its deadline", "due": "waits"}
 
@@ -34,10 +33,7 @@ def show_agenda(studies: Sequence[str]) -> None:
 
 def chosen_studies(root: Path, studies: Sequence[str]) -> list[str]:
     """The studies named, else all that have a schedule. Raises MedloopError for one that is not there, or for none."""
-    known = study_names(root)
-    for name in studies:
-        if name not in known:
-            raise MedloopError(f"there is no study {name!r}{nearest(name, known)}", mend=f"one of: {', '.join(known)}")
+    refuse_unknown(root, studies)
     chosen = list(dict.fromkeys(studies)) or scheduled(root)
     if not chosen:
         raise MedloopError(

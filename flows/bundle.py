@@ -1,6 +1,7 @@
 """What is needed to score new rows as a run did: declaration, fitted steps, weights; sealed by a manifest of hashes."""
 
 import hashlib
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -97,6 +98,11 @@ def as_trained(columns: Mapping[str, Column], folder: Path) -> dict[str, Column]
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in (MANIFEST, DESCRIPTION))
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def seal(folder: Path) -> str:
+    """A hash over the manifest, and so over all that it seals; the run that made the bundle keeps it."""
+    return hashlib.sha256(json.dumps(read_json(folder / MANIFEST), sort_keys=True).encode()).hexdigest()
 
 
 def verify(folder: Path) -> None:

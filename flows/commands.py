@@ -12,7 +12,7 @@ from flows import checked, console, journal, servers, sharing, workers, workspac
 from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage, unheard
 from flows.store import read_json
-from flows.studies import default_study, study_names
+from flows.studies import default_study, refuse_unknown, study_names
 from flows.workspace import NEVER
 from models.ranks import place
 
@@ -103,6 +103,7 @@ def _prefect(root: Path, watch: journal.Stopwatch, *, trains: bool) -> Iterator[
 
 
 def _chosen(root: Path, studies: Sequence[str]) -> list[str]:
+    refuse_unknown(root, studies)
     return list(dict.fromkeys(studies)) or [default_study(root)]
 
 
@@ -241,10 +242,7 @@ def _loaded(root: Path, chosen: Sequence[str], *, look: bool = False) -> "dict[s
     """The settings of every study; warns of faults that are no reason to stop."""
     from flows import index
 
-    known = study_names(root)
-    for name in chosen:
-        if name not in known:
-            raise MedloopError(f"there is no study {name!r}{nearest(name, known)}", mend=f"one of: {', '.join(known)}")
+    refuse_unknown(root, chosen)
     loaded, faults = index.refresh(root, chosen, look=look)
     for name, fault in faults.items():
         console.warn(f"{name}: {fault.problem}")

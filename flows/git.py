@@ -24,8 +24,7 @@ def commit_of(root: Path, name: str) -> str | None:
         return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     except MedloopError:
         pass
-    here = _named(git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"), name)
-    if here:
+    if here := pin_of(root, name):
         return here[0]
     for remote in git(root, "remote").split():
         there = _named(git(root, "ls-remote", remote, "refs/exps/*"), name)
@@ -33,6 +32,11 @@ def commit_of(root: Path, name: str) -> str | None:
             git(root, "fetch", "--quiet", remote, f"{there[1]}:{there[1]}")
             return there[0]
     return None
+
+
+def pin_of(root: Path, key: str) -> tuple[str, str] | None:
+    """The commit, and its ref, that pins the run of this key in this repository."""
+    return _named(git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"), key)
 
 
 def _named(listing: str, name: str) -> tuple[str, str] | None:

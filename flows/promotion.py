@@ -5,7 +5,6 @@ model, written before the alias moves there: a version that the alias never reac
 """
 
 import getpass
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,6 @@ from contracts.errors import MedloopError
 from contracts.names import check_name
 from flows import bundle, console, servers, tracking
 from flows.home import find_root
-from flows.store import read_json
 from flows.tracking import CHALLENGER, CHAMPION
 
 What = Literal["promoted", "rolled back", "kept", "asked", "blocked"]
@@ -202,9 +200,8 @@ def fetched(root: Path, chosen: Version, folder: Path) -> Path:
     """A version's files. Raises MedloopError when they are not those that its run recorded."""
     found = tracking.fetch_model(root, chosen.run_id, folder)
     bundle.verify(found)
-    manifest = json.dumps(read_json(found / bundle.MANIFEST), sort_keys=True)
     recorded = chosen.tags.get("medloop.manifest_sha256")
-    if hashlib.sha256(manifest.encode()).hexdigest() != recorded:
+    if bundle.seal(found) != recorded:
         told = "is not the one that its run recorded" if recorded else "was not recorded by its run"
         raise MedloopError(
             f"the model's manifest {told}, so nobody can tell whether its files are the run's",

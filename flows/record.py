@@ -121,7 +121,7 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
         known = tracking.find(mlflow, experiment, {"medloop.recipe": recipe})
         if known:
             return known
-        own = {**tags, "medloop.kind": "model", "medloop.model": model, "medloop.manifest_sha256": _hash(manifest)}
+        own = {**tags, "medloop.kind": "model", "medloop.model": model, "medloop.manifest_sha256": bundle.seal(packed)}
         run = tracking.open_run(mlflow, experiment, model, own, parent=page)
         content = tracking.Content(
             tags={"medloop.recipe": recipe},

@@ -1,13 +1,12 @@
 """Runs go where others can have them: what they wrote to DVC's default remote, their commits to Git's `origin`."""
 
-from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
 from contracts.errors import MedloopError
 from flows import console, journal, workspace
 from flows.faults import told
-from flows.git import commit_of, git
+from flows.git import git, pin_of
 from flows.home import find_root, home
 from flows.journal import Journal
 from flows.store import read_json, write_json
@@ -25,14 +24,15 @@ def share(address: str | None) -> None:
     with journal.sole_run(root):
         if address:
             workspace.share_with(root, address)
-        if not workspace.shared_with(root):
+        target = workspace.shared_with(root)
+        if not target:
             raise MedloopError(
                 "nobody said yet where runs are to be shared",
                 mend="medloop share ADDRESS: a folder that others see, ssh://…, s3://… or what else DVC takes",
             )
-        address_now = str(workspace.shared_with(root))
-        runs = list(journal.all_journals(root))
-        failed = [error for run in runs if (error := _pushed(root, run, address_now))]
+        there = _there(root).get(target, [])
+        runs = [run for run in journal.all_journals(root) if run.key not in there]
+        failed = [error for run in runs if (error := _pushed(root, run, target))]
     if failed:
         raise failed[0]
     console.console.print("All runs are shared." + (" Commit .dvc/config, so that clones know it." if address else ""))
@@ -41,16 +41,13 @@ def share(address: str | None) -> None:
 def push_new(root: Path) -> None:
     """After a run: it, and those before it up to the last that was pushed. What fails is told, no more."""
     address = workspace.shared_with(root)
-    for run in _unshared(root, address) if address else ():
-        if failed := _pushed(root, run, str(address)):
+    if not address:
+        return
+    there = _there(root).get(address, [])
+    for run in takewhile(lambda run: run.key not in there, journal.all_journals(root)):
+        if failed := _pushed(root, run, address):
             console.warn(f"not shared: {failed.problem}; `medloop share` tries again, and so does the next run")
             return
-
-
-def _unshared(root: Path, address: str) -> Iterator[Journal]:
-    """The runs since the last one that was pushed to this address, newest first."""
-    there = _there(root).get(address, [])
-    return takewhile(lambda run: run.key not in there, journal.all_journals(root))
 
 
 def _there(root: Path) -> dict[str, list[str]]:
@@ -62,27 +59,21 @@ def _there(root: Path) -> dict[str, list[str]]:
 
 def _pushed(root: Path, run: Journal, address: str) -> MedloopError | None:
     """Pushes a run, unless it is of another workspace; what went wrong."""
-    if run.key in _there(root).get(address, []) or not run.experiment or not commit_of(root, run.experiment):
+    pin = pin_of(root, run.key)
+    if pin is None:
         return None
     try:
-        _push(root, run, address)
+        _push(root, run, address, *pin)
     except Exception as error:  # whatever a remote's own library raises
         return told(error, doing=f"sharing {run.key}")
     return None
 
 
-def _push(root: Path, run: Journal, address: str) -> None:
-    sent = workspace.push(root, str(run.experiment), [stage.name for stage in run.stages])
-    where = f"{address} and Git's {ORIGIN}" if _push_commit(root, run.key) else address
+def _push(root: Path, run: Journal, address: str, commit: str, ref: str) -> None:
+    sent, where = workspace.push(root, commit, [stage.name for stage in run.stages]), address
+    if ORIGIN in git(root, "remote").split():
+        git(root, "push", "--quiet", ORIGIN, ref)
+        where += f" and Git's {ORIGIN}"
     there = _there(root)
     write_json(home(root) / NOTE, {**there, address: [*there.get(address, []), run.key]})
     console.console.print(f"[dim]shared[/] {run.key}: {sent} new objects in {where}", highlight=False)
-
-
-def _push_commit(root: Path, key: str) -> bool:
-    """Sends the commit that pins a run; whether there is a Git remote to send it to."""
-    if ORIGIN not in git(root, "remote").split():
-        return False
-    refs = git(root, "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
-    git(root, "push", "--quiet", ORIGIN, *(ref for ref in refs if ref.rpartition("/")[2] == key))
-    return True

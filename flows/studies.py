@@ -3,6 +3,7 @@
 Apart from `flows.settings`, which checks them: that takes importing every step.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from contracts.errors import MedloopError
-from contracts.names import check_name
+from contracts.names import check_name, nearest
 
 PARAMS = "params.yaml"
 MAX_SETTINGS_BYTES = 4_000_000
@@ -37,6 +38,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise MedloopError("a mapping of sections was expected", where=str(path))
     return loaded
+
+
+def refuse_unknown(root: Path, names: Iterable[str]) -> None:
+    """Raises MedloopError for a name that is no study's."""
+    known = study_names(root)
+    for name in names:
+        if name not in known:
+            raise MedloopError(f"there is no study {name!r}{nearest(name, known)}", mend=f"one of: {', '.join(known)}")
 
 
 def _refuse_hostile(text: str) -> None:

@@ -218,6 +218,12 @@ def test_a_model_whose_files_were_changed_is_not_used(
     assert "imputer.json" in told.text
 
 
+def test_a_mistyped_study_is_told_where_all_settings_were_checked_before(finished: Workspace, medloop: Medloop) -> None:
+    told = medloop(finished, "run", "tyny")
+    assert told.code == 1
+    assert "there is no study 'tyny' (did you mean tiny?)" in told.text
+
+
 def test_a_leak_that_is_planted_is_caught_and_nothing_is_registered(copy: Workspace, medloop: Medloop) -> None:
     table = patients()
     table["pills"] = table["ill"].map({"yes": "1", "no": ""})
