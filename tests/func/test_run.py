@@ -5,6 +5,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
@@ -33,8 +34,11 @@ def test_the_run_is_known_to_all_by_one_key(finished: Workspace, servers: Path) 
     assert told["state"] == "completed"
     assert {stage["name"].split("@")[0] for stage in told["stages"]} == {*ALL, "record"}
     assert finished.key in finished.dvc("exp", "list").stdout
+    query, waits_until = "select state_type from flow_run where name = ?", time.monotonic() + 30
     with sqlite3.connect(servers / "prefect" / "prefect.db") as prefect:
-        state = prefect.execute("select state_type from flow_run where name = ?", [finished.key]).fetchall()
+        while (state := prefect.execute(query, [finished.key]).fetchall()) == [("RUNNING",)]:
+            assert time.monotonic() < waits_until, state
+            time.sleep(0.2)  # once it was not there yet as soon as the run had ended
     assert state == [("COMPLETED",)]
     with sqlite3.connect(servers / "mlflow" / "mlflow.db") as mlflow:
         tagged = mlflow.execute("select count(*) from tags where key = 'medloop.run' and value = ?", [finished.key])
