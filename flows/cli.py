@@ -147,7 +147,8 @@ def init(
         str,
         typer.Argument(help="A table, a URL, or a folder or archive of tables, pictures, recordings or texts."),
     ],
-    target: Annotated[str, typer.Option(help="The column to predict.")],
+    target: Annotated[list[str], typer.Option(help="The column to predict; of several yes or no answers each.")],
+    event: Annotated[str | None, typer.Option(help="Whether it happened, where the target is the time to it.")] = None,
     group: Annotated[str | None, typer.Option(help="The column that names the patient.")] = None,
     time: Annotated[str | None, typer.Option(help="The column that says when.")] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; the file's by default.")] = None,
@@ -157,11 +158,11 @@ def init(
     sheet: Annotated[str | None, typer.Option(help="Of a workbook that has several.")] = None,
 ) -> None:
     """Draft studies/NAME.yaml from a data file, and say what a person must check."""
-    from flows.commands import draft_study
+    from flows.draft import draft_study
 
     layout = {"separator": separator, "encoding": encoding, "decimal": decimal, "sheet": sheet}
     told = {key: value for key, value in layout.items() if value is not None}
-    draft_study(data, told, target=target, group=group, time=time, name=name)
+    draft_study(data, told, target=target, event=event, group=group, time=time, name=name)
 
 
 @app.command()

@@ -271,20 +271,6 @@ def stop_servers() -> None:
     )
 
 
-def draft_study(
-    data: str, layout: Mapping[str, str], *, target: str, group: str | None, time: str | None, name: str | None
-) -> None:
-    """`medloop init`: a drafted study, and what a person must check."""
-    from flows.draft import draft_file
-
-    root = find_root()
-    path, checks = draft_file(root, data, layout, target=target, group=group, time=time, name=name)
-    console.console.print(f"[green]✓[/] Drafted {path.relative_to(root)}. Before you run it, check:")
-    for check in checks:
-        console.console.print(f"  • {check}", markup=False)
-    console.console.print(f"\nThen: medloop run {path.stem}")
-
-
 def predict_rows(model: str, data: str, out: Path) -> None:
     """`medloop predict`: scores, and the rows that could not be scored with the reason."""
     from flows.predict import predict

@@ -1,13 +1,15 @@
 """`medloop init`: reads a data file and writes the draft of its study."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from contracts.errors import MedloopError
 from contracts.names import check_name
 from flows import settings
-from flows.home import sources
+from flows.console import console
+from flows.home import find_root, sources
 from flows.settings import parse_config
 from flows.store import write_text
 from flows.studies import study_file
@@ -22,12 +24,23 @@ TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
 HIDDEN = re.compile(r"(?:^|/)(?:[.~]|__MACOSX/)")
 
 
+def draft_study(data: str, layout: Mapping[str, str], **roles: Any) -> None:
+    """`medloop init`: a drafted study, and what a person must check; `roles` as `draft_file` takes them."""
+    root = find_root()
+    path, checks = draft_file(root, data, layout, **roles)
+    console.print(f"[green]✓[/] Drafted {path.relative_to(root)}. Before you run it, check:")
+    for check in checks:
+        console.print(f"  • {check}", markup=False)
+    console.print(f"\nThen: medloop run {path.stem}")
+
+
 def draft_file(
     root: Path,
     data: str,
     layout: Mapping[str, str],
     *,
-    target: str,
+    target: Sequence[str],
+    event: str | None,
     group: str | None,
     time: str | None,
     name: str | None,
@@ -42,12 +55,12 @@ def draft_file(
         raise MedloopError(f"there is a study {called} already", where=str(path), mend="give another --name")
     place = _from_root(root, data)
     files = _files(root / place)
-    pattern, folders = pattern_of(files, target, group) if files else ("", {})
+    pattern, folders = pattern_of(files, target[0], group) if files else ("", {})
     told = {"path": place, **layout, **({"files": pattern} if pattern else {})}
     source = parse_config(FileSource, told, "the options of init")
     raw = read(source, root=root, cache=sources(root))
     table = leaf_first(raw.table, pattern) if pattern else raw.table
-    drafted = draft(table, target=target, group=group, time=time, known={**folders, **guess_payloads(raw)})
+    drafted = draft(table, target=target, event=event, group=group, time=time, known={**folders, **guess_payloads(raw)})
     write_text(path, render(drafted, called, {"kind": "file", **told}))
     settings.load(root, called)
     return path, [*drafted.checks, *(_file_checks(raw, pattern, group) if pattern else [])]

@@ -5,7 +5,7 @@ No run uses what is here; only what a person leaves in the study's file counts.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,17 +17,19 @@ from contracts.study import Column, Protection, Study, Target
 from contracts.tasks import Task
 from pipelines.cells import canonical
 from pipelines.clean import CleanParams, clean
+from pipelines.draft_label import drafted_label
 from pipelines.guard import spelled, suspicions
-from pipelines.guess import ID_LIKE, Guess, TextSeries, filled, guess_column, guess_number, in_order, is_missing_word
+from pipelines.guess import ID_LIKE, Guess, TextSeries, guess_column
 from pipelines.identifiers import words
 from pipelines.labels import graded
 from pipelines.leaks import LeakParams, single_feature_suspects
 
-MOST_CLASSES = 20
 STEPS = ("ingest", "validate", "clean", "split", "impute", "normalize", "balance")
 MODELS: dict[Task, tuple[str, ...]] = {
     "classes": ("mlp", "logistic", "boosting"),
     "regression": ("mlp", "ridge", "boosting"),
+    "survival": ("mlp", "cox", "boosting"),
+    "multilabel": ("mlp", "logistic", "boosting"),
 }
 SECTIONS = (*STEPS, "audit", "train", "explain", "evaluate", "compare")
 NETWORKS = {"image": ("cnn",), "sequence": ("cnn1d", "rnn"), "text": ("transformer",)}  # `fusion` reads all together
@@ -36,7 +38,6 @@ SUSPECTS = (
     "DROPPED for now, since each alone tells much of the label: decide whether it is a leak, or a strong predictor "
     "that is known when the model will be asked, and then move it from drop to columns"
 )
-YES = ("1", "yes", "y", "true", "positive", "pos", "case", "dead", "died", "是", "阳性")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,8 @@ class Draft:
 def draft(
     table: pd.DataFrame,
     *,
-    target: str,
+    target: Sequence[str],
+    event: str | None = None,
     group: str | None = None,
     time: str | None = None,
     known: Mapping[str, Guess] = MappingProxyType({}),
@@ -73,32 +75,33 @@ def draft(
     Columns that may identify a person, hold free text or give the label away (see `leaks`) go under `drop`, where a
     person decides.
 
-    A label of numbers, more than 20 different ones, is a regression's.
+    What is asked follows from the label: see `pipelines.draft_label`.
 
-    Raises MedloopError when a named column is absent, or the label has one class or more than 20.
+    Raises MedloopError when a named column is absent, or the columns make no label.
     """
     names = [name for name in table.columns if not name.startswith("@")]
-    for role in (target, group, time):
+    for role in (*target, event, group, time):
         if role is not None and role not in names:
             raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
-    label, declared, label_check = _target(target, table[target])
-    known = {name: guess for name, guess in known.items() if name not in (target, group, time)}
-    sample_id = _sample_id(table, [name for name in names if name not in (target, time, *known)])
-    rest = [name for name in names if name not in (target, sample_id, group)]
+    label = drafted_label(table, target, event)
+    asked = label.target.read_from
+    known = {name: guess for name, guess in known.items() if name not in (*asked, group, time)}
+    sample_id = _sample_id(table, [name for name in names if name not in (*asked, time, *known)])
+    rest = [name for name in names if name not in (*asked, sample_id, group)]
     guesses = {name: known.get(name) or guess_column(name, table[name], is_time=name == time) for name in rest}
-    guesses |= {target: declared} if declared else {}
+    guesses |= label.declared
     columns = {name: guess.column for name, guess in guesses.items() if guess.column and name not in (time, *known)}
-    guesses |= _leaks(table, label, group, columns)
-    roles = [label_check, _id_check(sample_id), _group_check(table, group)]
+    guesses |= _leaks(table, label.target, group, columns)
+    roles = [label.check, _id_check(sample_id), _group_check(table, group)]
     kept = {name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop}
-    study = Study(name="draft", title="draft", id=sample_id, group=group, time=time, target=label, columns=kept)
+    study = Study(name="draft", title="draft", id=sample_id, group=group, time=time, target=label.target, columns=kept)
     found = suspicions(table[[name for name in names if name in {*kept, sample_id, group} - set(known)]], study)
     protection = [f"{PROTECTED}: {listed([suspicion.told() for suspicion in found])}"] if found else []
     return Draft(
         id=sample_id,
         group=group,
         time=time,
-        target=label,
+        target=label.target,
         columns=kept,
         drop={name: guess.drop for name, guess in guesses.items() if guess.drop},
         protect={suspicion.column: suspicion.advice for suspicion in found},
@@ -116,7 +119,7 @@ LEAKS = (
 
 def _leaks(table: pd.DataFrame, label: Target, group: str | None, columns: dict[str, Column]) -> dict[str, Guess]:
     """The columns that give the label away by themselves, found on all rows."""
-    if not set(columns) - {label.column}:
+    if not set(columns) - set(label.read_from):
         return {}
     study = Study(name="draft", title="draft", group=group, target=label, columns=columns)
     lenient = CleanParams(unreadable="missing", infinite="missing", duplicates="keep")
@@ -133,31 +136,6 @@ def _leaks(table: pd.DataFrame, label: Target, group: str | None, columns: dict[
         )
         for name, sentence in why.items()
     }
-
-
-def _target(name: str, cells: TextSeries) -> tuple[Target, Guess | None, str]:
-    """The label, how its column is declared where it must be, and what to check."""
-    told = filled(cells)
-    codes = tuple(text for text in told.index if is_missing_word(text))
-    told = told.drop(list(codes))
-    number = guess_number(name, cells) if len(told) > MOST_CLASSES else None
-    if number:
-        check = f"label {name}: numbers in {told.sum():,} rows, a regression; write its unit and plausible range"
-        return Target(column=name, task="regression"), number, check
-    if not 2 <= len(told) <= MOST_CLASSES:
-        raise MedloopError(
-            f"a label has 2 to {MOST_CLASSES} classes; {name} has {len(told)} different values",
-            mend="choose another column, or make classes of it first",
-        )
-    classes = in_order(told.index)
-    rarest = str(told.idxmin())
-    positive = next((c for c in classes if c.casefold() in YES), rarest) if len(classes) == 2 else None
-    label = Target(column=name, classes=tuple(classes), positive=positive)
-    shares = listed([f"{c} ({told[c]:,} rows)" for c in classes])
-    which = f", positive: {positive}" if positive else "; to keep some only, write a cohort"
-    check = f"label {name}: classes {shares}{which}; {len(cells) - told.sum():,} rows without a label are left out"
-    declared = Column(type="categorical", levels=label.classes, missing=codes)
-    return label, Guess(column=declared) if codes else None, check
 
 
 def _sample_id(table: pd.DataFrame, names: list[str]) -> str | None:
@@ -202,7 +180,7 @@ def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
     lines += [f"  {key}: {_plain(value)}" for key, value in source.items()]
     roles = {"id": draft.id, "group": draft.group, "time": draft.time}
     lines += ["", *(f"{role}: {_plain(column)}" for role, column in roles.items())]
-    lines += ["target:", f"  column: {_plain(draft.target.column)}", *_asked(draft.target)]
+    lines += ["target:", *(f"  {line}" for line in _asked(draft.target))]
     lines += ["cohort: {}  # who belongs, such as {age: {min: 18}}", *_block("columns", _columns(draft))]
     lines += _block("drop", [f"{_plain(name)}: {_plain(why)}{_note(draft, name)}" for name, why in draft.drop.items()])
     lines += _block("protect", [f"{_plain(name)}: {spelled(treated)}" for name, treated in draft.protect.items()])
@@ -217,9 +195,12 @@ def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
 
 def _asked(target: Target) -> list[str]:
     """What is to be told of the label."""
-    if target.task != "classes":
-        return [f"  task: {target.task}"]
-    return [f"  classes: {_sequence(target.classes)}", f"  positive: {_plain(target.positive)}"]
+    lines = [f"columns: {_sequence(target.columns)}" if target.columns else f"column: {_plain(target.column)}"]
+    lines += [f"task: {target.task}"] if target.task != "classes" else []
+    lines += [f"event: {_plain(target.event)}"] if target.event else []
+    if target.classes:
+        lines += [f"classes: {_sequence(target.classes)}", f"positive: {_plain(target.positive)}"]
+    return lines + ([f"horizon: {target.horizon:.12g}  # CHECK"] if target.horizon else [])
 
 
 def _block(key: str, lines: list[str]) -> list[str]:

@@ -25,7 +25,7 @@ State = Literal["met", "open", "failed"]
 Outcome = Literal["promote", "ask", "keep", "blocked"]
 Margin = Annotated[float, Field(ge=0, lt=1)]
 # What tells of calibration, by what a task measures: the first that it has.
-CALIBRATION = ("ece", "coverage", "rps")
+CALIBRATION = ("ece", "coverage", "rps", "horizon_gap", "brier")
 DECLARED = ("type", "unit", "levels")
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from contracts.errors import MedloopError, listed
 from contracts.payloads import Payloads
 from contracts.study import Column
-from pipelines.draft import MOST_CLASSES
+from pipelines.draft_label import MOST_CLASSES
 from pipelines.guess import Guess, TextSeries
 from pipelines.image.decode import ENDINGS as PICTURES
 from pipelines.image.dicom import is_dicom, read_dicom, unquoted

@@ -9,7 +9,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from contracts.errors import MedloopError
-from contracts.study import Column, Study
+from contracts.study import Column, Study, Target
 from pipelines.draft import SECTIONS, Draft, draft, render
 from pipelines.guard import suspicions
 from pipelines.guess import Guess, guess_column
@@ -56,7 +56,7 @@ def as_study(proposed: Draft) -> Study:
 def test_a_draft_is_a_study_again_when_it_is_read_back() -> None:
     awkward = {"01": "a", "yes": "b", "a: b": "c", "#": "d", "né, “x”": "e", "null": "f"}
     columns = {name: [level, 'it\'s "so": #', "1.50", "007", "-"] * (ROWS // 5) for name, level in awkward.items()}
-    proposed = draft(table(**columns, day=["2020-01-02", "2021-03-04"] * (ROWS // 2)), target="sick", time="day")
+    proposed = draft(table(**columns, day=["2020-01-02", "2021-03-04"] * (ROWS // 2)), target=["sick"], time="day")
     study = as_study(proposed)
     assert study.columns == proposed.columns
     assert study.drop == proposed.drop
@@ -68,24 +68,24 @@ def test_a_draft_is_a_study_again_when_it_is_read_back() -> None:
 
 def test_the_label_has_its_classes_and_its_codes_apart() -> None:
     label = ["1.0", "0.0", "0.0", "Refused"] * (ROWS // 4)
-    study = as_study(draft(table(sick=label), target="sick"))
+    study = as_study(draft(table(sick=label), target=["sick"]))
     assert study.target.classes == ("0", "1")
     assert study.target.positive == "1"
     assert study.columns["sick"].missing == ("Refused",)
-    assert as_study(draft(table(), target="sick")).target.positive == "Yes"
+    assert as_study(draft(table(), target=["sick"])).target.positive == "Yes"
 
 
 def test_a_label_of_one_or_too_many_classes_is_refused() -> None:
     with pytest.raises(MedloopError, match="1 different"):
-        draft(table(sick=["1"] * ROWS), target="sick")
+        draft(table(sick=["1"] * ROWS), target=["sick"])
     with pytest.raises(MedloopError, match="classes"):
-        draft(table(sick=[f"illness {row}" for row in range(ROWS)]), target="sick")
+        draft(table(sick=[f"illness {row}" for row in range(ROWS)]), target=["sick"])
     with pytest.raises(MedloopError, match="did you mean sick"):
-        draft(table(), target="sik")
+        draft(table(), target=["sik"])
 
 
 def test_a_label_of_many_numbers_is_a_regressions() -> None:
-    drafted = draft(table(), target="age")
+    drafted = draft(table(), target=["age"])
     assert (drafted.target.task, drafted.target.classes) == ("regression", ())
     assert drafted.columns["age"].type == "numeric"
     written = render(drafted, "ages", {"kind": "file"})
@@ -177,7 +177,7 @@ def test_identifiers_and_leaks_wait_under_drop_for_a_decision() -> None:
             email=[f"p{i}@mail.org" for i in range(ROWS)],
             insulin=["5" if label == "Yes" else "" for label in sick],
         ),
-        target="sick",
+        target=["sick"],
     )
     assert proposed.drop["email"].startswith("identifier? ")
     assert proposed.drop["insulin"].startswith("leak? ")
@@ -189,7 +189,7 @@ def test_identifiers_and_leaks_wait_under_drop_for_a_decision() -> None:
 def test_a_strong_predictor_is_told_to_be_dropped_only_for_now_with_what_would_keep_it() -> None:
     sick = ["Yes", "No", "No", "No"] * (ROWS // 4)
     hba1c = [f"{(9 if label == 'Yes' else 5) + i % 20 / 10:.1f}" for i, label in enumerate(sick)]
-    proposed = draft(table(hba1c=hba1c), target="sick")
+    proposed = draft(table(hba1c=hba1c), target=["sick"])
     assert "hba1c" not in as_study(proposed).columns
     (check,) = [check for check in proposed.checks if "hba1c" in check]
     assert check.startswith("DROPPED for now")
@@ -200,18 +200,18 @@ def test_a_strong_predictor_is_told_to_be_dropped_only_for_now_with_what_would_k
 
 
 def test_no_cell_of_a_dropped_column_is_shown() -> None:
-    proposed = draft(table(email=[f"p{i}@mail.org" for i in range(ROWS)]), target="sick")
+    proposed = draft(table(email=[f"p{i}@mail.org" for i in range(ROWS)]), target=["sick"])
     assert "mail.org" not in render(proposed, "toy", {"kind": "file", "path": "t.csv"})
 
 
 def test_the_same_data_give_the_same_draft() -> None:
-    once, again = (render(draft(table(), target="sick"), "toy", {"kind": "file", "path": "t.csv"}) for _ in range(2))
+    once, again = (render(draft(table(), target=["sick"]), "toy", {"kind": "file", "path": "t.csv"}) for _ in range(2))
     assert once == again
 
 
 def test_dates_and_high_ages_are_treated_under_protect_so_that_the_draft_runs() -> None:
     days = [f"2020-01-{1 + i % 28:02d}" for i in range(ROWS)]
-    proposed = draft(table(visit=days, age=numbers(60, 99)), target="sick")
+    proposed = draft(table(visit=days, age=numbers(60, 99)), target=["sick"])
     study = as_study(proposed)
     assert {name: treated.how for name, treated in study.protect.items()} == {"visit": "shift_dates", "age": "cap"}
     assert suspicions(table(visit=days, age=numbers(60, 99)), study) == []
@@ -290,6 +290,37 @@ def test_a_draft_of_payload_columns_is_a_study_again() -> None:
         "file": Guess(column=Column(type="text", files=True)),
     }
     names = {name: [f"{name}/{n}" for n in range(ROWS)] for name in known}
-    study = as_study(draft(table(**names), target="sick", known=known))
+    study = as_study(draft(table(**names), target=["sick"], known=known))
     assert {name: study.columns[name] for name in known} == {name: guess.column for name, guess in known.items()}
     assert study.id == "record"
+
+
+def test_a_time_and_an_event_make_a_label_of_survival() -> None:
+    died, months = ["1", "0", "0", "unknown"] * (ROWS // 4), [str(month) for month in range(1, ROWS + 1)]
+    proposed = draft(table(died=died, months=months), target=["months"], event="died")
+    target, columns = proposed.target, proposed.columns
+    assert (target.task, target.column, target.event, target.positive) == ("survival", "months", "died", "1")
+    assert target.horizon == 99  # those with the event were followed 1, 5, … 197 months
+    assert columns["months"].type == "numeric"
+    assert columns["died"].missing == ("unknown",)
+    text = render(proposed, "toy", {"kind": "file", "path": "t.csv"})
+    read = YAML(typ="safe", pure=True).load(text)
+    assert set(read["models"]) == {"mlp", "cox", "boosting"}
+    assert Target.model_validate(read["target"]) == target
+    with pytest.raises(MedloopError, match="one column of numbers; got site"):
+        draft(table(died=died), target=["site"], event="died")
+
+
+def test_several_columns_of_yes_and_no_are_asked_together() -> None:
+    stroke = ["No", "No", "No", "Yes", "Refused"] * (ROWS // 5)
+    proposed = draft(table(stroke=stroke), target=["sick", "stroke"])
+    study = as_study(proposed)
+    assert study.target == proposed.target
+    assert (study.target.columns, study.target.classes, study.target.positive) == (
+        ("sick", "stroke"),
+        ("No", "Yes"),
+        "Yes",
+    )
+    assert study.columns["stroke"].missing == ("Refused",)
+    with pytest.raises(MedloopError, match="the same two classes; sick, site have 4"):
+        draft(table(), target=["sick", "site"])

@@ -7,9 +7,11 @@ from pydantic import ValidationError
 
 from contracts.study import Column
 from contracts.tables import Schema
+from pipelines import metrics
 from pipelines.bootstrap import Interval
 from pipelines.evaluate import Entry, EvaluateParams, evaluate
 from pipelines.gate import (
+    CALIBRATION,
     Criterion,
     GateParams,
     calibration_kept,
@@ -20,6 +22,7 @@ from pipelines.gate import (
     subgroups_unharmed,
 )
 from pipelines.paired import Paired
+from pipelines.tasks import forecasting, multilabel, ordinal, regression, survival
 
 SCHEMA = Schema(
     features={
@@ -173,3 +176,8 @@ def test_unknown_settings_are_refused() -> None:
         GateParams(metric="aurok")
     with pytest.raises(ValidationError):
         GateParams(margin=-0.1)
+
+
+def test_every_task_has_a_measure_of_calibration() -> None:
+    tasks = (metrics.METRICS, ordinal.METRICS, regression.METRICS, survival.METRICS, forecasting.ALL, multilabel.OWN)
+    assert all(set(CALIBRATION) & set(measured) for measured in tasks)

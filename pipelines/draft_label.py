@@ -1,0 +1,115 @@
+"""The label of a drafted study: what is asked, how its columns are declared where they must be, what to check."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from contracts.errors import MedloopError, listed
+from contracts.study import Column, Target
+from pipelines.cells import canonical
+from pipelines.guess import Counts, Guess, TextSeries, filled, guess_number, in_order, is_missing_word
+
+MOST_CLASSES = 20
+YES = ("1", "yes", "y", "true", "positive", "pos", "case", "dead", "died", "是", "阳性")
+
+
+class Label(NamedTuple):
+    """What is asked; the label's columns that are declared; what a person must check of it."""
+
+    target: Target
+    declared: dict[str, Guess]
+    check: str
+
+
+def drafted_label(table: pd.DataFrame, names: Sequence[str], event: str | None) -> Label:
+    """The label in these columns of a raw table: one of classes, a number where it has more than 20 different ones,
+    several yes or no answers, or with `event` the time to that.
+
+    Raises MedloopError for a label of one class or more than 20, and for columns that make no label together.
+    """
+    if event is not None:
+        return _survival(table, names, event)
+    return _several(table, names) if len(names) > 1 else _alone(names[0], table[names[0]])
+
+
+def _alone(name: str, cells: TextSeries) -> Label:
+    told, codes = _told(cells)
+    number = guess_number(name, cells) if len(told) > MOST_CLASSES else None
+    if number:
+        check = f"label {name}: numbers in {told.sum():,} rows, a regression; write its unit and plausible range"
+        return Label(Target(column=name, task="regression"), {name: number}, check)
+    classes = _classes(name, told)
+    positive = _positive(told) if len(classes) == 2 else None
+    which = f", positive: {positive}" if positive else "; to keep some only, write a cohort"
+    check = (
+        f"label {name}: classes {_shares(told)}{which}; {len(cells) - told.sum():,} rows without a label are left out"
+    )
+    return Label(Target(column=name, classes=classes, positive=positive), _coded(name, classes, codes), check)
+
+
+def _several(table: pd.DataFrame, names: Sequence[str]) -> Label:
+    read = {name: _told(table[name]) for name in names}
+    classes = tuple(in_order({text for told, _ in read.values() for text in told.index}))
+    if len(classes) != 2:
+        raise MedloopError(
+            f"several labels have the same two classes; {listed(list(names))} have {len(classes)}",
+            mend="name columns of yes and no alone, or one column as --target",
+        )
+    positive = _positive(pd.concat([told for told, _ in read.values()]).groupby(level=0).sum())
+    shares = listed([f"{name} ({told.get(positive, 0):,} of {told.sum():,})" for name, (told, _) in read.items()])
+    declared = {name: guess for name, (_, codes) in read.items() for guess in _coded(name, classes, codes).values()}
+    target = Target(columns=tuple(names), classes=classes, positive=positive, task="multilabel")
+    return Label(
+        target, declared, f"labels, positive: {positive}: {shares}; what is not known of one is left out of it alone"
+    )
+
+
+def _survival(table: pd.DataFrame, names: Sequence[str], event: str) -> Label:
+    (told, codes), name = _told(table[event]), names[0]
+    number = guess_number(name, table[name]) if len(names) == 1 else None
+    if number is None:
+        raise MedloopError(
+            f"the time to an event is one column of numbers; got {listed(list(names))}",
+            mend="name that column as --target, and the one that says whether it happened as --event",
+        )
+    classes, positive = _classes(event, told), _positive(told)
+    happened = canonical(table[event].str.strip()) == positive
+    middle = pd.to_numeric(table[name].str.strip(), errors="coerce")[happened].median()
+    horizon = float(f"{middle:.2g}") if middle > 0 else 1.0
+    check = (
+        f"label: {name} until {event}, classes {_shares(told)}, event: {positive}, all others mean not by then; "
+        f"horizon {horizon:g} is the middle of the events' times: write that by which the risk is asked, and the unit"
+    )
+    target = Target(column=name, event=event, classes=classes, positive=positive, horizon=horizon, task="survival")
+    return Label(target, {name: number, **_coded(event, classes, codes)}, check)
+
+
+def _told(cells: TextSeries) -> tuple[Counts, tuple[str, ...]]:
+    """How often each text occurs that is a label, and those that say that there is none."""
+    told = filled(cells)
+    codes = tuple(text for text in told.index if is_missing_word(text))
+    return told.drop(list(codes)), codes
+
+
+def _classes(name: str, told: Counts) -> tuple[str, ...]:
+    if not 2 <= len(told) <= MOST_CLASSES:
+        raise MedloopError(
+            f"a label has 2 to {MOST_CLASSES} classes; {name} has {len(told)} different values",
+            mend="choose another column, or make classes of it first",
+        )
+    return tuple(in_order(told.index))
+
+
+def _positive(told: Counts) -> str:
+    """The class that says yes, else the rarest one."""
+    return next((text for text in in_order(told.index) if text.casefold() in YES), str(told.idxmin()))
+
+
+def _shares(told: Counts) -> str:
+    return listed([f"{text} ({told[text]:,} rows)" for text in in_order(told.index)])
+
+
+def _coded(name: str, classes: tuple[str, ...], codes: tuple[str, ...]) -> dict[str, Guess]:
+    """The label's declaration, where it has codes of its own."""
+    return {name: Guess(column=Column(type="categorical", levels=classes, missing=codes))} if codes else {}
