@@ -63,6 +63,9 @@ class Target(Frozen):
             return self
         if self.column or len(set(self.columns)) < 2 or len(set(self.columns)) != len(self.columns):
             raise ValueError("a multilabel label names two columns or more, each once: columns: [stroke, diabetes]")
+        strange = [name for name in self.columns if name == "none" or "," in name]
+        if strange:  # predictions name the labels that are so, or `none`
+            raise ValueError(f"a column of a multilabel label is not called none and has no comma; got {strange[0]}")
         if len(self.columns) > MOST:
             raise ValueError(f"a multilabel label has at most {MOST} columns; this one has {len(self.columns)}")
         if len(self.classes) != 2:

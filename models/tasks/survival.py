@@ -52,11 +52,14 @@ def check(train: Examples, validation: Examples, inputs: Inputs, params: TrainPa
         if part.target is None or len(part.target) != len(part) or not np.isfinite(part.target).all():
             raise MedloopError(f"expected a time of follow-up for each of the {len(part)} {name} rows")
         time, happened = followed(part.target)
-        if happened.sum() < fewest:
+        events = int((happened & (time <= inputs.horizon)).sum())
+        if events < fewest:
             raise MedloopError(
-                f"the event happened in {happened.sum()} {name} rows; {fewest} are needed",
+                f"by the horizon of {inputs.horizon:g} {inputs.unit}".rstrip()
+                + f" the event happened in {events} {name} rows; {fewest} are needed",
                 where=f"{name} rows",
-                mend="gather more rows, or widen the cohort; target.positive is the level that means that it happened",
+                mend="take a later target.horizon, in the unit of target.column, or gather more rows; "
+                "target.positive is the level that means that it happened",
             )
         if time.max() <= inputs.horizon:
             raise MedloopError(

@@ -37,6 +37,12 @@ def target(**changes: object) -> Target:
     return Target.model_validate(told)
 
 
+@pytest.mark.parametrize("name", ["none", "a, b"])
+def test_a_label_that_predictions_could_not_name_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="not called none and has no comma"):
+        target(columns=["stroke", name])
+
+
 def probability(noise: float) -> np.ndarray:
     return of_models.predicted(LATENT + noise * np.random.default_rng(1).normal(size=(ROWS, 3)), INPUTS)
 

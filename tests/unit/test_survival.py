@@ -319,12 +319,13 @@ def test_coxs_curves_are_breslows_at_the_cuts(tmp_path: Path) -> None:
     ("target", "told"),
     [
         (np.abs(rows(150, 1).target) * -1.0, "the event happened in 0 training rows; 20 are needed"),
+        (rows(150, 1).target * 1e6, "by the horizon of 5.* the event happened in 0 training rows"),
         (
             np.copysign(np.minimum(np.abs(rows(150, 1).target), 4.0), rows(150, 1).target),
             "was followed beyond the horizon of 5",
         ),
     ],
-    ids=["no events", "no follow-up"],
+    ids=["no events", "none by the horizon", "no follow-up"],
 )
 def test_labels_that_nothing_can_be_learnt_from_are_errors(target: np.ndarray, told: str, tmp_path: Path) -> None:
     with pytest.raises(MedloopError, match=told):
