@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flows.comparing_cli import compare
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -248,6 +250,9 @@ def rollback(
     from flows.promotion import roll_back
 
     roll_back(study, why)
+
+
+app.command()(compare)
 
 
 def main() -> None:

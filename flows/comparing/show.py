@@ -1,0 +1,83 @@
+"""`medloop compare` in the terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from contracts.errors import MedloopError
+from flows import console, servers, tracking
+from flows.comparing import Comparison, compared
+from flows.home import find_root
+from flows.store import write_text
+from pipelines.comparison.standing import p_text
+from pipelines.tasks import METRICS
+
+NOT_COMPARABLE = 3
+
+
+def compare_runs(runs: Sequence[str], path: Path | None, by: Sequence[str]) -> int:
+    """`medloop compare`: the answer first; with a path, the page too; the exit code."""
+    root = find_root()
+    servers.prepare_environment(root)
+    if path and not path.resolve().parent.is_dir():
+        raise MedloopError("there is no such folder", where=str(path.resolve().parent), mend="make it, or name another")
+    with tracking.answering(root), console.console.status("comparing"):
+        found = compared(root, runs, columns(by))
+        if path:
+            from flows.comparing.html import html
+
+            write_text(path, html(found))
+    _show(found)
+    if path:
+        console.console.print(f"[green]✓[/] The whole comparison, one file that opens offline: {path}")
+    return 0 if found.standing else NOT_COMPARABLE
+
+
+def columns(by: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """`sex` or `age=40,65` as columns with where they are cut. Raises MedloopError for what is no number."""
+    found: dict[str, tuple[float, ...]] = {}
+    for one in by:
+        name, _, cuts = one.partition("=")
+        try:
+            found[name] = tuple(float(cut) for cut in cuts.split(",")) if cuts else ()
+        except ValueError:
+            raise MedloopError(
+                f"numbers were expected after =; got {cuts!r}", where=f"--by {one}", mend="--by sex, or --by age=40,65"
+            ) from None
+    return found
+
+
+def _show(of: Comparison) -> None:
+    console.console.print(f"\n{of.answer}\n", style="bold", markup=False, soft_wrap=True)
+    for caution in of.cautions:
+        console.warn(caution)
+    if of.standing and of.shared:
+        rows = [[str(at), *cells] for at, cells in enumerate(_standing(of), start=1)]
+        header = ["", "run", METRICS[of.metric].label, "behind the best by", "p", *_others(of)]
+        console.show_leaderboard("", header, rows)
+        console.show_facts({"rows": f"{of.standing.rows:,} shared test rows of {of.standing.patients:,} patients"})
+    if of.groups:
+        console.show_facts({"subgroups": _groups(of)})
+
+
+def _others(of: Comparison) -> list[str]:
+    evaluation = of.judged[of.order[0]].entry.evaluation
+    return [METRICS[name].label for name in evaluation.metrics if name != of.metric]
+
+
+def _standing(of: Comparison) -> list[list[str]]:
+    assert of.standing and of.shared
+    lines = []
+    for place in of.standing.places:
+        metrics: Mapping[str, object] = of.shared.entries[place.model].evaluation.metrics
+        others = [str(value).partition(" ")[0] for name, value in metrics.items() if name != of.metric]
+        lead = "best" if place.lead is None else str(place.lead)
+        p = "" if place.lead is None else p_text(place.adjusted).removeprefix("p ").removeprefix("= ")
+        lines.append([place.model, str(place.value), lead, p, *others])
+    return lines
+
+
+def _groups(of: Comparison) -> str:
+    assert of.groups
+    columns = ", ".join(of.groups.columns)
+    few = f", {of.groups.few} of fewer than {of.gate.min_patients} patients left out" if of.groups.few else ""
+    return f"{len(of.groups.groups)} groups by {columns}{few}; the page (--html FILE) shows each"

@@ -1,0 +1,32 @@
+"""The command `medloop compare`, as it is parsed; what it does is imported when it is called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        help="Two or more: a run id, a run key with /MODEL or without, STUDY/MODEL (here, now), STUDY@champion, "
+        "STUDY/VERSION."
+    ),
+]
+
+
+def compare(
+    runs: Runs,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the whole comparison as one file that opens offline.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(help="Look at the groups of a column, too: sex, or age=40,65 where cut.")
+    ] = None,
+) -> None:
+    """Which run is better, by how much, for whom, whether that is real, and what was different.
+
+    Ends with 0, or with 3 where the runs cannot be compared.
+    """
+    from flows.comparing.show import compare_runs
+
+    raise typer.Exit(compare_runs(runs, html, by or []))
