@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
-from flows import checked, console, journal, servers, sharing, workers, workspace
+from flows import board, checked, console, journal, servers, sharing, workers, workspace
 from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage, unheard
 from flows.store import read_json
@@ -260,7 +260,20 @@ def start_servers() -> None:
             servers.launch(root, name)
         for name in ours:
             servers.ensure(root, name)
-    console.show_facts({"runs": servers.address(root, "prefect"), "models": servers.address(root, "mlflow")})
+    console.show_facts({"runs": servers.address(root, "prefect"), **_pages(root)})
+
+
+def _pages(root: Path) -> dict[str, object]:
+    """MLflow's pages, and the board's where MLflow's server is ours."""
+    found: dict[str, object] = {"models": servers.address(root, "mlflow")}
+    if servers.elsewhere("mlflow"):
+        return found
+    if not board.installed():
+        console.warn(
+            "there is no board beside MLflow's pages: this installation is older; mend it by: pip install -e ."
+        )
+        return found
+    return {"board": f"{found['models']}{board.PATH}", **found}
 
 
 def stop_servers() -> None:

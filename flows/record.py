@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flows import bundle, tracking, workspace
+from flows import board, bundle, tracking, workspace
 from flows import journal as journals
 from flows import settings as settings_files
 from flows.environment import machine
 from flows.git import git
+from flows.groups import GROUP, group
 from flows.index import INDEX, NOTES
 from flows.journal import Journal
 from flows.plan import Stage
@@ -76,6 +77,7 @@ def _tags(context: Context, journal: Journal, certificate: Certificate) -> dict[
         "medloop.data_sha256": _data_hash(context),
         "medloop.certificate": certificate.verdict,
         "medloop.certificate_sha256": certificate.sha256,
+        **({"medloop.flow_run": journal.flow_run} if journal.flow_run else {}),
     }
 
 
@@ -88,7 +90,7 @@ def _comparison(context: Context, leaderboard: dict[str, Any], best: str, runs: 
     metric = leaderboard["metric"]
     return tracking.Content(
         tags={
-            "mlflow.note.content": leaderboard["verdict"],
+            "mlflow.note.content": f"{leaderboard['verdict']}\n\n{board.link('study', context.settings.name)}",
             "medloop.best": best,
             **{f"medloop.model.{model}": run for model, run in runs.items()},
         },
@@ -98,6 +100,10 @@ def _comparison(context: Context, leaderboard: dict[str, Any], best: str, runs: 
             context.folder("compare") / "leaderboard.json": "",
             context.folder("audit") / "certificate.json": "",
             context.folder("validate") / "docs.html": "validation",
+            context.folder("validate") / "verdict.json": "validation",
+            context.folder("impute") / "missingness.json": "missingness",
+            context.folder("impute") / "missingness.html": "missingness",
+            context.folder("balance") / "report.json": "balance",
             context.folder("clean") / "ledger.json": "cleaning",
             context.folder("ingest") / "provenance.json": "source",
         },
@@ -124,7 +130,7 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
         own = {**tags, "medloop.kind": "model", "medloop.model": model, "medloop.manifest_sha256": bundle.seal(packed)}
         run = tracking.open_run(mlflow, experiment, model, own, parent=page)
         content = tracking.Content(
-            tags={"medloop.recipe": recipe},
+            tags={"medloop.recipe": recipe, GROUP: group(params), "mlflow.note.content": board.link("run", run)},
             params=params,
             metrics=metrics(evaluation),
             history=[(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"}) for row in history],

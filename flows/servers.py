@@ -17,6 +17,7 @@ from urllib.request import ProxyHandler, build_opener, getproxies_environment
 from pydantic import BaseModel
 
 from contracts.errors import MedloopError
+from flows import board
 from flows.console import warn
 from flows.home import home
 from flows.standby import answers
@@ -201,7 +202,10 @@ def _command(root: Path, name: Name, port: int) -> list[str]:
     python, place = [sys.executable, "-m"], ["--host", HOST, "--port", str(port)]
     if name == "prefect":
         return [*python, "prefect", "server", "start", *place]
-    return [*python, "mlflow", "server", *place, "--workers", "1", "--artifacts-destination", str(artifacts(root))]
+    pages = ["--app-name", board.APP] if board.installed() else []
+    return [
+        *python, "mlflow", "server", *place, "--workers", "1", "--artifacts-destination", str(artifacts(root)), *pages
+    ]  # fmt: skip
 
 
 def _start(root: Path, name: Name, port: int) -> Server:
@@ -210,6 +214,7 @@ def _start(root: Path, name: Name, port: int) -> Server:
     log.parent.mkdir(parents=True, exist_ok=True)
     # Prefect's pages would ask the server on its usual port, which may be another workspace's.
     own = {"MLFLOW_BACKEND_STORE_URI": tracking_uri(root), "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api"}
+    own[board.ROOT] = str(root)
     with log.open("ab") as output:
         child = subprocess.Popen(
             _command(root, name, port),

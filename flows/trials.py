@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flows import index, journal, overrides, record, tracking, workspace
 from flows.console import Watcher
+from flows.groups import GROUP, group
 from flows.home import home
 from flows.plan import Stage, evaluating, leading_to
 from flows.settings import Settings
@@ -48,7 +49,8 @@ def tell_mlflow(
     tags = {"medloop.run": key}
     parent = tracking.open_run(mlflow, experiment, f"{kind} {key}", {**tags, "medloop.kind": kind})
     for label, content in trials.items():
-        run = tracking.open_run(mlflow, experiment, label, {**tags, "medloop.kind": "trial"}, parent=parent)
+        own = {**tags, "medloop.kind": "trial", GROUP: group(content.params, key)}
+        run = tracking.open_run(mlflow, experiment, label, own, parent=parent)
         tracking.complete(mlflow, run, content)
     tracking.complete(mlflow, parent, tracking.Content(tags={"mlflow.note.content": verdict}))
 

@@ -1,0 +1,111 @@
+"""The board's addresses: each reads, and writes nothing but a star, a note, or that a run is hidden."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+from werkzeug.wrappers import Response as AnyResponse
+
+from contracts.errors import MedloopError
+from flows.board import database as db
+from flows.board import guard, listing, mlflow_pages, pages, shown, study_page
+from flows.board.conditions import HIDDEN, NOTE, STAR
+from flows.board.view import View
+
+LONGEST_NOTE = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """What the pages are about. `root`: the workspace, where the server has one. `prefix`: of MLflow's addresses.
+
+    `guarded`: MLflow asks every user for a password.
+    """
+
+    root: Path | None
+    uri: str
+    prefix: str = ""
+    guarded: bool = False
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Connection, Collection[int] | None]]:
+        """A connection, and the experiments that the user may see; None: all."""
+        visible = mlflow_pages.visible(self.prefix) if self.guarded else None
+        with db.opened(self.uri).connect() as connection:
+            yield connection, visible
+
+
+def blueprint(board: Board) -> Blueprint:
+    """The pages under /board/, to be registered with MLflow's Flask application."""
+    board_pages = Blueprint("board", __name__, url_prefix=f"{board.prefix}/board", template_folder="templates",
+                      static_folder="static")  # fmt: skip
+    board_pages.before_request(partial(_admit, board))
+    board_pages.after_request(_with_headers)
+    board_pages.context_processor(
+        lambda: {"shown": shown, "mlflow": f"{board.prefix}/", "run_link": partial(_in_mlflow, board)}
+    )
+    board_pages.register_error_handler(MedloopError, _told)
+    board_pages.register_error_handler(OperationalError, _unreadable)
+    for code in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
+        board_pages.register_error_handler(code, _refused)
+    board_pages.add_url_rule("/", "runs", partial(listing.show, board))
+    board_pages.add_url_rule("/run/<run_id>", "run", partial(pages.run_page, board))
+    board_pages.add_url_rule("/run/<run_id>/page/<path:path>", "artifact", partial(pages.artifact, board))
+    board_pages.add_url_rule("/study/<path:name>", "study", partial(study_page.show, board))
+    board_pages.add_url_rule("/compare", "compare", partial(pages.compare, board))
+    board_pages.add_url_rule("/run/<run_id>/mark", "mark", partial(_mark, board), methods=["POST"])
+    return board_pages
+
+
+def _admit(board: Board) -> None:
+    if guard.reached_from_outside(request) and not board.guarded:
+        abort(HTTPStatus.FORBIDDEN, "The board is open to this machine only, since nobody is asked for a password. "
+              "For others, start the server with: mlflow server --app-name medloop-auth")  # fmt: skip
+    if request.method not in ("GET", "HEAD") and not guard.of_our_own(request):
+        abort(HTTPStatus.FORBIDDEN, "This was not sent by a page of the board, so nothing was changed.")
+
+
+def _with_headers(response: Response) -> Response:
+    for name, value in guard.HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _told(fault: MedloopError) -> tuple[str, int]:
+    return render_template("board/fault.html", problem=fault.problem, mend=fault.mend), HTTPStatus.BAD_REQUEST
+
+
+def _refused(fault: Any) -> tuple[str, int]:
+    return render_template("board/fault.html", problem=fault.description, mend=""), fault.code
+
+
+def _unreadable(_: OperationalError) -> tuple[str, int]:
+    problem, mend = "MLflow's database cannot be read, or nothing is recorded yet.", "medloop run records a first study"
+    return render_template("board/fault.html", problem=problem, mend=mend), HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def _in_mlflow(board: Board, experiment: int, run_id: str) -> str:
+    return f"{board.prefix}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _mark(board: Board, run_id: str) -> AnyResponse:
+    """A star, a note, or hidden: each a tag of the run, written by MLflow itself."""
+    offered = {"star": (STAR, 3), "hide": (HIDDEN, 3), "note": (NOTE, LONGEST_NOTE)}
+    for name, (tag, most) in offered.items():
+        if name in request.form:
+            status = mlflow_pages.set_tag(board.prefix, run_id, tag, request.form[name].strip()[:most])
+            gone_already = status == HTTPStatus.NOT_FOUND and not request.form[name].strip()
+            if status != HTTPStatus.OK and not gone_already:
+                abort(status if status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND) else HTTPStatus.FORBIDDEN)
+    if request.headers.get("Accept") == "application/json":
+        return make_response({"done": True})
+    if request.args.get("back") == "run":
+        return redirect(url_for("board.run", run_id=run_id))
+    return redirect(f"{url_for('board.runs')}?{View.of(request.args, request.args.getlist('col')).query}")
