@@ -117,7 +117,7 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
     evaluation = read_model(context.model_folder("evaluate") / "evaluation.json", kind)
     history = read_json(context.model_folder("train") / "history.json")
     explanation = context.model_folder("explain") / "explanation.json"
-    params = _params(context, model)
+    params = params_of(context, model)
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
         packed = bundle.pack(context, Path(scratch) / "model")
         tracking.write_signature(packed, *bundle.signature(packed))
@@ -157,7 +157,7 @@ def metrics(evaluation: Result, part: str = "test") -> dict[str, float]:
     return values
 
 
-def _params(context: Context, model: str) -> dict[str, object]:
+def params_of(context: Context, model: str) -> dict[str, object]:
     """Every setting that shaped this model, defaults too, as `stage.key`."""
     dumped = json.loads(context.settings.model_dump_json(exclude=APART))
     trained = read_json(context.model_folder("train") / "model" / "model.json")

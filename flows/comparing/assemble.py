@@ -8,16 +8,18 @@ from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column
 from flows.comparing import runs as finding
+from flows.comparing.recipes import data
 from flows.comparing.rows import Judged, Shared, load, shared
 from flows.comparing.runs import Run
 from flows.settings import Settings
 from flows.settings import load as load_settings
+from pipelines.comparison.differs import DataDifference
 from pipelines.comparison.standing import Draws, Standing, draws, sentence, standing
 from pipelines.comparison.subgroups import Groups, by_group, harm, usual
 from pipelines.gate import GateParams
 from pipelines.tasks import SETTINGS
 
-MOST = 12  # runs whose predictions are read; of more, the best by the stored metric
+MOST, FEW = 12, 3  # from more runs on, the predictions of a few are read, the best by the stored metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class Comparison:
     drawn: Draws = field(default_factory=dict)
     standing: Standing | None = None
     groups: Groups | None = None
+    changed: Mapping[str, DataDifference] = field(default_factory=dict)
     gate: GateParams = field(default_factory=GateParams)
     stored_only: Sequence[Run] = ()
 
@@ -76,21 +79,29 @@ def compared(root: Path, references: Sequence[str], by: Mapping[str, Sequence[fl
             root=root, runs=runs, answer=answer, cautions=cautions, metric=metric, gate=gate, stored_only=rest
         )
     metric = _metric(both, metric)
-    names = list(next(iter(both.entries.values())).evaluation.metrics) if len(both.entries) == 2 else [metric]
+    names = (
+        list(next(iter(both.entries.values())).evaluation.metrics) if len(both.entries) == 2 and not rest else [metric]
+    )
+    cautions += both.cautions
+    changed = _other_data(both)
+    cautions += [
+        f"{name} was made of other data than {both.judged[0].run.name}: {of.sentence}" for name, of in changed.items()
+    ]
     drawn = draws(both.entries, list(dict.fromkeys([metric, *(name for name in names if _drawable(both, name))])))
     found = standing(both.entries, drawn, metric)
-    groups = _groups(both, found, by, gate)
+    groups = None if rest else _groups(both, found, by, gate)
     said = harm(groups, found.places[1].model, gate.subgroup_margin) if groups and len(found.places) == 2 else ""
     return Comparison(
         root=root,
         runs=runs,
         answer=sentence(found, said),
-        cautions=[*cautions, *both.cautions],
+        cautions=cautions,
         metric=metric,
         shared=both,
         drawn=drawn,
         standing=found,
         groups=groups,
+        changed=changed,
         gate=gate,
         stored_only=[*rest, *(run for run in chosen if run.name not in both.entries)],
     )
@@ -112,7 +123,7 @@ def _chosen(runs: Sequence[Run], metric: str) -> tuple[list[Run], list[Run]]:
 
     sign = 1 if metric in METRICS and METRICS[metric].higher_is_better else -1
     stored = {run.name: sign * run.metrics.get(f"test_{metric}", -sign * float("inf")) for run in runs}
-    best = set(sorted(stored, key=lambda name: -stored[name])[:MOST])
+    best = set(sorted(stored, key=lambda name: -stored[name])[:FEW])
     return [run for run in runs if run.name in best], [run for run in runs if run.name not in best]
 
 
@@ -139,6 +150,13 @@ def _metric(both: Shared, asked: str) -> str:
     evaluation = next(iter(both.entries.values())).evaluation
     ranking = SETTINGS[evaluation.task]["compare"]["metric"]
     return asked if asked in ranking else ranking[0]
+
+
+def _other_data(both: Shared) -> dict[str, DataDifference]:
+    """By name of each run whose samples are others than the first run's, how they differ."""
+    first, *others = both.judged
+    found = {one.run.name: data(first, one) for one in others}
+    return {name: of for name, of in found.items() if of and not of.same}
 
 
 def _drawable(both: Shared, name: str) -> bool:

@@ -37,10 +37,14 @@ class Files:
         found = workspace.kept_files(self.root, self.outputs(stage, model), wanted.values())
         return {name: found[path] for name, path in wanted.items() if path in found}
 
+    @property
+    def lock(self) -> str:
+        """The text of the run's dvc.lock."""
+        return _lock(self.root, self.revision) if self.revision else (self.root / "dvc.lock").read_text("utf-8")
+
     def outputs(self, stage: str, model: str = "") -> dict[str, str]:
         """By path of each output of a stage its hash, as dvc.lock has it."""
-        text = _lock(self.root, self.revision) if self.revision else (self.root / "dvc.lock").read_text("utf-8")
-        return outputs(text, " ".join(filter(None, (stage, self.run.study, model))))
+        return outputs(self.lock, " ".join(filter(None, (stage, self.run.study, model))))
 
 
 def of(root: Path, run: Run) -> Files:
@@ -53,11 +57,15 @@ def _lock(root: Path, revision: str) -> str:
     return git(root, "show", f"{revision}:./dvc.lock") + "\n"
 
 
-def outputs(lock: str, arguments: str) -> dict[str, str]:
-    """The outputs of the stage whose command is `medloop stage` and these arguments, and their hashes."""
+def entry(lock: str, arguments: str) -> str:
+    """What dvc.lock says of the stage whose command is `medloop stage` and these arguments; "" where it has none."""
     start = lock.find(f"    cmd: medloop stage {arguments}\n")
     if start < 0:
-        return {}
+        return ""
     following = NEXT.search(lock, start)
-    entry = lock[start : following.start() if following else len(lock)]
-    return dict(OUTPUT.findall(entry.partition("\n    outs:\n")[2] + "\n"))
+    return lock[start : following.start() if following else len(lock)]
+
+
+def outputs(lock: str, arguments: str) -> dict[str, str]:
+    """The outputs of that stage and their hashes."""
+    return dict(OUTPUT.findall(entry(lock, arguments).partition("\n    outs:\n")[2] + "\n"))

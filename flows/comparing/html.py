@@ -1,22 +1,34 @@
 """The comparison's page, part by part."""
 
+from datetime import UTC, datetime
+
 from flows.comparing.assemble import Comparison
-from pipelines.comparison import sections
+from flows.comparing.recipes import code, machines, packages, params_that_differ
+from flows.comparing.training import curves, spreads, training
+from pipelines.comparison import recipe_sections, sections
 from pipelines.comparison.decision import SMALL, Decisions, decisions
+from pipelines.comparison.disagreement import disagreement
 from pipelines.comparison.page import comparison_page
 from pipelines.evaluate import Evaluation
 from pipelines.figures import FIGURES
 from pipelines.results import Entry
+from pipelines.tasks import METRICS
 
 
 def html(of: Comparison) -> str:
     """The whole page."""
-    data: dict[str, object] = {"runs": [], "small": SMALL}
+    drawing: dict[str, object] = {"runs": [], "small": SMALL}
     parts: list[tuple[str, str]] = []
     if of.shared and of.standing:
-        parts = [*_figures(of, data)]
+        parts += _figures(of, drawing)
+        parts.append(("Training", _training(of, drawing)))
+    if of.stored_only or not of.standing:
+        parts.append(("Stored metrics", _stored(of)))
+    parts.append(("What differs", _differs(of)))
+    if of.shared and len(of.order) == 2 and (found := _disagreement(of)):
+        parts.append(("Where the two disagree", found))
     title = " and ".join(run.name for run in of.runs) if len(of.runs) < 4 else f"{len(of.runs)} runs"
-    return comparison_page(f"Comparison of {title}", of.answer, _note(of), of.cautions, parts, data)
+    return comparison_page(f"Comparison of {title}", of.answer, _note(of), of.cautions, parts, drawing)
 
 
 def _note(of: Comparison) -> str:
@@ -30,7 +42,7 @@ def _note(of: Comparison) -> str:
     return f"{told}. No patient's row is in this file."
 
 
-def _figures(of: Comparison, data: dict[str, object]) -> list[tuple[str, str]]:
+def _figures(of: Comparison, drawing: dict[str, object]) -> list[tuple[str, str]]:
     assert of.shared and of.standing
     entries, order = of.shared.entries, of.order
     ordered = {name: entries[name] for name in order}
@@ -42,14 +54,14 @@ def _figures(of: Comparison, data: dict[str, object]) -> list[tuple[str, str]]:
     evaluations = sections.of_two_classes({name: entry.evaluation for name, entry in drawn.items()})
     if evaluations:
         decided = {name: _decided(entry, evaluations[name]) for name, entry in drawn.items()}
-        data["runs"] = sections.curves_data(evaluations, decided)
+        drawing["runs"] = sections.curves_data(evaluations, decided)
         parts.append(("Curves and thresholds", sections.curves_section(evaluations, decided, len(order) - len(drawn))))
     else:
         task = entries[order[0]].evaluation.task
         overlay = FIGURES[task].overlay(list(drawn), {name: entry.evaluation for name, entry in drawn.items()})
         parts.append(("Figures", overlay))
     if of.groups:
-        data["forests"] = sections.forests_data(of.groups)
+        drawing["forests"] = sections.forests_data(of.groups)
         parts.append(("Subgroups", sections.subgroups_section(of.groups, of.gate.min_patients)))
     return parts
 
@@ -65,3 +77,91 @@ def _decided(entry: Entry, evaluation: Evaluation) -> Decisions:
         resamples=params.resamples,
         seed=params.seed,
     )
+
+
+def _training(of: Comparison, drawing: dict[str, object]) -> str:
+    names = of.order[: sections.DRAWN]
+    trained = {name: training(of.root, of.judged[name].files) for name in names}
+    spread = spreads(of.root, [of.judged[name].run for name in names], of.metric)
+    drawn = curves(trained, of.metric)
+    drawing["learning"] = drawn
+    head = ["run", "family", "epochs (best of all)", "seconds", "numbers kept", "size", *(["seeds"] if spread else [])]
+    lines = [
+        [
+            name,
+            one.family,
+            one.epochs or "–",
+            "–" if one.seconds is None else f"{one.seconds:,.1f}",
+            "–" if one.numbers is None else f"{one.numbers:,}",
+            "–" if one.size is None else f"{one.size / 1000:,.0f} kB",
+            *([str(spread.get(name, "one seed"))] if spread else []),
+        ]
+        for name, one in trained.items()
+    ]
+    return recipe_sections.training_section(lines, head, drawn)
+
+
+def _stored(of: Comparison) -> str:
+    runs = of.stored_only if of.standing else of.runs
+    named = f"test_{of.metric}"
+    told = [
+        {
+            "name": run.name,
+            "study": run.study,
+            "value": run.metrics.get(named),
+            "low": run.metrics.get(f"{named}_low"),
+            "high": run.metrics.get(f"{named}_high"),
+            "when": f"{datetime.fromtimestamp(run.started / 1000, UTC):%Y-%m-%d %H:%M}" if run.started else "now",
+        }
+        for run in runs
+    ]
+    metric = METRICS[of.metric]
+    sign = -1 if metric.higher_is_better else 1
+    told.sort(key=lambda one: sign * one["value"] if isinstance(one["value"], float) else float("inf"))
+    return recipe_sections.stored_section(told, metric.label)
+
+
+def _differs(of: Comparison) -> str:
+    names = [run.name for run in of.runs]
+    parts = [
+        "<h3>Settings</h3>",
+        recipe_sections.settings_table(params_that_differ(of.root, of.runs), names, "setting"),
+    ]
+    judged = list(of.judged.values())[: sections.DRAWN]
+    if len(judged) > 1:
+        first = judged[0]
+        parts.append("<h3>Data</h3>")
+        base = of.shared.judged[0].run.name if of.shared else ""
+        parts += [
+            recipe_sections.data_part(one.run.name, base, of.changed.get(one.run.name))
+            for one in judged
+            if one.run.name != base
+        ]
+        parts.append("<h3>Code</h3>")
+        changed = {one.run.name: code(of.root, first.files, one.files) for one in judged[1:]}
+        parts += [
+            recipe_sections.code_part(name, first.run.name, one.stat, one.shaping, one.diff)
+            for name, one in changed.items()
+            if one
+        ] or ["<p>The same in all.</p>"]
+        files = [one.files for one in judged]
+        shown = [one.run.name for one in judged]
+        parts += ["<h3>Packages</h3>", recipe_sections.settings_table(packages(of.root, files), shown, "package")]
+    machine = machines(of.runs)
+    parts += ["<h3>Machine</h3>", recipe_sections.settings_table(machine, names, "machine")]
+    return "".join(parts)
+
+
+def _disagreement(of: Comparison) -> str:
+    assert of.shared
+    first, second = of.order
+    columns = of.groups.columns if of.groups else {}
+    found = disagreement(
+        of.shared.entries[first],
+        of.shared.entries[second],
+        of.shared.rows,
+        of.judged[first].schema.features,
+        columns,
+        min_patients=of.gate.min_patients,
+    )
+    return recipe_sections.disagreement_section(found, first, second) if found else ""

@@ -29,8 +29,8 @@ EVALUATION = ("evaluation.json", "predictions.parquet")
 class Judged:
     """A run with what it says of its own test rows.
 
-    parts: `@id`, `@group` and `@part` of its samples. names: what names rows and patients. data: the hash of its
-    samples.
+    parts: `@id`, `@group` and `@part` of its samples. names: what names rows and patients. data, split: hashes of
+    its samples and of these with their parts.
     """
 
     run: Run
@@ -42,6 +42,7 @@ class Judged:
     certificate: Certificate
     names: Mapping[str, object]
     data: str
+    split: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +105,7 @@ def _read(of: Files, found: Mapping[str, Mapping[str, Path]]) -> Judged:
             "key": provenance.get("key"),
         },
         data=data,
+        split=f"{data} {of.outputs('split').get(f'data/{of.run.study}/split/split.parquet', id(of))}",
     )
 
 
@@ -184,7 +186,11 @@ def _common(judged: Sequence[Judged]) -> "tuple[pd.Series[str], int]":
     ids = judged[0].ids
     group = pd.Series(judged[0].entry.group, index=ids.index)
     keep = np.ones(len(ids), dtype=bool)
+    seen = set[str]()
     for one in judged:
+        if one.split in seen:  # the very split of another: nothing new
+            continue
+        seen.add(one.split)
         learnt = one.parts[~one.parts["@part"].isin(["test", ASIDE])]
         keep &= ids.isin(one.ids).to_numpy()
         keep &= ~(ids.isin(learnt["@id"]) | group.isin(learnt["@group"])).to_numpy()
@@ -233,12 +239,8 @@ def _samples(one: Judged, ids: "pd.Series[str]") -> "pd.DataFrame":
 
 def _cautions(judged: Sequence[Judged]) -> list[str]:
     """What of data, split and certificates a reader must know."""
-    told = [
+    return [
         f"{one.run.name}: leak certificate {one.certificate.verdict}: {one.certificate.sentence}"
         for one in judged
         if one.certificate.verdict != "clean" or not one.certificate.intact
     ]
-    others = [one.run.name for one in judged[1:] if one.data != judged[0].data]
-    if others:
-        told.append(f"trained on other data than {judged[0].run.name}: {listed(others)} (see what differs)")
-    return told

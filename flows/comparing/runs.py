@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from contracts.errors import MedloopError
 from flows import tracking
+from flows.comparing import stored
 from flows.git import commit_of
 from flows.home import data_folder
 from flows.store import read_json
@@ -18,12 +18,11 @@ ID = set("0123456789abcdef")
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A model's run. `revision`: the commit that pins it; None is the working tree. `name`: as it is shown."""
+    """A model's run; without `run_id` what lies in the working tree. `name`: as it is shown."""
 
     reference: str
     study: str
     model: str
-    revision: str | None = None
     run_id: str = ""
     name: str = ""
     started: int = 0
@@ -92,29 +91,21 @@ def _present(root: Path, reference: str, study: str, model: str) -> Run:
 
 
 def _by_id(root: Path, ids: Sequence[str]) -> dict[str, Run]:
-    """The models' runs of these ids, in one question to MLflow for many."""
-    if not ids:
-        return {}
-    mlflow = tracking.client(root)
-    studies = {one.experiment_id: one.name for one in mlflow.search_experiments()}
-    listed = ", ".join(f"'{one}'" for one in dict.fromkeys(ids))
-    runs = mlflow.search_runs(list(studies), f"attributes.run_id IN ({listed})", max_results=5000)
-    return {one.info.run_id: _of(one, studies) for one in runs if "medloop.model" in one.data.tags}
-
-
-def _of(run: Any, studies: Mapping[str, str]) -> Run:
-    tags = run.data.tags
-    return Run(
-        reference=run.info.run_id,
-        study=studies[run.info.experiment_id],
-        model=tags["medloop.model"],
-        revision=tags.get("medloop.experiment") or tags.get("medloop.run"),
-        run_id=run.info.run_id,
-        started=int(run.info.start_time or 0),
-        tags=tags,
-        params=run.data.params,
-        metrics=run.data.metrics,
-    )
+    """The models' runs of these ids."""
+    return {
+        run_id: Run(
+            reference=run_id,
+            study=of.study,
+            model=of.tags["medloop.model"],
+            run_id=run_id,
+            started=of.started,
+            tags=of.tags,
+            params=of.params,
+            metrics=of.metrics,
+        )
+        for run_id, of in stored.by_ids(root, ids).items()
+        if "medloop.model" in of.tags
+    }
 
 
 def with_names(runs: Sequence[Run]) -> list[Run]:

@@ -1,15 +1,16 @@
 """Single files that past runs wrote, out of DVC's cache or a remote, without a clone of the past."""
 
 import contextlib
+import hashlib
 import json
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from contracts.errors import MedloopError
 
 _ONE_THREAD = threading.Lock()
+_caches: dict[Path, Path] = {}
 
 
 def kept_files(root: Path, outputs: Mapping[str, str], paths: Iterable[str]) -> dict[str, Path]:
@@ -25,43 +26,57 @@ def kept_files(root: Path, outputs: Mapping[str, str], paths: Iterable[str]) -> 
     Raises:
         MedloopError: neither the cache nor the remote has a file as its hash says
     """
-    from dvc.repo import Repo
-
-    with _ONE_THREAD, contextlib.closing(Repo(str(root))) as repo:
-        found = {path: _hash_of(repo, outputs, path) for path in paths}
-        return {path: _had(repo, value, path) for path, value in found.items() if value}
+    found = {path: _hash_of(root, outputs, path) for path in paths}
+    return {path: _had(root, value, path) for path, value in found.items() if value}
 
 
-def _hash_of(repo: Any, outputs: Mapping[str, str], path: str) -> str | None:
+def _hash_of(root: Path, outputs: Mapping[str, str], path: str) -> str | None:
     if path in outputs:
         return outputs[path]
     for folder, value in outputs.items():
         if path.startswith(f"{folder}/") and value.endswith(".dir"):
-            within = json.loads(_had(repo, value, folder).read_text(encoding="utf-8"))
+            within = json.loads(_had(root, value, folder).read_text(encoding="utf-8"))
             return next((str(one["md5"]) for one in within if f"{folder}/{one['relpath']}" == path), None)
     return None
 
 
-def _had(repo: Any, value: str, path: str) -> Path:
-    """The object of this hash; one that is damaged is fetched again."""
-    from dvc.exceptions import DvcException
-    from dvc_data.hashfile.hash_info import HashInfo
-
-    place = Path(repo.cache.local.oid_to_path(value))
-    if not _sound(repo, place, value):
-        place.unlink(missing_ok=True)
-        with contextlib.suppress(DvcException, OSError):
-            repo.cloud.pull([HashInfo("md5", value)])
-    if not _sound(repo, place, value):
+def _had(root: Path, value: str, path: str) -> Path:
+    """The object of this hash; one that is missing or damaged is fetched. Opening DVC takes longer than reading it."""
+    if root in _caches and _sound(_caches[root], value):
+        return _place(_caches[root], value)
+    cache = _fetch(root, value)
+    if not _sound(cache, value):
         raise MedloopError(
             "neither DVC's cache nor a remote has this file as that run wrote it",
             where=path,
             mend="dvc remote add --default NAME URL where it was pushed to; what is lost everywhere stays lost",
         )
-    return place
+    return _place(cache, value)
 
 
-def _sound(repo: Any, place: Path, value: str) -> bool:
-    from dvc_data.hashfile.hash import file_md5
+def _fetch(root: Path, value: str) -> Path:
+    """The cache's folder; the object is brought there from the remote where it is not sound in it."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc_data.hashfile.hash_info import HashInfo
 
-    return place.is_file() and file_md5(str(place), repo.cache.local.fs) == value.removesuffix(".dir")
+    with _ONE_THREAD, contextlib.closing(Repo(str(root))) as repo:
+        cache = _caches[root] = Path(repo.cache.local.path)
+        if not _sound(cache, value):
+            _place(cache, value).unlink(missing_ok=True)
+            with contextlib.suppress(DvcException, OSError):
+                repo.cloud.pull([HashInfo("md5", value)])
+    return cache
+
+
+def _place(cache: Path, value: str) -> Path:
+    return cache / value[:2] / value[2:]
+
+
+def _sound(cache: Path, value: str) -> bool:
+    """Whether the content is what its name says."""
+    place = _place(cache, value)
+    if not place.is_file():
+        return False
+    with place.open("rb") as opened:
+        return hashlib.file_digest(opened, "md5").hexdigest() == value.removesuffix(".dir")

@@ -1,0 +1,138 @@
+"""The parts of a comparison's page that tell what differs, how runs were trained, and where they disagree."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from pipelines.comparison.differs import DataDifference
+from pipelines.comparison.disagreement import Disagreement
+from pipelines.comparison.page import clean, figure, note, runs_key, table, text
+
+LONGEST = 160  # letters of a setting's value
+
+
+def training_section(lines: Sequence[Sequence[str]], head: Sequence[str], curves: Sequence[Mapping[str, Any]]) -> str:
+    """A line a run, then the curves by epoch; `lines` begin with the run's name."""
+    keys = runs_key([line[0] for line in lines])
+    told = table(list(head), [[key, *map(text, line[1:])] for key, line in zip(keys, lines, strict=True)], "training")
+    drawn = "".join(figure(f"learning-{at}", str(of["title"]), "by epoch") for at, of in enumerate(curves))
+    said = (
+        "Seconds are of the training stage, where this clone's journals know them; nobody measured energy or latency."
+    )
+    return note(said) + told + (f'<div class="figures">{drawn}</div>' if drawn else "")
+
+
+def settings_table(found: Mapping[str, Mapping[str, Any]], names: Sequence[str], what: str) -> str:
+    """What is not the same in all runs; a line a setting, or of many runs a line a run."""
+    if not found:
+        return note("The same in all.")
+    if len(names) <= 6:
+        lines = [[f"<code>{text(name)}</code>", *(_value(of, run) for run in names)] for name, of in found.items()]
+        return table([what, *map(text, names)], lines, what)
+    head = ["run", *(f"<code>{text(name)}</code>" for name in found)]
+    return table(head, [[text(run), *(_value(of, run) for of in found.values())] for run in names], what)
+
+
+def _value(of: Mapping[str, Any], run: str) -> str:
+    if run not in of:
+        return "–"
+    told = str(of[run])
+    return text(told if len(told) <= LONGEST else f"{told[: LONGEST - 1]}…")
+
+
+def data_part(name: str, reference: str, of: DataDifference | None) -> str:
+    """Rows and columns of a run's data beside the first one's."""
+    if of is None:
+        return f"<p>{text(name)}: the same samples as {text(reference)}.</p>"
+    told = f"<p>{text(name)}: {text(of.sentence)} (beside {text(reference)}).</p>"
+    for what, columns in (("New columns", of.columns_added), ("Columns gone", of.columns_removed)):
+        told += f"<p>{what}: {', '.join(text(column) for column in columns[:40])}.</p>" if columns else ""
+    if not of.drift:
+        return told
+    lines = [
+        [
+            text(one.column),
+            f"{one.changed:,}",
+            "–" if one.difference is None else f"{one.difference:+.2f}".replace("-", "−"),
+            f"{one.missing[0]:.0%} → {one.missing[1]:.0%}",
+        ]
+        for one in of.drift
+    ]
+    said = "Columns that changed most; a standardised difference under 0.1 in size is of no account"
+    return told + note(said) + table(["column", "cells changed", "standardised difference", "missing"], lines, said)
+
+
+def code_part(name: str, reference: str, stat: str, shaping: Sequence[str], diff: str) -> str:
+    """What changed in code and settings."""
+    which = f"{len(shaping)} files that shaped the model or its figures" if shaping else "none that shaped the model"
+    return (
+        f"<p>{text(name)} beside {text(reference)}: of the files that changed, {which}"
+        + (f": {', '.join(f'<code>{text(path)}</code>' for path in shaping[:12])}" if shaping else "")
+        + (f" and {len(shaping) - 12} more" if len(shaping) > 12 else "")
+        + f'.</p><details><summary>Files changed</summary><pre tabindex="0">{text(stat)}</pre></details>'
+        + (
+            f'<details><summary>The changes</summary><pre tabindex="0">{_coloured(diff)}</pre></details>'
+            if diff
+            else ""
+        )
+    )
+
+
+def _coloured(diff: str) -> str:
+    def line(said: str) -> str:
+        kind = {"+": "add", "-": "del"}.get(said[:1])
+        shown = escape(clean(said))
+        return f'<span class="{kind}">{shown}</span>' if kind and said[:3] not in ("+++", "---") else shown
+
+    return "\n".join(line(said) for said in diff.splitlines())
+
+
+def disagreement_section(of: Disagreement, first: str, second: str) -> str:
+    """Where two runs call rows differently."""
+    said = (
+        f"Each at its own threshold, {first} and {second} call {_count(of.differ)} of {of.rows:,} rows differently: "
+        f"{first} is right in {_count(of.first_right)} of these, {second} in {_count(of.second_right)}"
+        + (f", neither in {_count(of.neither)}" if of.neither else "")
+        + ". Counts of fewer than 5 are not told, nor any row."
+    )
+    scores = table(
+        ["probabilities apart by", "rows", "called differently"],
+        [[text(name), _count(rows), _count(differ)] for name, rows, differ in of.by_gap],
+        "disagreement by score",
+    )
+    if not of.by_group:
+        return note(said) + scores
+    groups = table(
+        ["group", "rows", "called differently", "share"],
+        [
+            [text(name), f"{rows:,}", _count(differ), "–" if differ is None else f"{differ / rows:.1%}"]
+            for name, rows, differ in of.by_group
+        ],
+        "disagreement by group",
+    )
+    return note(said) + scores + "<h3>By subgroup</h3>" + groups
+
+
+def _count(count: int | None) -> str:
+    return "under 5" if count is None else f"{count:,}"
+
+
+def stored_section(runs: Sequence[Mapping[str, Any]], metric: str) -> str:
+    """Runs by what the tracker has of them; `runs` hold name, study, value, low, high and when."""
+    lines = [
+        [
+            text(one["name"]),
+            text(one["study"]),
+            "–" if one["value"] is None else f"{one['value']:.3f} <small>{_ends(one)}</small>",
+            text(one["when"]),
+        ]
+        for one in runs
+    ]
+    said = "As they were evaluated then, each on its own test rows: of these, nothing is shown to be better."
+    return note(said) + table(
+        ["run", "study", text(metric), "when"], lines, "stored metrics", classes=["", "", "n", "n"]
+    )
+
+
+def _ends(one: Mapping[str, Any]) -> str:
+    return "" if one["low"] is None else f"({one['low']:.3f} to {one['high']:.3f})".replace("-", "−")
