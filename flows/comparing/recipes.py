@@ -46,7 +46,9 @@ def with_params(root: Path, runs: Sequence[Run]) -> dict[str, Mapping[str, Any]]
 
 def _present(root: Path, run: Run) -> dict[str, str]:
     try:
-        found = record.params_of(Context(root=root, settings=settings.load(root, run.study), model=run.model), run.model)
+        found = record.params_of(
+            Context(root=root, settings=settings.load(root, run.study), model=run.model), run.model
+        )
     except MedloopError:
         return {}
     return {key: of if isinstance(of, str) else json.dumps(of, ensure_ascii=False) for key, of in found.items()}
