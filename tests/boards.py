@@ -17,7 +17,7 @@ START = 1_790_000_000_000  # milliseconds since 1970
 
 def make_database(path: Path, studies: Sequence[str] = ("heart", "liver")) -> str:
     """An empty database with these experiments, numbered from 1; its address."""
-    from mlflow.store.model_registry.dbmodels import models as _  # its tables, too
+    import mlflow.store.model_registry.dbmodels.models  # noqa: F401  (adds its tables)
     from mlflow.store.tracking.dbmodels.models import Base
 
     uri = f"sqlite:///{path}"
