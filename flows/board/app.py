@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as AnyResponse
@@ -97,15 +97,17 @@ def _in_mlflow(board: Board, experiment: int, run_id: str) -> str:
 
 def _mark(board: Board, run_id: str) -> AnyResponse:
     """A star, a note, or hidden: each a tag of the run, written by MLflow itself."""
-    offered = {"star": (STAR, 3), "hide": (HIDDEN, 3), "note": (NOTE, LONGEST_NOTE)}
-    for name, (tag, most) in offered.items():
+    for name, tag in {"star": STAR, "hide": HIDDEN, "note": NOTE}.items():
         if name in request.form:
-            status = mlflow_pages.set_tag(board.prefix, run_id, tag, request.form[name].strip()[:most])
-            gone_already = status == HTTPStatus.NOT_FOUND and not request.form[name].strip()
-            if status != HTTPStatus.OK and not gone_already:
-                abort(status if status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND) else HTTPStatus.FORBIDDEN)
-    if request.headers.get("Accept") == "application/json":
-        return make_response({"done": True})
+            _set(board, run_id, tag, shown.plain(" ".join(request.form[name].split()), LONGEST_NOTE))
     if request.args.get("back") == "run":
         return redirect(url_for("board.run", run_id=run_id))
     return redirect(f"{url_for('board.runs')}?{View.of(request.args, request.args.getlist('col')).query}")
+
+
+def _set(board: Board, run_id: str, tag: str, value: str) -> None:
+    status = mlflow_pages.set_tag(board.prefix, run_id, tag, value)
+    if status == HTTPStatus.NOT_FOUND and value:
+        abort(HTTPStatus.NOT_FOUND, "There is no run of this name, so nothing was changed.")
+    if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):  # a tag to be taken away may be gone already
+        abort(HTTPStatus.FORBIDDEN, "MLflow did not let you change this run.")

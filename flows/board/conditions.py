@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, and_, case, cast, false, or_, select
 from sqlalchemy import func as sql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from flows.board import database as db
 from flows.board.view import SCORE, Term, View, moment, number, terms
@@ -13,7 +15,7 @@ from flows.groups import GROUP
 MODEL, KIND, STAR, HIDDEN, NOTE = (f"medloop.{name}" for name in ("model", "kind", "star", "hidden", "note"))
 PARENTS = ("comparison", "sweep", "folds", "search")  # runs that only hold others together
 WORDS_IN = ("medloop.run", MODEL, NOTE, "medloop.experiment", "medloop.git_commit", "mlflow.user")
-NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 Condition = ColumnElement[bool]
 
 
@@ -106,9 +108,25 @@ def _sql(sign: str) -> str:
     return "<>" if sign == "!=" else sign
 
 
-def as_number(text: Any) -> Any:
-    """A text's number; NULL for what is none."""
-    return case((text.regexp_match(NUMBER), cast(text, Float)))
+class as_number(FunctionElement[float]):  # noqa: N801  (used as a function of SQL)
+    """A text's number, as JSON writes numbers; NULL for what is none."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(as_number)
+def _by_pattern(element: as_number, compiler: Any, **kept: Any) -> str:
+    (text,) = element.clauses
+    return str(compiler.process(case((text.regexp_match(NUMBER), cast(text, Float))), **kept))
+
+
+@compiles(as_number, "sqlite")
+def _by_json(element: as_number, compiler: Any, **kept: Any) -> str:
+    """SQLite has no patterns of its own, and one in Python is slow."""
+    text = compiler.process(element.clauses, **kept)
+    number = f"json_type({text}) IN ('integer', 'real')"
+    return f"CASE WHEN json_valid({text}) THEN CASE WHEN {number} THEN CAST({text} AS REAL) END END"
 
 
 def ordered(view: View, scores: Mapping[int, str]) -> tuple[Any, list[Any]]:

@@ -1,6 +1,5 @@
 """The pages of one run, of a run's own files, and of runs compared."""
 
-import importlib
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -123,11 +122,10 @@ def compare(board: "Board") -> Response:
         )
     for run_id in chosen:
         _known(board, run_id)
-    try:
-        comparing = importlib.import_module("flows.comparing")
-    except ModuleNotFoundError:
-        raise MedloopError("this version of medloop compares no runs yet", mend="install a newer one") from None
-    return _apart(comparing.comparison_html(board.root, chosen).encode())
+    from flows.comparing import comparison_html
+
+    back = render_template("board/way_back.html")
+    return _apart(comparison_html(board.root, chosen).replace("<body>", f"<body>{back}", 1).encode())
 
 
 def _apart(body: bytes) -> Response:

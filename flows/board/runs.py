@@ -77,11 +77,14 @@ def page(c: Connection, view: View, scores: Mapping[int, str], visible: Collecti
     having = conditions(view, visible)
     if view.grouped:
         return _grouped(c, view, scores, joined, by, having)
-    total = c.scalar(select(sql.count()).select_from(joined).where(*having)) or 0
     order = in_order(by, ascending=view.ascending)
     asked = select(db.runs.c.run_uuid).select_from(joined).where(*having).order_by(*order, db.runs.c.run_uuid)
-    ids = list(c.scalars(asked.limit(ROWS).offset((view.page - 1) * ROWS)))
-    return Page(rows=list(_rows(c, [[one] for one in ids], view, scores)), total=total, view=view)
+    ids = c.scalars(asked).all()  # a count would cost the search once more
+    return Page(rows=list(_rows(c, [[one] for one in _part(ids, view)], view, scores)), total=len(ids), view=view)
+
+
+def _part(whole: Sequence[str], view: View) -> Sequence[str]:
+    return whole[(view.page - 1) * ROWS : view.page * ROWS]
 
 
 def _grouped(
@@ -92,14 +95,13 @@ def _grouped(
     each = (group, db.runs.c.experiment_id)
     middle = [sql.avg(e) if view.sort.startswith(("metrics.", SCORE)) else sql.max(e) for e in by]
     asked = select(group).select_from(joined).where(*having).group_by(*each)
-    total = c.scalar(select(sql.count()).select_from(asked.subquery())) or 0
-    order = in_order(middle, ascending=view.ascending)
-    names = list(c.scalars(asked.order_by(*order, group).limit(ROWS).offset((view.page - 1) * ROWS)))
+    every = c.scalars(asked.order_by(*in_order(middle, ascending=view.ascending), group)).all()
+    names = _part(every, view)
     members = select(group, db.runs.c.run_uuid).select_from(joined).where(*having, group.in_(names))
     found: dict[str, list[str]] = {name: [] for name in names}
     for name, run in c.execute(members.order_by(db.runs.c.start_time.desc(), db.runs.c.run_uuid)):
         found[name].append(run)
-    return Page(rows=list(_rows(c, list(found.values()), view, scores)), total=total, view=view)
+    return Page(rows=list(_rows(c, list(found.values()), view, scores)), total=len(every), view=view)
 
 
 def _rows(c: Connection, groups: Sequence[Sequence[str]], view: View, scores: Mapping[int, str]) -> Iterator[Row]:

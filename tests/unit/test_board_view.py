@@ -1,0 +1,80 @@
+"""A view of the runs as its address says it, and its search."""
+
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.errors import MedloopError
+from flows.board.view import FIXED, KINDS, Term, View, terms
+
+
+def again(view: View) -> View:
+    query = parse_qs(view.query)
+    return View.of({name: values[0] for name, values in query.items()}, query.get("col", []))
+
+
+@settings(max_examples=40)
+@given(
+    st.builds(
+        View,
+        q=st.text(max_size=50).map(str.strip),
+        study=st.text(max_size=20),
+        kind=st.sampled_from(list(KINDS)),
+        sort=st.sampled_from([*FIXED, "score", "metrics.a b&c", "params.x=1#?"]),
+        ascending=st.booleans(),
+        columns=st.lists(st.sampled_from(["score", "metrics.ü", "tags.a&b"]), min_size=1, unique=True).map(tuple),
+        page=st.integers(1, 999),
+        grouped=st.booleans(),
+        starred=st.booleans(),
+        hidden=st.booleans(),
+    )
+)
+def test_every_view_is_an_address(view: View) -> None:
+    assert again(view) == view
+
+
+def test_an_address_that_says_nonsense_gives_the_usual_view() -> None:
+    query = {"page": "-3", "sort": "drop table", "kind": "x", "order": "sideways", "group": "yes"}
+    assert View.of(query, ["nonsense", "metrics.", "params"]) == View()
+
+
+def test_a_click_on_a_head_sorts_by_it_and_then_the_other_way_round() -> None:
+    first = parse_qs(View(page=4).sorted_by("metrics.auroc"))
+    assert first == {"sort": ["metrics.auroc"]}
+    assert parse_qs(View(sort="metrics.auroc").sorted_by("metrics.auroc")) == {**first, "order": ["up"]}
+
+
+def test_a_search_is_taken_apart() -> None:
+    assert terms('mlp study:heart "two words" test_auroc>=0.85 train.p!=adam tags.a=b') == [
+        Term(name="", sign="", value="mlp"),
+        Term(name="study", sign=":", value="heart"),
+        Term(name="", sign="", value="two words"),
+        Term(name="test_auroc", sign=">=", value="0.85"),
+        Term(name="train.p", sign="!=", value="adam"),
+        Term(name="tags.a", sign="=", value="b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("q", "told"),
+    [
+        ("studdy:heart", "did you mean study?"),
+        ("since:yesterday", "'yesterday' is no date"),
+        ("until:9999-12-31", "is no date"),
+        ("auroc>high", "which is no number"),
+        ('"open', 'a " opens'),
+    ],
+)
+def test_what_cannot_be_understood_is_told(q: str, told: str) -> None:
+    with pytest.raises(MedloopError, match=told.replace("?", r"\?")):
+        terms(q)
+
+
+@given(st.text(max_size=80))
+def test_no_search_breaks_anything_but_by_being_told(q: str) -> None:
+    try:
+        terms(q)
+    except MedloopError as fault:
+        assert fault.mend
