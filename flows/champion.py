@@ -126,27 +126,32 @@ def _learnt_from(root: Path, context: Context, champion: Path, pins: Sequence[st
     Raises MedloopError where rows of then and now cannot be told to be the same.
     """
     name = context.settings.name
-    _refuse_other_names(context, champion)
-    revision = next(filter(None, (commit_of(root, pin) for pin in pins)), None)
-    if revision is None:
-        raise MedloopError(
-            f"this clone has not the commit that pins the champion's run ({listed(pins, 2)}): which rows it learnt "
-            "from cannot be told, so that no comparison would be fair",
-            where=f"study {name}",
-            mend="dvc exp pull REMOTE KEY brings it from a Git remote that it was pushed to",
-        )
-    with clones.clone_at(root, revision) as clone:
+    refuse_other_names(context, champion)
+    with clones.clone_at(root, pinned(root, name, pins)) as clone:
         stages = workspace.plan(clone, [name])
         workspace.bring_back(clone, [s.name for s in stages if s.arguments and s.arguments[0] in ("clean", "split")])
         split = read_table(data_folder(clone, name, "split") / "split.parquet")
         samples = open_table(data_folder(clone, name, "clean") / "samples.parquet")
         if context.settings.study.id is None:
             now = open_table(context.folder("clean") / "samples.parquet")
-            _refuse_renumbered(samples.read(), now.read(), read_model(champion / "schema.json", Schema))
+            refuse_renumbered(samples.read(), now.read(), read_model(champion / "schema.json", Schema))
         return samples.read(["@id", "@group"]).merge(split[["@id", "@part"]], on="@id")
 
 
-def _refuse_other_names(context: Context, champion: Path) -> None:
+def pinned(root: Path, study: str, pins: Sequence[str]) -> str:
+    """The commit that pins the champion's run. Raises MedloopError where this clone has none of these."""
+    revision = next(filter(None, (commit_of(root, pin) for pin in pins)), None)
+    if revision is None:
+        raise MedloopError(
+            f"this clone has not the commit that pins the champion's run ({listed(pins, 2)}): which rows it learnt "
+            "from cannot be told, so that no comparison would be fair",
+            where=f"study {study}",
+            mend="dvc exp pull REMOTE KEY brings it from a Git remote that it was pushed to",
+        )
+    return revision
+
+
+def refuse_other_names(context: Context, champion: Path) -> None:
     """Raises MedloopError where rows or patients are named otherwise than then, so that none would be known again."""
     then = read_model(champion / "declaration.json", Study)
     now = read_model(context.folder("ingest") / "declaration.json", Study)
@@ -165,7 +170,7 @@ def _refuse_other_names(context: Context, champion: Path) -> None:
         )
 
 
-def _refuse_renumbered(then: "pd.DataFrame", now: "pd.DataFrame", schema: Schema) -> None:
+def refuse_renumbered(then: "pd.DataFrame", now: "pd.DataFrame", schema: Schema) -> None:
     """Raises MedloopError where rows, known by their numbers alone, are not what they were."""
     shared = [name for name, column in schema.features.items() if column.type not in PAYLOADS] + ["@target"]
     both = then[["@id", *shared]].merge(now[["@id", *shared]], on="@id", suffixes=("", " now"))
@@ -182,18 +187,7 @@ def _refuse_renumbered(then: "pd.DataFrame", now: "pd.DataFrame", schema: Schema
 
 def _entries(context: Context, champion: Path, tested: "pd.DataFrame") -> tuple[Entry, Entry]:
     """What the champion and the challenger say of today's test rows, in the order of `tested`."""
-    from flows.stages.evaluate import judged
-    from models.store import load as load_model
-    from pipelines.encode_payloads import ready_payloads
-
-    imputer, normalizer = (
-        read_model(champion / "imputer.json", Imputer),
-        read_model(champion / "normalizer.json", Normalizer),
-    )
-    payloads = context.payloads()
-    features = apply_normalize(normalizer, apply_impute(imputer, tested), payloads)
-    ready = ready_payloads(normalizer.payloads, tested, payloads, lambda name: np.zeros) if normalizer.payloads else {}
-    first = judged(load_model(champion / "weights"), examples(features, ready), tested, context.settings.evaluate)
+    first = entry_of(context, champion, tested)
     kind = RESULTS[context.settings.study.target.task]
     second = read_entry(context.model_folder("evaluate"), kind)
     ids = read_table(context.model_folder("evaluate") / "predictions.parquet", ["@id"])["@id"]
@@ -204,6 +198,22 @@ def _entries(context: Context, champion: Path, tested: "pd.DataFrame") -> tuple[
             mend=f"medloop run {context.settings.name}",
         )
     return first, second
+
+
+def entry_of(context: Context, champion: Path, rows: "pd.DataFrame") -> Entry:
+    """What the champion, whose files lie in a folder, says of rows as they are cleaned today, and is worth on them."""
+    from flows.stages.evaluate import judged
+    from models.store import load as load_model
+    from pipelines.encode_payloads import ready_payloads
+
+    imputer, normalizer = (
+        read_model(champion / "imputer.json", Imputer),
+        read_model(champion / "normalizer.json", Normalizer),
+    )
+    payloads = context.payloads()
+    features = apply_normalize(normalizer, apply_impute(imputer, rows), payloads)
+    ready = ready_payloads(normalizer.payloads, rows, payloads, lambda name: np.zeros) if normalizer.payloads else {}
+    return judged(load_model(champion / "weights"), examples(features, ready), rows, context.settings.evaluate)
 
 
 def _judged(

@@ -230,6 +230,19 @@ def retrain(
 
 
 @app.command()
+def drift(
+    study: Annotated[str | None, typer.Argument(help="The study; the default one if none is named.")] = None,
+) -> None:
+    """Compare today's rows with those that the champion learnt from; nothing is trained. See docs/drift.md.
+
+    Ends with 0: no drift, or nothing new; 3: beyond a limit; 4: too few new rows to tell; 1: something failed.
+    """
+    from flows.drift import drift_study
+
+    raise typer.Exit(drift_study(study))
+
+
+@app.command()
 def promote(
     study: Annotated[str, typer.Argument(help="The study whose champion it is to be.")],
     version: Annotated[str | None, typer.Argument(help="The registered version; the challenger by default.")] = None,

@@ -80,15 +80,20 @@ def show_leaderboard(verdict: str, header: Sequence[str], rows: Sequence[Sequenc
     console.print()
     console.print(Text(verdict, style="bold"))
     console.print()
+    show_table(header, rows, 2)
+    console.print()
+
+
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> None:
+    """As many columns as the terminal is wide, the first `texts` of them to the left."""
     widths = [max(len(row[i]) for row in (header, *rows)) + 2 for i in range(len(header))]
     shown = [i for i in range(len(header)) if sum(widths[: i + 1]) <= max(console.width, 80)]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for i in shown:
-        table.add_column(header[i], justify="left" if i < 2 else "right", no_wrap=True)
+        table.add_column(header[i], justify="left" if i < texts else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*(row[i] for i in shown))
+        table.add_row(*(Text(row[i]) for i in shown))
     console.print(table)
-    console.print()
 
 
 def show_stale(name: str, reasons: Sequence[str], most: int = 3) -> None:

@@ -88,7 +88,7 @@ class Deployments:
         try:
             if not api:
                 raise ConnectionError
-            said = _with_client(api, what)
+            said = with_client(api, what)
         except Exception as error:
             if not self._told and time.monotonic() - self._answered > PATIENCE_S:
                 self._told = True
@@ -137,14 +137,21 @@ class Deployments:
 
 def _address(root: Path) -> str | None:
     """The API of the team's server, else of the local one, started where needed; None while that one wakes up."""
+    if not servers.elsewhere("prefect"):
+        servers.launch(root, "prefect")
+    return known_address(root)
+
+
+def known_address(root: Path) -> str | None:
+    """The same, and nothing is started."""
     if servers.elsewhere("prefect"):
         return os.environ["PREFECT_API_URL"]
-    servers.launch(root, "prefect")
     running = servers.running(root, "prefect")
     return f"{running.address}/api" if running else None
 
 
-def _with_client(api: str, what: "Callable[[SyncPrefectClient], T]") -> T:
+def with_client(api: str, what: "Callable[[SyncPrefectClient], T]") -> T:
+    """What a client of this API says, at the first try. Raises what Prefect's client raises."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES
     from prefect.settings import temporary_settings as set_to
@@ -208,7 +215,8 @@ def _state(outcome: Outcome) -> "State[None]":
     if outcome.state == "due":
         return Scheduled(scheduled_time=_now())
     if outcome.state == "unchanged":
-        return Completed(name="NothingNew", message="nothing new: neither data nor settings have changed")
+        told = outcome.told or "nothing new: neither data nor settings have changed"
+        return Completed(name="NothingNew", message=told)
     if outcome.state == "ran":
         return Completed(message=outcome.key)
     if outcome.state == "missed":

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from contracts.errors import MedloopError
 from contracts.names import check_name
-from flows import bundle, console, servers, tracking
+from flows import bundle, console, journal, servers, tracking
 from flows.home import find_root
 from flows.tracking import CHALLENGER, CHAMPION
 
@@ -61,6 +61,13 @@ def champion(mlflow: Any, study: str) -> Version | None:
     """The champion; None where there is none yet."""
     number = aliases(mlflow, study).get(CHAMPION)
     return version(mlflow, study, number) if number else None
+
+
+def pins(root: Path, chosen: Version) -> list[str]:
+    """The key and commits that pin runs which gave this very model: MLflow knows the first, journals those of here."""
+    told = [chosen.tags.get(f"medloop.{what}", "") for what in ("run", "experiment")]
+    own = [run.experiment for run in journal.all_journals(root) if chosen.run_id in run.mlflow_runs.values()]
+    return list(dict.fromkeys(filter(None, [*told, *own])))
 
 
 def history(mlflow: Any, study: str) -> list[str]:

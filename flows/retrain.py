@@ -10,11 +10,11 @@ from typing import Literal
 from pydantic import Field
 
 from contracts.study import Frozen
-from flows import commands, console, journal, promotion, servers, tracking, workers, workspace
+from flows import commands, console, drift, journal, promotion, servers, tracking, workers, workspace
 from flows.champion import Compared, compared, same_schema
 from flows.home import data_folder, find_root, home, set_aside
 from flows.journal import Journal
-from flows.plan import leading_to, unheard
+from flows.plan import unheard
 from flows.promotion import Version, What
 from flows.settings import Settings
 from flows.store import read_json, read_model, write_json
@@ -67,15 +67,14 @@ def retrain(root: Path, name: str) -> Gate | None:
             _bring(root, name, settings)
             return None
         folder = promotion.fetched(root, champion, Path(scratch))
-        plan = workspace.plan(root, [name])
-        data = leading_to(plan, {stage.name for stage in plan if stage.arguments[:1] == ("clean",)})
-        if any(stage.stale for stage in data):
-            commands.run_stale(root, [name], data, settings, journal.Stopwatch(), records=False)
+        drift.bring_samples(root, name, settings)
         schema = workers.call("the schema", _schema, root, name, folder, say=unheard)
         if schema.state == "failed":
             key = f"blocked-{hashlib.sha256(schema.sentence.encode()).hexdigest()[:12]}"
             found = Compared(criteria=[schema], differences={})
             return _conclude(root, settings[name], champion, None, found, key)
+        if not _gave(root, name, champion):
+            drift.watched(root, settings[name], champion, folder)
         _bring(root, name, settings)
         return _judge(root, settings[name], champion, folder)
 
@@ -89,6 +88,13 @@ def _bring(root: Path, name: str, settings: Mapping[str, Settings]) -> None:
     plan = workspace.plan(root, [name])
     if any(stage.stale for stage in plan) or not journal.is_recorded(root, name, plan[-1].outputs):
         commands.run_stale(root, [name], plan, settings, journal.Stopwatch())
+
+
+def _gave(root: Path, name: str, champion: Version) -> bool:
+    """Whether the champion is what today's data and settings gave."""
+    plan = workspace.plan(root, [name])
+    known = (run.mlflow_runs for run in journal.all_journals(root) if run.recorded.get(name) == plan[-1].outputs)
+    return not any(stage.stale for stage in plan) and any(champion.run_id in runs.values() for runs in known)
 
 
 def _judge(root: Path, settings: Settings, champion: Version, folder: Path) -> Gate:
@@ -107,16 +113,11 @@ def _judge(root: Path, settings: Settings, champion: Version, folder: Path) -> G
             params=settings.gate,
         )
     with console.console.status("comparing with the champion"):
-        found = workers.call("the comparison", compared, root, name, model, folder, _pins(root, champion), say=unheard)
+        found = workers.call(
+            "the comparison", compared, root, name, model, folder, promotion.pins(root, champion), say=unheard
+        )
     found.criteria.extend(_served_before(root, name, challenger))
     return _conclude(root, settings, champion, challenger, found, run.key)
-
-
-def _pins(root: Path, champion: Version) -> list[str]:
-    """The key and commits that pin runs which gave this very model: MLflow knows the first, journals those of here."""
-    told = [champion.tags.get(f"medloop.{what}", "") for what in ("run", "experiment")]
-    own = [run.experiment for run in journal.all_journals(root) if champion.run_id in run.mlflow_runs.values()]
-    return list(dict.fromkeys(filter(None, [*told, *own])))
 
 
 def _served_before(root: Path, study: str, challenger: Side) -> list[Criterion]:

@@ -60,6 +60,7 @@ class Schedule(Frozen):
         leaps over comes right after the leap, one that it shows twice comes once (as in Debian's cron).
     every: an interval instead; whole days begin at midnight of `time_zone`, all else is time that has passed.
     watch: run also when the study's local source has changed and is no longer being written.
+    only_if: "drift": a slot looks whether the data have drifted, and trains where they have.
     catch_up: of slots missed while nothing served: none is run, the newest (one), or all.
     deadline: a run that takes longer is ended.
     retries: how often a run that failed is tried again, each `retry_delay` later, unless a newer slot has come.
@@ -68,6 +69,7 @@ class Schedule(Frozen):
     cron: str | None = None
     every: Duration | None = None
     watch: bool = False
+    only_if: Literal["drift"] | None = None
     time_zone: str = "UTC"
     catch_up: Literal["skip", "one", "all"] = "one"
     deadline: Duration | None = None
@@ -117,7 +119,8 @@ class Schedule(Frozen):
         """In words, for people."""
         clock = f"every {span(self.every)}" if self.every else f"cron {self.cron}" if self.cron else ""
         clock += f" in {self.time_zone}" if clock else ""
-        return " and ".join(filter(None, [clock, "when its source changes" if self.watch else ""]))
+        when = " and ".join(filter(None, [clock, "when its source changes" if self.watch else ""]))
+        return f"{when}, trained only if the data have drifted" if self.only_if else when
 
 
 def planned(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:

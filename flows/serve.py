@@ -124,7 +124,7 @@ class SlotProcess:
     def settle(self, came: Outcome) -> None:
         """Tells what the slot came to."""
         said = {
-            "unchanged": "nothing new",
+            "unchanged": came.told or "nothing new",
             "ran": f"done, run {came.key}{came.told and ': '}{came.told}",
             "due": f"waits: {came.told}",
         }

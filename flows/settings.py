@@ -21,6 +21,7 @@ from pipelines.audit import AuditParams
 from pipelines.balance import BalanceParams
 from pipelines.clean import CleanParams
 from pipelines.compare import CompareParams
+from pipelines.drift import DriftParams
 from pipelines.explain import ExplainParams
 from pipelines.gate import GateParams
 from pipelines.impute import ImputeParams
@@ -57,6 +58,7 @@ class Settings(BaseModel):
     evaluate: EvaluateParams
     compare: CompareParams
     gate: GateParams
+    drift: DriftParams
 
     @model_validator(mode="after")
     def _groups(self) -> Self:
@@ -68,6 +70,9 @@ class Settings(BaseModel):
             if (kind == "numeric") != bool(cuts):
                 wanted = "cut at numbers, {age: [40, 65]}" if kind == "numeric" else "not cut, {sex: []}"
                 raise ValueError(f"gate.subgroups: {name} is {kind}, and so it is {wanted}")
+        unknown = next((name for name in self.drift.leave_out if name not in columns), None)
+        if unknown:
+            raise ValueError(f"drift.leave_out: {unknown} is no declared feature{nearest(unknown, columns)}")
         return self
 
     @cached_property
@@ -84,7 +89,7 @@ class Settings(BaseModel):
         return {key: value for key, value in self.models[model].items() if key != "train"}
 
 
-NO_STAGE = ("gate",)  # sections that no stage reads, which a study need not name: DVC does not look for them
+NO_STAGE = ("gate", "drift")  # sections that no stage reads, which a study need not name: DVC does not look for them
 LARGEST = 2**63  # what 64 bits hold
 SECTIONS = tuple(f.alias or name for name, f in Settings.model_fields.items() if name not in ("study", "source"))
 DECLARATION = tuple(name for name in Study.model_fields if name != "name")

@@ -12,6 +12,7 @@ from flows.faults import told
 from flows.home import find_root, home, set_aside
 from flows.journal import HeldError
 from flows.ledger import Outcome
+from flows.schedule import declared
 from flows.servers import StartError
 from flows.standby import set_aside_database
 from flows.store import write_json, write_text
@@ -56,12 +57,28 @@ def _brought(study: str) -> Outcome:
         judged = mark.read_text(encoding="utf-8") if mark.is_file() else ""
         if judged and not set_aside(root).is_dir() and judged == _made(root, study):
             return Outcome(state="unchanged")
+    if calm := _calm(root, study):
+        return Outcome(state="unchanged", told=calm)
     from flows.retrain import retrain_study
 
     verdict = VERDICTS.get(retrain_study(study), "")
     write_text(mark, _made(root, study))
     key = next((run.key for run in journal.all_journals(root) if run.recorded.get(study)), None)
     return Outcome(state="ran", key=key, told=verdict.format(study=study))
+
+
+def _calm(root: Path, study: str) -> str:
+    """Why a study that is trained only if its data have drifted is not; nothing where it is."""
+    file = study_file(root, study)
+    schedule = declared(read_yaml(file), file)
+    if not schedule or schedule.only_if != "drift":
+        return ""
+    from flows import drift, servers
+
+    servers.prepare_environment(root)
+    with journal.sole_run(root):
+        found = drift.drift(root, study)
+    return "" if found is None or found.answer == "drifted" else found.sentence
 
 
 def _made(root: Path, study: str) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,7 +73,7 @@ def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
         name = stage.addressing
         raise MedloopError(f"what {name} depends on changed while it ran", where=name, mend="run it again")
     stage.save()
-    drop_damaged(stage)
+    drop_damaged(stage.outs)
     stage.commit()
 
 
@@ -98,14 +98,14 @@ def _restored(stage: Any) -> bool:
         stage.save()
     except RunCacheNotFoundError:
         return False
-    if drop_damaged(stage):
+    if drop_damaged(stage.outs):
         stage.remove_outs(ignore_remove=False, force=False)
         return False
     stage.commit()
     return True
 
 
-def drop_damaged(stage: Any) -> bool:
+def drop_damaged(outs: Iterable[Any]) -> bool:
     """Removes the cached objects of a saved stage's outputs whose content is not what their name says.
 
     DVC hands them out without a word, and at a commit even puts them in the place of good outputs.
@@ -113,7 +113,7 @@ def drop_damaged(stage: Any) -> bool:
     from dvc_data.hashfile.hash import file_md5
 
     damaged = False
-    for out in stage.outs:
+    for out in outs:
         within = (out.get_obj() or []) if out.is_dir_checksum else []
         for info in (out.hash_info, *(info for _, _, info in within)):
             path = Path(out.cache.oid_to_path(info.value))

@@ -1,8 +1,8 @@
 """Runs of the past: pinned as DVC experiments, had again in a clone, run again there."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from contracts.errors import MedloopError
@@ -54,28 +54,30 @@ def share_cache(root: Path, clone: Path) -> None:
             local.setdefault("core", {})["remote"] = default
 
 
-def bring_back(root: Path, names: Sequence[str]) -> None:
+def bring_back(root: Path, names: Sequence[str], only: Collection[str] = ()) -> None:
     """Puts what these stages wrote, as dvc.lock has it, into place, out of the cache or else the remote.
 
+    only: the outputs to bring, by the last part of their paths; all of them where none is named.
     Raises MedloopError when neither has it as its hash says.
     """
     from dvc.exceptions import DvcException
 
     with repository(root) as repo:
         for stage in (stage_of(repo, name) for name in names):
-            drop_damaged(stage)
-            if any(out.changed_cache() for out in stage.outs):
+            outs = [out for out in stage.outs if not only or PurePath(out.def_path).name in only]
+            drop_damaged(outs)
+            if any(out.changed_cache() for out in outs):
                 with contextlib.suppress(DvcException), unlocked(repo):
-                    repo.fetch(targets=[stage.addressing])
-                drop_damaged(stage)
-            lost = [out.def_path for out in stage.outs if not out.hash_info or out.changed_cache()]
+                    repo.fetch(targets=[out.def_path for out in outs])
+                drop_damaged(outs)
+            lost = [out.def_path for out in outs if not out.hash_info or out.changed_cache()]
             if lost:
                 raise MedloopError(
                     f"neither DVC's cache nor a remote has {lost[0]} as that run wrote it",
                     where=stage.addressing,
                     mend="dvc remote add --default NAME URL where it was pushed to; what is lost everywhere stays lost",
                 )
-            for out in stage.outs:
+            for out in outs:
                 out.checkout(force=True)
 
 

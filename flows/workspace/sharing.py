@@ -58,7 +58,7 @@ def _objects(repo: Any, revision: str, names: Collection[str]) -> dict[str, Any]
     wanted: dict[str, Any] = {}
     for _ in repo.brancher(revs=[revision], workspace=False):
         for stage in (stage for stage in repo.index.stages if stage.name in names):
-            drop_damaged(stage)
+            drop_damaged(stage.outs)
             wanted |= {str(info.value): info for out in stage.outs for info in _within(out)}
     return wanted
 

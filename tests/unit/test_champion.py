@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contracts.errors import MedloopError
 from contracts.study import Column
 from contracts.tables import ASIDE, PARTS, Schema
-from flows.champion import _judged, _refuse_renumbered, comparable, counted
+from flows.champion import _judged, comparable, counted, refuse_renumbered
 from pipelines.compare import CompareParams
 from pipelines.gate import GateParams
 from pipelines.results import Entry, EvaluateParams
@@ -66,10 +66,10 @@ def numbered(values: list[float]) -> pd.DataFrame:
 
 def test_rows_known_by_number_alone_must_be_the_rows_of_then() -> None:
     then = numbered([1.0, np.nan, 3.0])
-    _refuse_renumbered(then, numbered([1.0, np.nan, 3.0, 4.0]), SCHEMA)
+    refuse_renumbered(then, numbered([1.0, np.nan, 3.0, 4.0]), SCHEMA)
     for now in ([0.0, 1.0, np.nan, 3.0], [1.0, np.nan]):
         with pytest.raises(MedloopError, match="the study names no id"):
-            _refuse_renumbered(then, numbered(now), SCHEMA)
+            refuse_renumbered(then, numbered(now), SCHEMA)
 
 
 def test_numbers_are_compared_by_their_own_metrics() -> None:

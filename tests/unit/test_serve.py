@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
 import psutil
@@ -128,6 +129,8 @@ def test_a_slot_retrains_only_where_something_is_new_since_the_last_that_did(
 ) -> None:
     calls: list[str] = []
     made = iter(["", "first", "first", "", ""])  # nothing while a stage is stale
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "tiny.yaml").write_text("schedule: {every: 1 day}")
     monkeypatch.setattr(slot, "find_root", lambda: tmp_path)
     monkeypatch.setattr(slot, "_made", lambda root, study: next(made))
     monkeypatch.setattr("flows.retrain.retrain_study", lambda study: calls.append(study) or 4)
@@ -137,6 +140,26 @@ def test_a_slot_retrains_only_where_something_is_new_since_the_last_that_did(
     assert slot._brought("tiny").state == "unchanged"
     assert slot._brought("tiny").state == "ran"
     assert calls == ["tiny"] * 3
+
+
+@pytest.mark.parametrize("answer", ["drifted", "none", "too few", "no champion"])
+def test_a_study_that_is_trained_only_if_it_drifts_is_not_trained_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "tiny.yaml").write_text("schedule: {every: 1 day, only_if: drift}")
+    found = None if answer == "no champion" else SimpleNamespace(answer=answer, sentence="No drift.")
+    monkeypatch.setenv("MEDLOOP_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(slot, "find_root", lambda: tmp_path)
+    monkeypatch.setattr(slot, "_made", lambda root, study: "")
+    monkeypatch.setattr("flows.drift.drift", lambda root, study: found)
+    monkeypatch.setattr("flows.servers.prepare_environment", lambda root: None)
+    monkeypatch.setattr("flows.retrain.retrain_study", lambda study: 0)
+    came = slot._brought("tiny")
+    if answer in ("none", "too few"):
+        assert (came.state, came.told) == ("unchanged", "No drift.")
+    else:
+        assert came.state == "ran"
 
 
 def test_a_changed_gate_is_judged_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
