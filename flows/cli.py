@@ -1,6 +1,6 @@
 """The command `medloop`. Heavy packages are imported inside the commands, so that --help is quick."""
 
-import gc
+import gc as collector
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.comparing_cli import compare
+from flows.upkeep_cli import doctor, gc, restore, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -265,13 +266,14 @@ def rollback(
     roll_back(study, why)
 
 
-app.command()(compare)
+for command in (compare, doctor, gc, upkeep, restore):
+    app.command()(command)
 
 
 def main() -> None:
     """The entry point: faults are told, not traced."""
     # Imports make hundreds of thousands of objects that stay; looking through them again and again costs a tenth more.
-    gc.set_threshold(200_000, 20, 100)
+    collector.set_threshold(200_000, 20, 100)
     try:
         app()
     except Exception as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
-from flows import board, checked, console, journal, servers, sharing, workers, workspace
+from flows import board, checked, console, disk, journal, servers, sharing, workers, workspace
 from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage, unheard
 from flows.store import read_json
@@ -67,7 +67,8 @@ def run_stale(
     *,
     records: bool = True,
 ) -> None:
-    """One run of these stages, told as it goes. Raises MedloopError when anything failed."""
+    """One run of these stages, told as it goes. Raises MedloopError when anything failed, or would fill the disk."""
+    disk.require(root, plan)
     with _prefect(root, watch, trains=any(stage.stale and stage.model for stage in plan)) as watcher:
         from flows.pipeline import Run, execute
 

@@ -18,6 +18,8 @@ from flows.deployments import Deployments
 from flows.home import find_root, home
 from flows.journal import FLOW_RUN
 from flows.ledger import Outcome, Slot
+from flows.nightly import NAME as NIGHTLY
+from flows.nightly import Nightly
 from flows.schedule import Schedule, local
 from flows.serving import Keeper, read
 from flows.slot import ASKS, GRACE_S
@@ -26,7 +28,8 @@ from flows.studies import study_file
 
 POLL_S = 1.0
 INSIST_S = 5.0
-COMMAND = [sys.executable, "-P", "-c", "from flows.cli import main; main()", "slot"]
+PYTHON = [sys.executable, "-P", "-c", "from flows.cli import main; main()"]
+COMMAND, UPKEEP = [*PYTHON, "slot"], [*PYTHON, "upkeep", "--note"]
 
 
 def serve_studies(studies: Sequence[str]) -> None:
@@ -45,6 +48,9 @@ def serve_studies(studies: Sequence[str]) -> None:
             steady=time.monotonic,
             tell=_tell,
         )
+        nightly = Nightly(
+            root, lambda: _upkeep(root), wall=lambda: datetime.now(UTC), steady=time.monotonic, tell=_tell
+        )
         console.print(f"Serving {', '.join(chosen)} as process {os.getpid()}; Ctrl-C ends it.")
         for study in keeper.studies.values():
             _tell(study.name, f"{study.schedule.told}; next {told_next(study.schedule)}")
@@ -52,6 +58,7 @@ def serve_studies(studies: Sequence[str]) -> None:
             prefect.wake(keeper)
             while True:
                 keeper.tick()
+                nightly.tick(idle=keeper.current is None)
                 prefect.tick(keeper)
                 time.sleep(POLL_S)
         except KeyboardInterrupt:
@@ -59,6 +66,7 @@ def serve_studies(studies: Sequence[str]) -> None:
             console.print("Ending.")
         finally:
             keeper.close()
+            nightly.close()
 
 
 def _sound(root: Path, studies: Sequence[str]) -> list[str]:
@@ -77,25 +85,19 @@ def _sound(root: Path, studies: Sequence[str]) -> list[str]:
 
 
 def _tell(study: str, text: str) -> None:
-    console.print(f"{datetime.now():%d %b %H:%M:%S}  [bold]{study:<16}[/] ", end="")
+    console.print(f"{datetime.now():%d %b %H:%M:%S}  [bold]{study.lstrip('_'):<16}[/] ", end="")
     console.print(text, markup=False, soft_wrap=True)
 
 
-class SlotProcess:
-    """The run of one slot, in a process that ends with this one; see `flows.slot`."""
+class Process:
+    """A piece of work in a process that ends with this one, and leaves in a note what it came to."""
 
-    def __init__(self, root: Path, study: str, slot: Slot, said: Schedule, prefect: Deployments) -> None:
-        self._study, self._prefect, self._stopped = study, prefect, False
-        self._since = time.monotonic()
-        self._note = home(root) / "schedules" / f".{study}.outcome"
-        self._note.unlink(missing_ok=True)
-        self._flow_run = prefect.begin(study, slot)
-        attempt = f", attempt {slot.attempts}" if slot.attempts > 1 else ""
-        _tell(study, f"the run for {local(slot.at, said)} starts{attempt}")
+    def __init__(self, root: Path, command: Sequence[str], note: Path, flow_run: str = "") -> None:
+        self._note, self._stopped, self._since = note, False, time.monotonic()
         self._process = subprocess.Popen(
-            [*COMMAND, study, str(self._note)],
+            [*command, str(note)],
             cwd=root,
-            env={**os.environ, FLOW_RUN: str(self._flow_run or "")},
+            env={**os.environ, FLOW_RUN: flow_run},
             stdin=subprocess.PIPE,  # whose end tells it that this process has ended
             start_new_session=True,  # Ctrl-C is for this process, which then ends that one
         )
@@ -122,13 +124,35 @@ class SlotProcess:
                     self._process.wait(patience_s)
 
     def settle(self, came: Outcome) -> None:
-        """Tells what the slot came to."""
+        """Tells what it came to."""
         said = {
             "unchanged": came.told or "nothing new",
-            "ran": f"done, run {came.key}{came.told and ': '}{came.told}",
+            "ran": f"done{(came.key and f', run {came.key}') or ''}{came.told and ': '}{came.told}",
             "due": f"waits: {came.told}",
         }
         text = said.get(came.state, f"{came.state}: {came.told}").splitlines()
-        _tell(self._study, f"{text[0]} ({time.monotonic() - self._since:.0f} s)")
+        _tell(self._note.stem.lstrip("._"), f"{text[0]} ({time.monotonic() - self._since:.0f} s)")
         self._note.unlink(missing_ok=True)
+
+
+class SlotProcess(Process):
+    """The run of one slot; see `flows.slot`."""
+
+    def __init__(self, root: Path, study: str, slot: Slot, said: Schedule, prefect: Deployments) -> None:
+        note = home(root) / "schedules" / f".{study}.outcome"
+        note.unlink(missing_ok=True)
+        self._prefect, self._flow_run = prefect, prefect.begin(study, slot)
+        attempt = f", attempt {slot.attempts}" if slot.attempts > 1 else ""
+        _tell(study, f"the run for {local(slot.at, said)} starts{attempt}")
+        super().__init__(root, [*COMMAND, study], note, str(self._flow_run or ""))
+
+    def settle(self, came: Outcome) -> None:
+        """Tells Prefect too."""
+        super().settle(came)
         self._prefect.end(self._flow_run, came)
+
+
+def _upkeep(root: Path) -> Process:
+    note = home(root) / "schedules" / f".{NIGHTLY}.outcome"
+    note.unlink(missing_ok=True)
+    return Process(root, UPKEEP, note)

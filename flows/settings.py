@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from contracts.errors import MedloopError, masked
 from contracts.names import check_name, nearest
 from contracts.study import Study
+from flows.policy import SECTION as KEEP
 from flows.schedule import SECTION as SCHEDULE
 from flows.schedule import declared
 from flows.studies import PARAMS, read_yaml, study_file, study_names
@@ -108,7 +109,7 @@ def load(root: Path, name: str) -> Settings:
         )
     own, shared = read_yaml(path), read_yaml(root / PARAMS)
     _require_sections(own, path)
-    _refuse_unknown(shared, ("default_study", "search", *SECTIONS), root / PARAMS)
+    _refuse_unknown(shared, ("default_study", "search", KEEP, *SECTIONS), root / PARAMS)
     _refuse_unknown(own, (*DECLARATION, "source", SCHEDULE, *SECTIONS), path)
     declared(own, path)
     task = task_of(own)

@@ -29,8 +29,7 @@ ASKS = 2  # since a library that is just being imported can swallow an interrupt
 
 def work(study: str, note: Path) -> None:
     """Brings a study up to date and leaves in `note` what that came to."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     tried = note.with_suffix(".prefect")  # a mark that Prefect had another try with an empty database
     try:
         outcome = _brought(study)
@@ -93,7 +92,13 @@ def _made(root: Path, study: str) -> str:
     return f"{plan[-1].outputs} {json.dumps(gates, default=str, sort_keys=True)}"
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Interrupts this process, and at last kills it, when the one that serves has ended, however that came about."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
     """The process that serves holds the other end of this process's input, which closes however that one ends."""
     while os.read(0, 1):
         pass

@@ -18,6 +18,7 @@ from flows.bundle import DESCRIPTION
 from flows.servers import artifacts, elsewhere, tracking_uri
 
 PARENT = "mlflow.parentRunId"
+COLLECTED = "medloop.collected"  # the tag of a run whose files `medloop gc` removed; its value is when
 CHAMPION, CHALLENGER = "champion", "challenger"
 BATCH = 500  # MLflow takes at most 1,000 entries a call
 PATIENCE_S = 5
@@ -153,6 +154,18 @@ def find(mlflow: Any, experiment: str, tags: Mapping[str, str]) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
+def known(mlflow: Any, run_id: str) -> Any | None:
+    """The run of this id; None where MLflow knows none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return mlflow.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
 def register(mlflow: Any, study: str, run_id: str, tags: Mapping[str, str]) -> tuple[int, str]:
     """Registers a run's model under the study's name: its version and alias.
 
@@ -181,6 +194,12 @@ def fetch_model(root: Path, reference: str, folder: Path) -> Path:
     """
     mlflow = client(root)
     run_id = _resolve(mlflow, reference)
+    if collected := mlflow.get_run(run_id).data.tags.get(COLLECTED):
+        raise MedloopError(
+            f"the files of {reference} were removed by medloop gc ({collected}); its figures are kept",
+            where="MLflow",
+            mend="train it again: medloop run; keep: in params.yaml says what stays for how long",
+        )
     return Path(mlflow.download_artifacts(run_id, "model", str(folder)))
 
 
@@ -208,7 +227,7 @@ def _by_run(mlflow: Any, reference: str) -> str | None:
 def _by_key(mlflow: Any, reference: str) -> str | None:
     """A run key names its comparison, which knows its models; without `/MODEL`, the best of them."""
     key, _, model = reference.partition("/")
-    for page in _comparisons(mlflow, key):
+    for page in comparisons(mlflow, key):
         tags = page.data.tags
         found = tags.get(f"medloop.model.{model or tags.get('medloop.best')}")
         if found:
@@ -216,7 +235,7 @@ def _by_key(mlflow: Any, reference: str) -> str | None:
     return None
 
 
-def _comparisons(mlflow: Any, key: str) -> Iterable[Any]:
+def comparisons(mlflow: Any, key: str) -> Iterable[Any]:
     """The pages of a run, one a study; of what can be no key, none."""
     if "'" in key:
         return []
@@ -259,7 +278,7 @@ def recorded(root: Path, reference: str) -> list[Recorded]:
 
 
 def _of_key(mlflow: Any, key: str) -> Iterable[str]:
-    for page in _comparisons(mlflow, key):
+    for page in comparisons(mlflow, key):
         yield from (run for name, run in page.data.tags.items() if name.startswith("medloop.model."))
 
 

@@ -4,17 +4,20 @@ This package alone imports dvc.
 """
 
 from flows.workspace.bringing import Outcome, bring_up_to_date
+from flows.workspace.cache import holding_cache, objects
 from flows.workspace.graph import NEVER, order_lock, outputs, plan
 from flows.workspace.kept import kept_files
 from flows.workspace.past import bring_back, pin, revision, run_again, share_cache
-from flows.workspace.sharing import push, share_with, shared_with
+from flows.workspace.sharing import push, share_with, shared_with, try_remote
 
 __all__ = [
     "NEVER",
     "Outcome",
     "bring_back",
     "bring_up_to_date",
+    "holding_cache",
     "kept_files",
+    "objects",
     "order_lock",
     "outputs",
     "pin",
@@ -25,4 +28,5 @@ __all__ = [
     "share_cache",
     "share_with",
     "shared_with",
+    "try_remote",
 ]

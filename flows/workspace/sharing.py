@@ -1,5 +1,7 @@
 """Runs kept where others can have them: what they wrote in DVC's default remote."""
 
+import contextlib
+import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,3 +70,19 @@ def _within(out: Any) -> Iterator[Any]:
     yield out.hash_info
     if out.is_dir_checksum:
         yield from (info for _, _, info in out.get_obj() or [])
+
+
+def try_remote(root: Path) -> None:
+    """Writes a small file to DVC's default remote and takes it away. Raises what the remote's library raises."""
+    with repository(root) as repo:
+        remote = repo.cloud.get_remote_odb()
+    folder, name = remote.fs.join(remote.path, "medloop"), f"try-{uuid.uuid4().hex}"
+    remote.fs.makedirs(folder)
+    path = remote.fs.join(folder, name)
+    try:
+        remote.fs.pipe_file(path, b"medloop doctor")
+        if remote.fs.info(path)["size"] != len(b"medloop doctor"):
+            raise MedloopError("what was written did not arrive whole", where=str(remote.path))
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            remote.fs.rm_file(path)

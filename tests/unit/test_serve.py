@@ -86,7 +86,7 @@ def test_a_run_that_ignores_an_interrupt_is_ended_all_the_same(tmp_path: Path, m
 
 
 def test_a_run_ends_with_the_process_that_serves(tmp_path: Path) -> None:
-    watch = "import flows.slot as slot, threading; threading.Thread(target=slot._end_with_parent, daemon=True).start()"
+    watch = "import flows.slot as slot; slot.end_with_parent()"
     below = f"{watch}; {SLEEP}"
     child = f"subprocess.Popen([sys.executable, '-c', {below!r}], stdin=subprocess.PIPE, start_new_session=True)"
     above = f"import subprocess, sys; {child}; {SLEEP}"

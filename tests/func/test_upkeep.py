@@ -1,0 +1,83 @@
+"""`medloop doctor`, `gc`, `upkeep` and `restore` by the real command, on a workspace with real runs."""
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from flows import databases, journal, tracking
+from flows.git import pin_of
+from tests.func.conftest import Outcome
+from tests.workspace import Workspace
+
+Medloop = Callable[..., Outcome]
+
+
+def a_home_of_its_own(root: Path, shared: Path, place: Path, keys: list[str], patch: pytest.MonkeyPatch) -> None:
+    """What the shared home has of these runs, so that nothing of other tests can be removed."""
+    for key in keys:
+        (place / "runs").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(shared / "runs" / f"{key}.json", place / "runs" / f"{key}.json")
+    database = databases.local(root)["mlflow"]
+    copy = databases.back_up(root, "mlflow", database, datetime.now(UTC), 1)
+    (place / "mlflow").mkdir()
+    copy.replace(place / "mlflow" / "mlflow.db")
+    patch.setenv("MEDLOOP_HOME", str(place))
+
+
+def ran(outcome: Outcome) -> str:
+    assert outcome.code == 0, outcome.text
+    return outcome.printed.split("\nrun ")[1].split()[0]
+
+
+def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_and_mended(
+    finished: Workspace,
+    copy: Workspace,
+    servers: Path,
+    tmp_path: Path,
+    medloop: Medloop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second = ran(medloop(copy, "run", "tiny", "-S", "evaluate.resamples=100"))
+    third = ran(medloop(copy, "run", "tiny", "-S", "evaluate.resamples=200"))
+    keys = [finished.key, second, third]
+    a_home_of_its_own(copy.root, servers, tmp_path / "home", keys, monkeypatch)
+    mlflow = tracking.client(copy.root)
+    for version in mlflow.search_model_versions("name = 'tiny'"):  # nobody needs the second run's model any more
+        if mlflow.get_run(version.run_id).data.tags["medloop.run"] == second:
+            mlflow.delete_model_version("tiny", version.version)
+    params = YAML().load(copy.root / "params.yaml")
+    params["keep"] = {"runs": 1, "days": 0, "tried": 0}
+    YAML().dump(params, copy.root / "params.yaml")
+    told = medloop(copy, "gc")
+    assert "medloop gc --yes removes" in told.text and "runs to go 1" in told.text
+    assert pin_of(copy.root, second)
+    assert "are removed." in medloop(copy, "gc", "--yes").text
+    assert not pin_of(copy.root, second)
+    assert {run.key for run in journal.all_journals(copy.root)} == {finished.key, third}
+    assert "Nothing may go" in medloop(copy, "gc").text
+    assert "stages are up to date" in medloop(copy, "status", "tiny").text
+    again = medloop(copy, "reproduce", f"{finished.key}/logistic")
+    assert (again.code, "bit-identical" in again.text) == (0, True), again.text
+
+    assert medloop(copy, "upkeep").code == 0
+    (backup,) = databases.backups(copy.root, "mlflow")
+    well = medloop(copy, "doctor", "--json")
+    answer = json.loads(well.printed)
+    assert [one for one in answer["findings"] if one["state"] == "fault" and one["check"] != "python"] == []
+    damaged = next((copy.root / ".dvc" / "cache" / "files").rglob("[0-9a-f]*.dir"))
+    damaged.chmod(0o644)
+    damaged.write_text("flipped")
+    opened = journal.start(copy.root, ["tiny"], {})
+    found = medloop(copy, "doctor")
+    assert found.code == 1
+    assert f"{opened.key} still counts as running" in found.text and str(damaged) in found.text
+    mended = medloop(copy, "doctor", "--mend")
+    assert "1 damaged objects are removed" in mended.text and "1 runs count as crashed" in mended.text
+    back = medloop(copy, "restore", "mlflow")
+    assert back.code == 0 and backup.name in back.text
+    assert "there is no database" in medloop(copy, "restore", "mlfow").text
