@@ -1,51 +1,36 @@
 """The board's addresses: each reads, and writes nothing but a star, a note, or that a run is hidden."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
-from sqlalchemy import Connection
+from flask import Blueprint, Flask, Response, abort, g, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response as AnyResponse
 
 from contracts.errors import MedloopError
-from flows.board import database as db
-from flows.board import guard, listing, mlflow_pages, pages, shown, study_page
+from flows.board import guard, listing, pages, shown, study_page
 from flows.board.conditions import HIDDEN, NOTE, STAR
+from flows.board.server import Board
 from flows.board.view import View
 
 LONGEST_NOTE = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Board:
-    """What the pages are about. `root`: the workspace, where the server has one. `prefix`: of MLflow's addresses.
+def mount(board: Board) -> Flask:
+    """Puts the pages beside MLflow's, under /board/; MLflow's application.
 
-    `guarded`: MLflow asks every user for a password.
+    They are an application of their own: MLflow refuses addresses that it does not know to all but administrators.
     """
-
-    root: Path | None
-    uri: str
-    prefix: str = ""
-    guarded: bool = False
-
-    @contextmanager
-    def reading(self) -> Iterator[tuple[Connection, Collection[int] | None]]:
-        """A connection, and the experiments that the user may see; None: all."""
-        visible = mlflow_pages.visible(self.prefix) if self.guarded else None
-        with db.opened(self.uri).connect() as connection:
-            yield connection, visible
+    own = Flask(__name__, static_folder=None)
+    own.register_blueprint(_blueprint(board))
+    board.mlflow.wsgi_app = DispatcherMiddleware(board.mlflow.wsgi_app, {f"{board.prefix}/board": own})  # type: ignore[method-assign]
+    return board.mlflow
 
 
-def blueprint(board: Board) -> Blueprint:
-    """The pages under /board/, to be registered with MLflow's Flask application."""
-    board_pages = Blueprint("board", __name__, url_prefix=f"{board.prefix}/board", template_folder="templates",
-                      static_folder="static")  # fmt: skip
+def _blueprint(board: Board) -> Blueprint:
+    board_pages = Blueprint("board", __name__, template_folder="templates", static_folder="static")
     board_pages.before_request(partial(_admit, board))
     board_pages.after_request(_with_headers)
     board_pages.context_processor(
@@ -64,12 +49,17 @@ def blueprint(board: Board) -> Blueprint:
     return board_pages
 
 
-def _admit(board: Board) -> None:
+def _admit(board: Board) -> Response | None:
     if guard.reached_from_outside(request) and not board.guarded:
         abort(HTTPStatus.FORBIDDEN, "The board is open to this machine only, since nobody is asked for a password. "
               "For others, start the server with: mlflow server --app-name medloop-auth")  # fmt: skip
     if request.method not in ("GET", "HEAD") and not guard.of_our_own(request):
         abort(HTTPStatus.FORBIDDEN, "This was not sent by a page of the board, so nothing was changed.")
+    if board.guarded and request.endpoint != "board.static":
+        g.visible = board.visible()
+        if g.visible is None:
+            return Response("Who are you?", HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": 'Basic realm="mlflow"'})
+    return None
 
 
 def _with_headers(response: Response) -> Response:
@@ -106,7 +96,7 @@ def _mark(board: Board, run_id: str) -> AnyResponse:
 
 
 def _set(board: Board, run_id: str, tag: str, value: str) -> None:
-    status = mlflow_pages.set_tag(board.prefix, run_id, tag, value)
+    status = board.set_tag(run_id, tag, value)
     if status == HTTPStatus.NOT_FOUND and value:
         abort(HTTPStatus.NOT_FOUND, "There is no run of this name, so nothing was changed.")
     if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):  # a tag to be taken away may be gone already

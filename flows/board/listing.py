@@ -1,6 +1,6 @@
 """The page of all runs: the answer of each study, then the table."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import render_template, request
 from sqlalchemy import Connection
@@ -8,15 +8,13 @@ from sqlalchemy import Connection
 from contracts.errors import MedloopError
 from flows.board import database as db
 from flows.board import runs, shown, studies
+from flows.board.server import Board
 from flows.board.view import FIXED, KINDS, SCORE, View
-
-if TYPE_CHECKING:
-    from flows.board.app import Board
 
 OFFERED = 600  # columns of a kind to choose from
 
 
-def show(board: "Board") -> str:
+def show(board: Board) -> str:
     """`/board/`: what the address asks for; a search that cannot be understood is told above an empty table."""
     view, fault = View.of(request.args, request.args.getlist("col")), None
     with board.reading() as (connection, visible):

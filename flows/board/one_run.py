@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, and_, select
 
 from flows.board import database as db
-from flows.board import mlflow_pages
 from flows.board.conditions import KIND, MODEL
 from flows.board.curves import Chart, learning
 from flows.board.participants import Participants, participants
 from flows.board.runs import HIGH, LOW, Number
+from flows.board.server import Board
 from flows.board.studies import roles
 
 if TYPE_CHECKING:
@@ -141,9 +141,9 @@ class Files:
     participants: Participants | None = None
 
 
-def files(prefix: str, run: Known) -> Files:
+def files(board: Board, run: Known) -> Files:
     """Those of the comparison that the run belongs to: steps before the model are the same for all its models."""
-    read = {path: _json(prefix, run.above, path) for path in (CERTIFICATE, LEDGER, SOURCE, BALANCE, MISSING, VALIDATED)}
+    read = {path: _json(board, run.above, path) for path in (CERTIFICATE, LEDGER, SOURCE, BALANCE, MISSING, VALIDATED)}
     ledger = read[LEDGER] if isinstance(read[LEDGER], list) else []
     certificate, source, balance, missing, validated = (
         read[path] if isinstance(read[path], dict) else {}
@@ -155,8 +155,8 @@ def files(prefix: str, run: Known) -> Files:
     )
 
 
-def _json(prefix: str, run_id: str, path: str) -> Any:
-    body = mlflow_pages.artifact(prefix, run_id, path)
+def _json(board: Board, run_id: str, path: str) -> Any:
+    body = board.artifact(run_id, path)
     try:
         return json.loads(body) if body else None
     except ValueError:

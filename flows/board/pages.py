@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from flask import Response, abort, make_response, render_template, request, url_for
 
 from contracts.errors import MedloopError
-from flows.board import guard, mlflow_pages, one_run, shown, studies
+from flows.board import guard, one_run, shown, studies
 from flows.board.lineage import lineage, reproduce
 from flows.board.one_run import Known
+from flows.board.server import Board
 
 if TYPE_CHECKING:
-    from flows.board.app import Board
     from flows.journal import Journal, StageRecord
 
 SHOWN = {  # pages that a run keeps of itself, and of which run: the model's own or its comparison's
@@ -25,10 +25,10 @@ SHOWN = {  # pages that a run keeps of itself, and of which run: the model's own
 TITLES = ("Figures and metrics", "Explanation", "Leaderboard", "Validation", "Missing values")
 
 
-def run_page(board: "Board", run_id: str) -> str:
+def run_page(board: Board, run_id: str) -> str:
     """`/board/run/RUN`: all that is known of it."""
     run = _known(board, run_id)
-    files = one_run.files(board.prefix, run)
+    files = one_run.files(board, run)
     with board.reading() as (connection, visible):
         found = next((s for s in studies.summaries(connection, visible) if s.experiment == run.experiment), None)
     journal = one_run.journal_of(board.root, run)
@@ -51,7 +51,7 @@ def run_page(board: "Board", run_id: str) -> str:
     )
 
 
-def _known(board: "Board", run_id: str) -> Known:
+def _known(board: Board, run_id: str) -> Known:
     with board.reading() as (connection, visible):
         run = one_run.known(connection, run_id, visible)
     if run is None:
@@ -70,12 +70,9 @@ def _in_order(run: Known, metric: str) -> list[str]:
     return sorted(run.measured, key=lambda key: (key != metric, not key.startswith("test_"), shown.label(key)))
 
 
-def _kept(board: "Board", run: Known) -> list[tuple[str, str]]:
+def _kept(board: Board, run: Known) -> list[tuple[str, str]]:
     """The pages that the run has, by title, and where."""
-    there = {
-        of: set(mlflow_pages.listing(board.prefix, run_id))
-        for of, run_id in (("own", run.run_id), ("above", run.above))
-    }
+    there = {of: board.artifacts(run_id) for of, run_id in (("own", run.run_id), ("above", run.above))}
     where = {"own": run.run_id, "above": run.above}
     pages = zip(SHOWN.items(), TITLES, strict=True)
     return [
@@ -85,7 +82,7 @@ def _kept(board: "Board", run: Known) -> list[tuple[str, str]]:
     ]
 
 
-def _flow_run(board: "Board", run: Known, told: str | None) -> str:
+def _flow_run(board: Board, run: Known, told: str | None) -> str:
     """Where Prefect shows the run, if its server is known here."""
     from flows.servers import address
 
@@ -102,16 +99,16 @@ def _machine(run: Known) -> dict[str, str]:
     return {str(k): shown.plain(v) for k, v in told.items() if v} if isinstance(told, dict) else {}
 
 
-def artifact(board: "Board", run_id: str, path: str) -> Response:
+def artifact(board: Board, run_id: str, path: str) -> Response:
     """A page that a run keeps of itself, shown apart from the board's own."""
     run = _known(board, run_id)
-    body = mlflow_pages.artifact(board.prefix, run.run_id, path) if path in SHOWN else None
+    body = board.artifact(run.run_id, path) if path in SHOWN else None
     if body is None:
         abort(HTTPStatus.NOT_FOUND, "The run keeps no such page.")
     return _apart(body)
 
 
-def compare(board: "Board") -> Response:
+def compare(board: Board) -> Response:
     """`/board/compare?run=A&run=B`: the runs' comparison as one page, worked out in this request's own thread."""
     chosen = list(dict.fromkeys(request.args.getlist("run")))
     if len(chosen) < 2:

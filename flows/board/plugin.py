@@ -6,7 +6,8 @@ from typing import Any
 
 from contracts.errors import MedloopError
 from flows.board import ROOT
-from flows.board.app import Board, blueprint
+from flows.board.app import mount
+from flows.board.server import Board
 from flows.home import find_root
 
 
@@ -15,7 +16,7 @@ def create_app(app: Any = None) -> Any:
     from mlflow.server import app as mlflow_app
     from mlflow.server.fastapi_app import create_fastapi_app
 
-    whole = with_board(app or mlflow_app, guarded=False)
+    whole = _with_board(app or mlflow_app, guarded=False)
     return create_fastapi_app(whole) if _asynchronous() else whole
 
 
@@ -24,22 +25,15 @@ def create_guarded_app(app: Any = None) -> Any:
     from mlflow.server import app as mlflow_app
     from mlflow.server.auth import create_app as guarded
 
-    return guarded(with_board(app or mlflow_app, guarded=True))
+    return guarded(_with_board(app or mlflow_app, guarded=True))
 
 
-def with_board(app: Any, *, guarded: bool) -> Any:
-    """MLflow's Flask application with the board's pages."""
+def _with_board(app: Any, *, guarded: bool) -> Any:
     from mlflow.server.constants import BACKEND_STORE_URI_ENV_VAR
     from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 
-    board = Board(
-        root=_root(),
-        uri=os.environ[BACKEND_STORE_URI_ENV_VAR],
-        prefix=os.environ.get(STATIC_PREFIX_ENV_VAR, "").rstrip("/"),
-        guarded=guarded,
-    )
-    app.register_blueprint(blueprint(board))
-    return app
+    uri, prefix = os.environ[BACKEND_STORE_URI_ENV_VAR], os.environ.get(STATIC_PREFIX_ENV_VAR, "").rstrip("/")
+    return mount(Board(root=_root(), uri=uri, mlflow=app, prefix=prefix, guarded=guarded))
 
 
 def _asynchronous() -> bool:

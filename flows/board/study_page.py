@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import abort, render_template
 from sqlalchemy import Connection, and_, select
@@ -15,9 +15,7 @@ from flows.board import database as db
 from flows.board import studies
 from flows.board.conditions import KIND, MODEL
 from flows.board.runs import HIGH, LOW, Number
-
-if TYPE_CHECKING:
-    from flows.board.app import Board
+from flows.board.server import Board
 
 DECISION = "medloop.decision."
 NEWEST = 20
@@ -56,7 +54,7 @@ class Planned:
     slots: list[Any]
 
 
-def show(board: "Board", name: str) -> str:
+def show(board: Board, name: str) -> str:
     """`/board/study/NAME`."""
     with board.reading() as (connection, visible):
         found = next((one for one in studies.summaries(connection, visible) if one.study == name), None)

@@ -11,7 +11,8 @@ from flask import Flask, Response, request
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine
 
-from flows.board.app import Board, blueprint
+from flows.board.app import mount
+from flows.board.server import Board
 from tests.boards import add_run, make_database, register
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}\x1b[31m\u202e" + "x" * 10_000
@@ -84,8 +85,7 @@ def asked() -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.fixture
 def client(uri: str, asked: list[tuple[str, dict[str, Any]]]) -> Iterator[FlaskClient]:
-    app = mlflow_like(asked, [1])
-    app.register_blueprint(blueprint(Board(root=None, uri=uri)))
+    app = mount(Board(root=None, uri=uri, mlflow=mlflow_like(asked, [1])))
     with app.test_client() as client:
         yield client
 
@@ -207,16 +207,23 @@ def test_nobody_from_the_network_looks_without_a_password(server: str, code: int
 
 def test_with_passwords_the_board_is_open_and_shows_what_mlflow_lets_the_user_see(uri: str) -> None:
     app = mlflow_like([], [1])
-    app.register_blueprint(blueprint(Board(root=None, uri=uri, guarded=True)))
-    client = app.test_client()
-    answer = client.get("/board/", environ_overrides={"SERVER_NAME": "10.1.2.3"})
+
+    @app.before_request
+    def authenticate() -> Response | None:
+        return None if request.authorization and request.authorization.password == "right" else Response(status=401)
+
+    client = mount(Board(root=None, uri=uri, mlflow=app, guarded=True)).test_client()
+    from_outside = {"environ_overrides": {"SERVER_NAME": "10.1.2.3"}}
+    for wrong in ({}, {"auth": ("ann", "wrong")}):
+        refused = client.get("/board/", **from_outside, **wrong)
+        assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="mlflow"')
+    answer = client.get("/board/", **from_outside, auth=("ann", "right"))
     assert answer.status_code == 200
     assert "/board/run/plain" in (text := answer.get_data(as_text=True)) and "/board/run/nasty" not in text
-    assert client.get("/board/run/nasty").status_code == 404
+    assert client.get("/board/run/nasty", auth=("ann", "right")).status_code == 404
 
 
 def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
-    app = Flask("mlflow")
-    app.register_blueprint(blueprint(Board(root=None, uri=f"sqlite:///{tmp_path / 'none.db'}")))
-    answer = app.test_client().get("/board/")
+    board = Board(root=None, uri=f"sqlite:///{tmp_path / 'none.db'}", mlflow=Flask("mlflow"))
+    answer = mount(board).test_client().get("/board/")
     assert answer.status_code == 503 and "nothing is recorded yet" in answer.get_data(as_text=True)
