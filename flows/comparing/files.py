@@ -11,7 +11,7 @@ from flows.comparing.runs import Run, commit
 from flows.git import git
 from flows.home import data_folder
 
-OUTPUT = re.compile(r"^    - path: (\S+)\n      hash: md5\n      md5: (\S+)\n", re.MULTILINE)
+OUTPUT = re.compile(r"^    - path: (\S+)\n      hash: md5\n      md5: '?([^\s']+)'?\n", re.MULTILINE)
 NEXT = re.compile(r"^  \S", re.MULTILINE)
 OF_MODEL = ("train", "explain", "evaluate")
 

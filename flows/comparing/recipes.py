@@ -22,7 +22,7 @@ from pipelines.comparison.differs import DataDifference, data_difference, differ
 if TYPE_CHECKING:
     import pandas as pd
 
-DEPENDENCY = re.compile(r"^    - path: (\S+\.py)\n      hash: md5\n      md5: (\S+)\n", re.MULTILINE)
+DEPENDENCY = re.compile(r"^    - path: (\S+\.py)\n      hash: md5\n      md5: '?([^\s']+)'?\n", re.MULTILINE)
 STAGES = ("ingest", "clean", "split", "impute", "normalize", "balance", "train", "evaluate")
 OF_MODEL = ("train", "evaluate")
 MOST_LINES, LOCK = 300, "requirements.lock"

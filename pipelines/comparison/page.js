@@ -76,7 +76,7 @@
       traces.push(line(grid, run.curve.precision, run, k));
     });
     marked.pr = data.runs.map((_, k) => traces.push(point(k)) - 1);
-    draw("pr", traces, layout({ xaxis: share("Recall (sensitivity)"), yaxis: share("Precision (positive predictive value)") }));
+    draw("pr", traces, layout({ xaxis: share("Recall (sensitivity)"), yaxis: share("Precision") }));
   }
   function calibration() {
     const traces = [chance([0, 1], [0, 1], "perfect")];

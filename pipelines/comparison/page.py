@@ -8,25 +8,25 @@ from typing import Any
 
 
 def comparison_page(
-    title: str, answer: str, note: str, cautions: Sequence[str], sections: Sequence[tuple[str, str]], data: object
+    title: str, answer: str, about: str, cautions: Sequence[str], sections: Sequence[tuple[str, str]], data: object
 ) -> str:
     """The whole page: the answer first; `sections` are headings and HTML, `data` what the figures are drawn from."""
     from plotly.offline import get_plotlyjs
 
     style, script = (files(__package__).joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    warned = "".join(f'<p class="caution"><strong>Caution:</strong> {escape(clean(said))}</p>' for said in cautions)
-    links = "".join(f'<a href="#part-{at}">{escape(heading)}</a>' for at, (heading, _) in enumerate(sections))
+    warned = "".join(f'<p class="caution"><strong>Caution:</strong> {text(said)}</p>' for said in cautions)
+    links = "".join(f'<a href="#part-{at}">{text(heading)}</a>' for at, (heading, _) in enumerate(sections))
     parts = "".join(
-        f'<section id="part-{at}" aria-labelledby="heading-{at}"><h2 id="heading-{at}">{escape(heading)}</h2>{body}'
+        f'<section id="part-{at}" aria-labelledby="heading-{at}"><h2 id="heading-{at}">{text(heading)}</h2>{body}'
         "</section>\n"
         for at, (heading, body) in enumerate(sections)
     )
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(clean(title))}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{style}</style><script>{get_plotlyjs()}</script></head>\n<body><main>"
-        f'<h1>{escape(clean(title))}</h1><p class="lead">{escape(clean(answer))}</p>'
-        f'<p class="note">{escape(clean(note))}</p>{warned}<nav aria-label="Parts">{links}</nav>\n{parts}</main>\n'
+        f'<h1>{text(title)}</h1><p class="lead">{text(answer)}</p>'
+        f'<p class="note">{text(about)}</p>{warned}<nav aria-label="Parts">{links}</nav>\n{parts}</main>\n'
         f'<script type="application/json" id="comparison">{inert(data)}</script>\n'
         f"<script>{script}</script></body></html>\n"
     )
