@@ -23,7 +23,8 @@ class Examples:
         table: (N, F) float32
         target: (N,) int64, the class's index, of several labels as `contracts.answers` has it; float64 of a regression,
             the number, and of survival, as `contracts.follow_up` has it; of a forecast of several values (N, H), by how
-            much each differs from the last known one; None when scoring new rows
+            much each differs from the last known one; of tagging the words' tags (N, L), int16 as `contracts.tags` has
+            them; None when scoring new rows
         weight: (N,) float32, None for ones
         patient: (N,) int64, the number of each row's patient; None where every row is one of its own
     """
@@ -75,7 +76,8 @@ class Inputs:
     of the class that is looked for. Of a regression `unit` is the label's, `centre` and `spread` the mean and standard
     deviation of the training rows' labels, by which models scale it. Of survival `horizon` is the time by which the
     risk is told, `cuts` the ends of the intervals of time that models work on, learnt of the training rows; of a
-    forecast `horizon` is how many values are told. `labels` names several yes or no answers.
+    forecast `horizon` is how many values are told. `labels` names several yes or no answers; of tagging, what entities
+    can be.
     """
 
     columns: list[str]

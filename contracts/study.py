@@ -196,6 +196,8 @@ class Study(Frozen):
             raise ValueError(f"the label {self.target.column} of {of} is numeric, and declared {label.type}")
         if task == "forecasting":
             _refuse_unknown_channel(self.target, label)
+        if task == "tagging":
+            _refuse_other_texts(self.columns, self.protect, self.target)
         for name in [name for name in named if name in self.columns]:
             strange = sorted(set(self.columns[name].spellings) - set(self.target.classes))
             if strange:
@@ -227,6 +229,11 @@ class Study(Frozen):
             raise ValueError("shift_dates moves all dates of a patient alike: name the patient's column as group")
         return self
 
+    @property
+    def tagged(self) -> str:
+        """Of tagging, the column whose texts are tagged."""
+        return next(name for name, column in self.columns.items() if column.type == "text")
+
     def left_out(self) -> set[str]:
         """The columns that go no further because they identify people."""
         return {name for name, protection in self.protect.items() if protection.drop}
@@ -245,6 +252,20 @@ class Study(Frozen):
         label = () if self.target.task == "forecasting" else self.target.read_from
         others = {self.id, self.group, self.time, *label, *self.left_out()}
         return {name: column for name, column in self.columns.items() if name not in others}
+
+
+def _refuse_other_texts(columns: dict[str, Column], protect: dict[str, Protection], target: Target) -> None:
+    texts = [name for name, column in columns.items() if column.type == "text" and name != target.column]
+    if len(texts) != 1:
+        raise ValueError(f"tagging is of one column of type text; declared are {', '.join(texts) or 'none'}")
+    if target.column in columns:
+        raise ValueError(f"the spans of {target.column} are read as they are; take it out of columns")
+    treated = protect.get(texts[0])
+    if treated and not treated.keep:
+        raise ValueError(
+            f"protect.{texts[0]}: {treated.how} changes the text whose characters the spans of {target.column} count; "
+            "do it before spans are set, and say keep here, with the reason"
+        )
 
 
 def _refuse_unknown_channel(target: Target, column: Column | None) -> None:

@@ -5,7 +5,8 @@ raw       every column text (blank is ""; of an image or sequence the position o
 samples   `@id` and `@group` (the patient) text, `@time` datetime (only where the study has one),
           `@target` the class's index (of several labels see `contracts.answers`; float64 of a regression, the number,
           and of survival, see `contracts.follow_up`; of a forecast by how much the next value differs from the last
-          known one, and `@target_2` … those after it; to predict for, that one as `@last`),
+          known one, and `@target_2` … those after it; to predict for, that one as `@last`; of the words of a text,
+          text, see `contracts.tags`),
           then one column a feature: numeric float64, categorical, ordinal and text `str`, datetime datetime64; image
           and sequence Int64, the position in the column's payloads (`contracts.payloads`); a missing cell is NaN, NaT
           or NA.
@@ -38,7 +39,7 @@ ASIDE = "aside"
 class Schema(Frozen):
     """The typed columns of a samples table, and what the label is: its classes by index, or the unit of a number.
 
-    labels: the columns of several yes or no answers
+    labels: the columns of several yes or no answers; of tagging, what entities can be
     horizon: of survival, the time in that unit by which the risk is told; of a forecast, how many values are told
     """
 

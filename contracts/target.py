@@ -21,6 +21,9 @@ class Target(Frozen):
     all others mean that it had not happened by then; `horizon` the time by which the risk is told and judged.
     "multilabel": which of several things are so, each told by one of the `columns`, whose two `classes` and which of
     them is `positive` are the same for all; what is not known of one column is left out of that column alone.
+    "tagging": where in the study's one column of texts something is named, and what. Each cell of the column is a list
+    of spans, [[start, end, "label"], …], by the characters of the text as it is written (from 0, the end not included),
+    whose labels are the `classes`; they do not overlap. [] says that there is none, a blank cell that nobody looked.
     "forecasting": the next `horizon` values of one `channel` of a column of sequences, which is an input up to there.
     """
 
@@ -94,12 +97,20 @@ class Target(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _of_tagging(self) -> Self:
+        if self.task == "tagging" and (not self.classes or len(set(self.classes)) < len(self.classes)):
+            raise ValueError("a label whose task is tagging names what spans are of, each once: classes: [drug, dose]")
+        return self
+
+    @model_validator(mode="after")
     def _coherent(self) -> Self:
         if self.task not in ("classes", "survival", "multilabel") and self.positive is not None:
             raise ValueError(f"positive is said of a label of two classes, this one's task is {self.task}")
         if self.task in ("regression", "forecasting"):
             if self.classes:
                 raise ValueError(f"classes are said of a label of classes, this one's task is {self.task}")
+            return self
+        if self.task == "tagging":
             return self
         if self.task == "ordinal" and len(set(self.classes)) < 3:
             raise ValueError("a label of classes in order has three or more: classes: [low, middle, high]")

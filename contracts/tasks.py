@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
-Task = Literal["classes", "ordinal", "regression", "survival", "multilabel", "forecasting"]
+Task = Literal["classes", "ordinal", "regression", "survival", "multilabel", "forecasting", "tagging"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 

@@ -9,9 +9,11 @@ import numpy as np
 from contracts.examples import Examples, Form, Inputs
 from contracts.payloads import Payloads
 from contracts.tables import Schema, feature_names, label_names, labels_of
+from contracts.tags import padded
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 def examples(features: "pd.DataFrame", payloads: Mapping[str, Payloads]) -> Examples:
@@ -28,10 +30,16 @@ def examples(features: "pd.DataFrame", payloads: Mapping[str, Payloads]) -> Exam
         table=np.array(features[feature_names(features)], dtype=np.float32),
         payloads=dict(payloads),
         at=at,
-        target=np.array(labels_of(features)) if label_names(features) else None,
+        target=_labels(features) if label_names(features) else None,
         weight=None if weight is None else np.array(weight, dtype=np.float32),
         patient=None if group is None else np.unique(group, return_inverse=True)[1],
     )
+
+
+def _labels(features: "pd.DataFrame") -> "NDArray[Any]":
+    """The labels as numbers; those of words, which are text, as an array of tags."""
+    told = labels_of(features)
+    return padded(told.tolist()) if told.dtype == object else np.array(told)
 
 
 def inputs(features: "pd.DataFrame", schema: Schema, told: Mapping[str, Any]) -> Inputs:

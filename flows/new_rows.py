@@ -13,6 +13,8 @@ from pipelines.sources.file import read_file
 from pipelines.sources.pattern import PLACEHOLDER
 from pipelines.sources.query import read_query
 
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewRows:
@@ -25,11 +27,14 @@ class NewRows:
 def read_new(bundle: Path, data: str, root: Path) -> NewRows:
     """The rows of `data`, a table, a folder or an archive; of a study that joins tables, a folder of these by name.
 
-    A bundle's `layout.json` says how the source's files lay, `query.json` which tables were joined and how.
+    A bundle's `layout.json` says how the source's files lay, `query.json` which tables were joined and how. Texts to be
+    tagged may always come as one table.
     Raises MedloopError for what cannot be read, a table that is not there, and columns that the query misses.
     """
     target = read_model(bundle / "declaration.json", Study).target
     label = target.column or ", ".join(target.columns)
+    if target.task == "tagging" and Path(data).suffix in TABLES:  # texts and ids are all that is needed
+        return _read(FileSource(path=data, ragged="quarantine"), label, root)
     if (bundle / "query.json").is_file():
         query = with_channels(read_model(bundle / "query.json", QuerySource), bundle)
         return _joined(query, data, label, root)

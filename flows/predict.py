@@ -27,6 +27,7 @@ from pipelines.protect import needs_key, protect
 from pipelines.rows import check_columns
 from pipelines.signal.features import signal_feature_names
 from pipelines.sources import Raw
+from pipelines.tagged import a_line_each, located
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ class Outcome(NamedTuple):
 
 
 def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
-    """Scores the rows of `data` into `out` (.csv or .parquet).
+    """Scores the rows of `data` into `out` (.csv or .parquet); of tagging a line an entity.
 
     Raises MedloopError when the model or the data cannot be read, or `out` is of another kind.
     """
@@ -56,7 +57,8 @@ def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
         bundle.verify(folder)
         new = read_new(folder, data, Path.cwd())
         scores = score(folder, new.raw, _key(root, folder))
-    _write(scores, out)
+        task = read_model(folder / "schema.json", Schema).task
+    _write(a_line_each(scores) if task == "tagging" else scores, out)
     failed = int(scores["predicted"].isna().sum())
     return Outcome(len(scores) - failed, failed, new.others)
 
@@ -79,6 +81,8 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
 
     Of a model that was pre-trained `unusual` too, before the reason: how unlike those that it learnt from a row is, as
     the share of validation rows that are less so, from 0 to 1.
+    Of tagging `predicted` is a list [[start, end, label, probability], …] as JSON, by the characters of the text as it
+    is written, from 0, the end not included.
     Of an ensemble `spread` too, the deviation over its members of the predicted class's probability, or number.
     The reason says why a row was not scored, or which columns of a scored one were not taken as they are written; no
     value. A line that could not be read has a row and a reason only.
@@ -104,6 +108,8 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
         _check_figures(normalizer, schema, payloads)
         features = apply_normalize(normalizer, apply_impute(imputer, scorable.samples), payloads)
         said = _said(trained, examples(features, _ready(normalizer, scorable.samples, payloads)), list(told))
+        if schema.task == "tagging":
+            said["predicted"] = located(said["predicted"], scorable.samples["@row"], treated, study, params.texts)
         if schema.task == "forecasting":
             said |= {name: said[name] + scorable.samples["@last"].to_numpy() for name in told}
         parts.append(scorable.samples[["@row", "@id"]].assign(**said, reason=scorable.remarks))

@@ -47,7 +47,8 @@ def _check_fits(model: str, config: object, settings: Settings, where: str) -> N
     columns = settings.study.features().items()
     forms = {name: Form(kind=kind) for kind in kinds for name, column in columns if column.type == kind}
     try:
-        check_reads(model, Inputs(columns=["any"], classes=[], positive=0, payloads=forms), config)
+        told = Inputs(columns=["any"], classes=[], positive=0, payloads=forms, task=settings.study.target.task)
+        check_reads(model, told, config)
         check_task(model, settings.study.target.task, config)
     except MedloopError as error:
         error.where = f"{where}, models.{model}"

@@ -79,6 +79,8 @@ def gap(then: NDArray[np.float64] | None, now: NDArray[np.float64] | None) -> fl
     """
     if then is None or now is None or then.shape != now.shape:
         return None
+    if then.dtype == object:  # entities in texts: all the same, or not to be measured
+        return 0.0 if (then == now).all() else None
     apart = np.abs(np.where(np.isnan(then) & np.isnan(now), 0.0, then - now))
     return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
 

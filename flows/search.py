@@ -98,12 +98,17 @@ def _judged(root: Path, study: Settings, model: str, values: Mapping[str, str], 
     return entry
 
 
+def _told(own: Entry) -> bytes:
+    """What was predicted; of entities in texts an array holds no more than where they lie in memory."""
+    return repr(own.predicted.tolist()).encode() if own.predicted.dtype == object else own.predicted.tobytes()
+
+
 def _opened(root: Path, study: Settings, model: str, space: Space, own: Entry) -> "optuna.Study":
     """The search in the database, begun or taken up: what the study as it is predicts tells whether it is the same."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    same = hashlib.sha256(own.predicted.tobytes() + repr((sorted(space.items()), study.compare.metric)).encode())
+    same = hashlib.sha256(_told(own) + repr((sorted(space.items()), study.compare.metric)).encode())
     path = home(root) / "searches.db"
     path.parent.mkdir(parents=True, exist_ok=True)
     return optuna.create_study(

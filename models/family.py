@@ -6,10 +6,12 @@ ValueError, `READS`, the kinds of columns that it can take of those that there a
 - a network: `Encoder(inputs, config)`, a torch module with `dim_out` and
   `forward(batch) -> (B, D)`, where `batch` is as `models.batches` describes. One that is pre-trained without labels has
   beside it `Autoencoder(inputs, config)`, with an `encoder` as that one and `forward(batch) -> (B,)`, the loss of each
-  row, and `pretraining(config, params) -> TrainParams | None`, how that is trained, if it is; or
+  row, and `pretraining(config, params) -> TrainParams | None`, how that is trained, if it is. One that can tag the
+  words of the one column of texts has `Tagger(inputs, config)`, as `Encoder` but with `forward(batch) -> (B, T, D)`; or
 - a baseline, which reads tables: `fit(train, validation, *, config, inputs, seed, threads) -> (arrays, facts)` and
-  `outputs(arrays, table) -> (N, K)`, what the task's `predicted` takes, with numpy alone. `TASKS` names the tasks
-  that it fits; a network fits all.
+  `outputs(arrays, table) -> (N, K)`, what the task's `predicted` takes, with numpy alone; one that does not read the
+  table is given the examples in its place. `TASKS` names the tasks that it fits; a network fits all, tagging where it
+  has a `Tagger`.
 
 The families of `COMPOSED` are made of other models, which `models` of their `Config` names (`models/members.py`); these
 are trained before it, each on its own.
@@ -25,7 +27,7 @@ from types import ModuleType
 from typing import Any
 
 from contracts.errors import MedloopError
-from contracts.examples import Inputs
+from contracts.examples import Inputs, Kind
 from contracts.names import check_name, nearest
 from contracts.tasks import TASKS, Task
 
@@ -71,18 +73,26 @@ def check_reads(name: str, inputs: Inputs, config: object = None) -> None:
             check_reads(member, inputs)
         return
     there = {form.kind for form in inputs.payloads.values()} | ({"table"} if inputs.columns else set())
-    reads = load(name).READS
-    if there.isdisjoint(reads):
+    read = reads(load(name), inputs.task)
+    if there.isdisjoint(read):
         fitting = [other for other in names() if not there.isdisjoint(load(other).READS)]
         raise MedloopError(
-            f"{name} reads columns of kind {' or '.join(reads)}; the study has {' and '.join(sorted(there)) or 'none'}",
+            f"{name} reads columns of kind {' or '.join(read)}; the study has {' and '.join(sorted(there)) or 'none'}",
             mend=f"choose a model that fits: {', '.join(fitting)}",
         )
 
 
+def reads(family: ModuleType, task: Task) -> tuple[Kind, ...]:
+    """The kinds of columns that the family takes; tags are told of texts alone."""
+    kinds: tuple[Kind, ...] = ("text",) if task == "tagging" else family.READS
+    return kinds
+
+
 def tasks(name: str) -> tuple[Task, ...]:
     """What labels the family can be trained on."""
-    fitting: tuple[Task, ...] = getattr(load(name), "TASKS", TASKS)
+    family = load(name)
+    every = TASKS if hasattr(family, "Tagger") else tuple(task for task in TASKS if task != "tagging")
+    fitting: tuple[Task, ...] = getattr(family, "TASKS", every)
     return fitting
 
 

@@ -22,6 +22,7 @@ from contracts.examples import Examples, Inputs
 from models.batches import Rows, laid_out
 from models.checkpoint import Checkpoint, newest, write
 from models.devices import Devices, together
+from models.family import reads
 from models.loop import Loop, best_epoch
 from models.losses import GivenLoss
 from models.network import Network
@@ -49,7 +50,7 @@ def fit_network(
     start: weights to begin with, where there are any by that name
     """
     with ONE_AT_A_TIME, _process(params), together(params) as devices:
-        rows, held = (laid_out(part, inputs, family.READS) for part in (train, validation))
+        rows, held = (laid_out(part, inputs, reads(family, inputs.task)) for part in (train, validation))
         learnt, found = _pretrained(family, config, params, inputs, rows, held, watch, devices)
         torch.manual_seed(params.seed)
         network = Network(family, inputs, config)

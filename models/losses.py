@@ -1,4 +1,4 @@
-"""The losses that a network can be trained with: for classes, also for where one is rare, for numbers and for times."""
+"""The losses that a network can be trained with: for classes, also where one is rare, numbers, times, words."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contracts.answers import UNKNOWN, YES
+from contracts.tags import NO_WORD
 from models.params import TrainParams
 
 
@@ -130,6 +131,29 @@ class LabelLoss(nn.Module):
         yes, known = (answers == YES).to(outputs.dtype), (answers != UNKNOWN).to(outputs.dtype)
         losses = functional.binary_cross_entropy_with_logits(outputs, yes, reduction="none", pos_weight=self.weight)
         return (losses * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+
+class TagLoss(nn.Module):
+    """Of the words' tags: the sum over a text's words of −log p of the tag, in units of `words`, those that a text has
+    on average, so that a word counts as much in a short text as in a long one.
+
+    Shape: outputs (B, T, C) logits, target (B, L) as `contracts.tags` has it, L at least T -> (B,).
+    """
+
+    def __init__(self, words: float, label_smoothing: float) -> None:
+        super().__init__()
+        self.words, self.label_smoothing = words, label_smoothing
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Shape: (B, T, C), (B, L) -> (B,)."""
+        losses = functional.cross_entropy(
+            outputs.transpose(1, 2),
+            target[:, : outputs.shape[1]].long(),
+            ignore_index=NO_WORD,
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
+        return losses.sum(dim=1) / self.words
 
 
 class GivenLoss(nn.Module):

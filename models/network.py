@@ -8,31 +8,36 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from models.batches import Batch, Rows, laid_out
-from models.family import AUTOENCODER
+from models.family import AUTOENCODER, reads
+from models.layers.series import inside
 from models.tasks import task_of
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 class Network(nn.Module):
-    """Encoder, then a linear head, of as many outputs as the task asks for.
+    """Encoder, then a linear head, of as many outputs as the task asks for; of tagging so many for each word.
 
-    Shape: as `models.batches` -> (B, K).
+    Nothing is said of words that are not read, beyond a text's own or a cap: zeros.
+
+    Shape: as `models.batches` -> (B, K), of tagging (B, T, K).
     """
 
     def __init__(self, family: ModuleType, inputs: Inputs, config: object) -> None:
         super().__init__()
-        self.encoder = family.Encoder(inputs, config)
+        self.length = f"length/{next(iter(inputs.of_kind('text')))}" if inputs.task == "tagging" else ""
+        self.encoder = family.Tagger(inputs, config) if self.length else family.Encoder(inputs, config)
         self.head = nn.Linear(self.encoder.dim_out, task_of(inputs).outputs(inputs))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Shape: as `models.batches` -> (B, K)."""
+        """Shape: as `models.batches` -> (B, K), of tagging (B, T, K)."""
         outputs: Tensor = self.head(self.encoder(batch))
-        return outputs
+        return outputs * inside(outputs, batch[self.length])[..., None] if self.length else outputs
 
 
 def restored(family: ModuleType, inputs: Inputs, config: object, arrays: Mapping[str, NDArray[Any]]) -> Network:
@@ -66,15 +71,23 @@ def outputs(network: nn.Module, rows: Rows) -> Tensor:
     network.eval()
     parts = [network(rows.batch(part)) for part in rows.slices()]
     network.train(training)
-    return torch.cat(parts)
+    return torch.cat(_as_long(parts))
+
+
+def _as_long(parts: list[Tensor]) -> list[Tensor]:
+    """The parts, of words (B, T, K) all with as many as the longest."""
+    if parts[0].ndim < 3:
+        return parts
+    most = max(part.shape[1] for part in parts)
+    return [functional.pad(part, (0, 0, 0, most - part.shape[1])) for part in parts]
 
 
 def outputs_of(network: nn.Module, rows: Rows) -> NDArray[np.float64]:
-    """The same as numbers in the processor's memory. Shape: N rows -> (N, K)."""
+    """The same as numbers in the processor's memory. Shape: N rows -> (N, K), of tagging (N, T, K)."""
     return np.asarray(outputs(network, rows).double().cpu().numpy(), dtype=np.float64)
 
 
 def scored(network: Network, family: ModuleType, inputs: Inputs, examples: Examples) -> NDArray[np.float64]:
     """The same of examples, on the GPU when there is one. Shape: N rows -> (N, K)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return outputs_of(network.to(device), laid_out(examples, inputs, family.READS).to(device))
+    return outputs_of(network.to(device), laid_out(examples, inputs, reads(family, inputs.task)).to(device))

@@ -56,7 +56,7 @@ class TrainParams:
     calibration: how probabilities are mended after training (`models/calibration.py`): none; prior, in closed form
         what balancing, sampler and logit_adjusted shifted; temperature, platt or isotonic, learnt on validation rows
     monitor: the validation metric by which the best epoch is chosen; of numbers mae, rmse or
-        loss, of classes in order qwk, mae (steps) or loss, of survival concordance or loss
+        loss, of classes in order qwk, mae (steps) or loss, of survival concordance or loss, of tagging f1 or loss
     patience: epochs without a better one after which training stops
     min_delta: by how much an epoch must be better to count
     threshold: of two classes, and of several labels each, the metric that the decision's threshold maximises on
@@ -108,7 +108,7 @@ class TrainParams:
     sampler: Literal["shuffled", "balanced"] = "shuffled"
     augment: tuple[str, ...] = ()
     calibration: Literal["none", Method] = "none"
-    monitor: Literal["auroc", "average_precision", "loss", "qwk", "mae", "rmse", "concordance"] = "auroc"
+    monitor: Literal["auroc", "average_precision", "loss", "qwk", "mae", "rmse", "concordance", "f1"] = "auroc"
     patience: int = 15
     min_delta: float = 0.0
     threshold: ThresholdMetric | float = "balanced_accuracy"

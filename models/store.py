@@ -58,7 +58,8 @@ class Trained:
         Shape: (N, C) probabilities in the order of `inputs.classes`, of several labels (N, L) in that of
         `inputs.labels`; of a regression (N, 3), the number and the ends of its interval, raw (N, 1) (of a forecast
         (N, 3 H) of each value less the last known one, raw (N, H)); of survival as
-        `models.calibration.apply` tells of moments, raw (N, K) as `models.hazards.survival`.
+        `models.calibration.apply` tells of moments, raw (N, K) as `models.hazards.survival`; of tagging (N, T, C)
+        probabilities of the words' tags.
 
         Raises MedloopError when the examples are not what the model was trained on.
         """
@@ -120,7 +121,8 @@ def score(
         given = module.each(arrays, examples, config=configured(family, config), inputs=inputs)
         return np.asarray(np.tensordot(arrays["weights"], given, 1), dtype=np.float64)
     if not is_network(module):
-        return task_of(inputs).predicted(np.asarray(module.outputs(arrays, examples.table), dtype=np.float64), inputs)
+        given = module.outputs(arrays, examples.table if "table" in module.READS else examples)
+        return task_of(inputs).predicted(np.asarray(given, dtype=np.float64), inputs)
     from models.network import restored, scored
 
     network = restored(module, inputs, configured(family, config), arrays)

@@ -70,6 +70,8 @@ def changed_outside(samples: pd.DataFrame, train: set[str], schema: Schema) -> p
 
 
 def _other_label(target: "pd.Series[Any]", schema: Schema) -> "pd.Series[Any]":
+    if schema.task == "tagging":
+        return "1 " + target
     return (target + 1) % len(schema.classes) if schema.classes else -1e6 - 3 * target
 
 

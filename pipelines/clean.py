@@ -220,6 +220,7 @@ def _typed(
         decimal=params.decimal,
         spelling=params.spelling,
         beyond=params.out_of_range,
+        texts=params.texts,
     )
     ledger = labels.ledger
     table, faults, changed = read_columns(labels.rows, study, study.features(), params, ledger, payloads)

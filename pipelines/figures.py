@@ -14,6 +14,7 @@ from pipelines import (
     number_figures,
     ordinal_figures,
     survival_figures,
+    tag_figures,
 )
 from pipelines.bootstrap import Interval
 from pipelines.compare import JudgedPart, Leaderboard, behind_text
@@ -53,6 +54,7 @@ FIGURES: dict[Task, Figures] = {
     "forecasting": forecast_figures,
     "survival": survival_figures,
     "multilabel": label_figures,
+    "tagging": tag_figures,
 }
 
 

@@ -13,15 +13,19 @@ from contracts.errors import MedloopError
 from contracts.follow_up import followed, signed
 from contracts.study import Column, Study, Target
 from contracts.tables import Schema
+from contracts.tags import entities, padded
 from pipelines.cells import Cells, Decimal, Mask, out_of_range, read_cells
 from pipelines.conversion import convert
 from pipelines.rows import Change, one_of
 from pipelines.spelling import Spelling
 from pipelines.spots import Spots, places, spots
+from pipelines.tagged import tagged
+from pipelines.text.clean import TextParams
 
 COURSES = ("censored", "event")
 FIFTHS = ("the lowest fifth", "the second fifth", "the middle fifth", "the fourth fifth", "the highest fifth")
 OutOfRange = Literal["missing", "clip", "keep"]
+AS_USUAL = TextParams()
 
 
 Faulty = Mapping[str, tuple[Spots, Spots]]  # by column of the label, where its unreadable and missing cells are
@@ -53,6 +57,8 @@ def label_columns(study: Study) -> dict[str, Column]:
         return {name: one_of(study, name, target.classes) for name in target.columns}
     if target.task == "forecasting":
         return {target.column: study.columns[target.column]}
+    if target.task == "tagging":
+        return {target.column: Column(type="text")}
     number = {target.column: study.columns.get(target.column, Column(type="numeric"))}
     if target.event:
         return {**number, target.event: one_of(study, target.event, target.classes)}
@@ -63,7 +69,8 @@ def schema_of(features: dict[str, Column], study: Study) -> Schema:
     """What samples of these features tell, and what their label is."""
     target = study.target
     told = {"classes": target.classes, "positive": target.positive} if target.task in ("classes", "ordinal") else {}
-    own: dict[str, Any] = {"labels": target.columns, "horizon": target.horizon or 0}
+    labels = target.classes if target.task == "tagging" else target.columns
+    own: dict[str, Any] = {"labels": labels, "horizon": target.horizon or 0}
     own["unit"] = label_columns(study)[target.read_from[0]].unit or ""
     return Schema.model_validate({"classes": (), **told, **own, "features": features, "task": target.task})
 
@@ -76,10 +83,16 @@ def labelled(
     decimal: Decimal = ".",
     spelling: Spelling = "exact",
     beyond: OutOfRange = "missing",
+    texts: TextParams = AS_USUAL,
 ) -> Labelled:
-    """The rows that have a label; an unreadable one counts as none, a number out of range as `beyond` says."""
+    """The rows that have a label; an unreadable one counts as none, a number out of range as `beyond` says.
+
+    texts: how the texts of tagging will be cleaned.
+    """
     if study.target.task == "forecasting":
         return _ahead(rows, study)
+    if study.target.task == "tagging":
+        return _tagged(rows, study, missing, texts)
     target, read = study.target, {}
     for name, column in label_columns(study).items():
         cells = read_cells(rows[name], column, missing=missing, name=name, decimal=decimal, spelling=spelling)
@@ -111,6 +124,20 @@ def _ahead(rows: pd.DataFrame, study: Study) -> Labelled:
         rows=rows[~without].reset_index(drop=True),
         faulty={name: (Spots(), spots(rows, name, without))},
         ledger=[Change(rule="too short to forecast", rows=int(without.sum()), detail=detail)],
+    )
+
+
+def _tagged(rows: pd.DataFrame, study: Study, missing: Collection[str], texts: TextParams) -> Labelled:
+    """Those in whose texts somebody looked for what is to be told, with the tags of their words."""
+    name = study.target.column
+    unknown = (rows[name].str.strip() == "") | rows[name].isin(list(missing))
+    without = unknown.to_numpy(dtype=np.bool_)
+    labelled_rows = rows[~without].reset_index(drop=True)
+    tags, ledger = tagged(labelled_rows, study, texts)
+    return Labelled(
+        rows=labelled_rows.assign(**{"@target": tags}),
+        faulty={name: (Spots(), spots(rows, name, without))},
+        ledger=[Change(rule="without a label", rows=int(without.sum()), detail=f"column {name}"), *ledger],
     )
 
 
@@ -191,20 +218,36 @@ def _refuse_unreadable(unreadable: Spots, name: str, column: Column, study: Stud
 
 
 def graded(target: "pd.Series[Any]", schema: Schema) -> tuple["pd.Series[int]", tuple[str, ...]]:
-    """(N,) the class's index of every label, and the classes' names; of numbers the fifth of the rows they are in, of
-    survival whether the event happened, of several labels the rarest one that is so."""
+    """(N,) the class's index of every label, and the classes' names.
+
+    Of numbers the fifth of the rows they are in, of survival whether the event happened, of several labels the rarest
+    one that is so, of tagging the rarest that a text has an entity of.
+    """
     if schema.classes:
         return target, schema.classes
     if schema.task == "survival":
         return pd.Series(followed(target.to_numpy())[1], index=target.index, dtype=np.int64), COURSES
     if schema.labels:
-        return pd.Series(_rarest(target.to_numpy(), len(schema.labels)), index=target.index), ("none", *schema.labels)
+        so = _named(target, len(schema.labels)) if schema.task == "tagging" else _so(target, len(schema.labels))
+        return pd.Series(_rarest(so), index=target.index), ("none", *schema.labels)
     edges = np.quantile(target, [0.2, 0.4, 0.6, 0.8])
     return pd.Series(np.searchsorted(edges, target, side="left"), index=target.index, dtype=np.int64), FIFTHS
 
 
-def _rarest(target: NDArray[Any], labels: int) -> NDArray[np.int64]:
-    """(N,) the number, from 1, of the rarest label among those that are so; 0 where none is."""
-    so = unpacked(target, labels) == YES
+def _so(target: "pd.Series[Any]", labels: int) -> NDArray[np.bool_]:
+    """(N, L) which of several labels are so."""
+    return np.asarray(unpacked(target.to_numpy(), labels) == YES)
+
+
+def _named(target: "pd.Series[Any]", labels: int) -> NDArray[np.bool_]:
+    """(N, L) what entities a text has."""
+    found = entities(padded(target.tolist()))
+    so = np.zeros((len(target), labels), dtype=np.bool_)
+    so[found[:, 0], found[:, 3]] = True
+    return so
+
+
+def _rarest(so: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N,) the number, from 1, of the rarest label among those that are so; 0 where none is. Shape: so (N, L)."""
     by_rarity = np.argsort(so.sum(axis=0), kind="stable")
     return np.where(so.any(axis=1), by_rarity[so[:, by_rarity].argmax(axis=1)] + 1, 0).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from contracts.tables import Part, label_names, labels_of
@@ -15,7 +16,7 @@ from models.tasks import MODULES
 from pipelines import evaluate
 from pipelines.figures import report
 from pipelines.results import Entry, EvaluateParams, Result, mean_interval
-from pipelines.tasks import METRICS, forecasting, multilabel, ordinal, regression, survival
+from pipelines.tasks import METRICS, forecasting, multilabel, ordinal, regression, survival, tagging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def run(context: Context) -> str:
     write_json(folder / "evaluation.json", evaluation)
     write_json(folder / "metrics.json", {name: interval.value for name, interval in evaluation.measured.items()})
     told = MODULES[evaluation.task].columns(settings.study.target)
-    numbers = [f"@{name}" for name, kind in told.items() if kind == "double"]
+    numbers = [f"@{name}" for name, kind in told.items() if kind == "double" or evaluation.task == "tagging"]
     predictions = pd.DataFrame(entry.predicted, columns=numbers)
     own = test[["@id", "@group", *label_names(test)]]
     write_table(folder / "predictions.parquet", pd.concat([own, predictions], axis=1))
@@ -56,6 +57,8 @@ def judged(trained: "Trained", features: "Examples", rows: pd.DataFrame, params:
     """What a model is worth on these rows, which have label and patient; `features` are what it takes of them."""
     target, group = labels_of(rows), rows["@group"].to_numpy()
     predicted, spread = trained.told(features)
+    if trained.inputs.task == "tagging":  # what is kept of each text is its entities, not a number a word and tag
+        predicted = np.stack(MODULES["tagging"].answers(predicted, trained.inputs, None), axis=1)
     given = {"target": target, "predicted": predicted, "group": group, "params": params}
     evaluation = EVALUATE[trained.inputs.task](trained, features, given)
     baseline = family.is_baseline(family.load(trained.family))
@@ -101,6 +104,10 @@ def _multilabel(trained: "Trained", features: "Examples", given: dict[str, Any])
     return multilabel.evaluate(**given, labels=trained.inputs.labels, thresholds=trained.threshold)
 
 
+def _tagging(trained: "Trained", features: "Examples", given: dict[str, Any]) -> Result:
+    return tagging.evaluate(**given, labels=trained.inputs.labels)
+
+
 EVALUATE: "dict[Task, Callable[[Trained, Examples, dict[str, Any]], Result]]" = {
     "classes": _classes,
     "ordinal": _ordinal,
@@ -108,4 +115,5 @@ EVALUATE: "dict[Task, Callable[[Trained, Examples, dict[str, Any]], Result]]" = 
     "forecasting": _forecasting,
     "survival": _survival,
     "multilabel": _multilabel,
+    "tagging": _tagging,
 }

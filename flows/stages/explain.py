@@ -15,7 +15,7 @@ from flows.stages import Context
 from flows.store import read_json, read_payloads, read_table, write_json, write_text
 from models import calibration, family, hazards
 from models.store import Trained, load
-from models.tasks import multilabel
+from models.tasks import multilabel, tagging
 from pipelines.explain import (
     Attributed,
     ExplainParams,
@@ -46,7 +46,7 @@ def run(context: Context) -> str:
     network = family.is_network(family.load(trained.family))  # imports torch, whose threads can be limited then only
     with threadpool_limits(1):  # the same bits on every machine, and no slower on batches as small
         found = _explained(str(context.model), trained, rows, group, params)
-        if network and found.patients >= params.min_patients:
+        if network and found.patients >= params.min_patients and trained.inputs.task != "tagging":
             found = _looked_into(found, trained, rows, group, ready)
     write_json(folder / "explanation.json", found)
     write_text(folder / "explanation.html", explanation_page(found, context.settings.study.title))
@@ -61,7 +61,7 @@ def _explained(model: str, trained: Trained, rows: Examples, group: Group, param
     patients = len(np.unique(group))
     ranked: list[Importance] = []
     asked = 0
-    if patients > 1:
+    if patients > 1 and inputs.task != "tagging":  # another's text has other words, of which no tag is known
         exchange = Exchange(losses=losses, examples=rows, sources=sources)
         ranked, asked = importances(exchange, list(dict.fromkeys(read)), group, params)
     return Explanation(
@@ -109,11 +109,16 @@ def _answers(trained: Trained, scored: Examples) -> NDArray[np.float64]:
     return multilabel.losses(trained.predict(scored), scored, trained.inputs)
 
 
+def _tags(trained: Trained, scored: Examples) -> NDArray[np.float64]:
+    return tagging.losses(trained.predict(scored), scored)
+
+
 OWN_LOSSES: dict[Task, Callable[[Trained, Examples], NDArray[np.float64]]] = {
     "regression": _squares,
     "forecasting": _squares,
     "survival": _courses,
     "multilabel": _answers,
+    "tagging": _tags,
 }
 UNITS: dict[Task, str] = {
     "regression": "standard deviations of the label",

@@ -1,10 +1,17 @@
-"""A recurrent network for sequences: vanilla, LSTM or GRU, stacked, in one direction or both."""
+"""A recurrent network for sequences: vanilla, LSTM or GRU, stacked, in one direction or both.
+
+It tags the words of texts by the same layers over their embeddings: Huang, Xu & Yu, Bidirectional LSTM-CRF models for
+sequence tagging (2015), without the CRF.
+"""
 
 from dataclasses import asdict, dataclass
 
+from torch import Tensor, nn
+
 from contracts.examples import Inputs, Kind
+from models.batches import Batch, keys
 from models.layers.columns import Columns
-from models.layers.recurrent import Cell, Pool, Sequences
+from models.layers.recurrent import Cell, Pool, Recurrent, Sequences
 
 READS: tuple[Kind, ...] = ("sequence",)
 
@@ -17,9 +24,11 @@ class Config:
     width: units of a layer, in each direction
     layers: one on the other
     bidirectional: whether a second layer reads the steps from the end
-    pool: what stands for a row: attention, its states weighed; or last, the state after the last step
+    pool: what stands for a row: attention, its states weighed; or last, the state after the last step; words that are
+        tagged stand for themselves
     dropout: share of each layer's units dropped in training
-    resolution: steps that a sequence has at most; of longer ones several neighbouring steps become one
+    resolution: steps that a sequence has at most; of longer ones several neighbouring steps become one; texts are read
+        word by word, whatever their length
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
@@ -45,3 +54,28 @@ class Encoder(Columns):
     def __init__(self, inputs: Inputs, config: Config) -> None:
         forms = inputs.of_kind("sequence")
         super().__init__(forms, [Sequences(form, **asdict(config)) for form in forms.values()])
+
+
+class Tagger(nn.Module):
+    """A state for each word of a text. Shape: batch["text/COLUMN"] (B, T) -> (B, T, dim_out)."""
+
+    def __init__(self, inputs: Inputs, config: Config) -> None:
+        super().__init__()
+        ((_, form),) = inputs.of_kind("text").items()
+        ((self.text, self.length),) = keys(inputs.of_kind("text"))
+        self.words = nn.Embedding(form.vocabulary, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.recurrent = Recurrent(
+            config.width,
+            cell=config.cell,
+            width=config.width,
+            layers=config.layers,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout,
+        )
+        self.dim_out = self.recurrent.dim_out
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Shape: as `models.batches` -> (B, T, dim_out)."""
+        y: Tensor = self.recurrent(self.dropout(self.words(batch[self.text])), batch[self.length])
+        return y

@@ -11,7 +11,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
+from contracts.errors import MedloopError
 from contracts.examples import Form, Inputs, Kind
 from models.batches import Batch, keys
 from models.layers.attention import Block, visible
@@ -97,6 +99,47 @@ class Encoder(nn.Module):
     def columns_of_tokens(self, batch: Batch) -> list[str]:
         """The column that each token tells of, [CLS] left out. Shape: as `models.batches` -> T - 1."""
         return self.tokens.columns(batch)
+
+
+class Tagger(nn.Module):
+    """A state for each word of a text, of the first `longest`.
+
+    A convolution tells a word its neighbours, as in Gulati et al., Conformer (Interspeech 2020): which word stands just
+    before is what tags go by most, and positions that are added to words tell attention of it only after many texts.
+
+    Shape: batch["text/COLUMN"] (B, L) -> (B, T, dim_out).
+    """
+
+    def __init__(self, inputs: Inputs, config: Config) -> None:
+        super().__init__()
+        if config.recurrent != "none":
+            raise MedloopError(
+                "recurrent reads all words into one state, and tagging tells of each",
+                mend="recurrent: none, or model rnn",
+            )
+        ((_, form),) = inputs.of_kind("text").items()
+        ((self.text, self.length),) = keys(inputs.of_kind("text"))
+        self.dim_out, self.causal, self.token_dropout = config.width, config.causal, config.token_dropout
+        self.tokens = TextTokens(form, width=config.width, longest=config.longest, positions=config.positions)
+        self.blocks = nn.ModuleList(
+            Block(config.width, heads=config.heads, feed_forward=config.feed_forward, dropout=config.dropout)
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(config.width)
+        self.beside = nn.Conv1d(config.width, config.width, 3)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Shape: as `models.batches` -> (B, T, dim_out)."""
+        x, keep = self.tokens(batch[self.text], batch[self.length])
+        around = pad((x * keep[..., None]).transpose(1, 2), (2, 0) if self.causal else (1, 1))
+        x = x + self.beside(around).transpose(1, 2)
+        if self.training:
+            keep = keep & (torch.rand(keep.shape, device=keep.device) >= self.token_dropout)
+        mask = visible(keep, causal=self.causal)
+        for block in self.blocks:
+            x = block(x, mask)
+        y: Tensor = self.norm(x)
+        return y
 
 
 class Tokens(nn.Module):

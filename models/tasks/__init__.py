@@ -16,7 +16,7 @@ from contracts.names import nearest
 from contracts.tasks import Asked, Task
 from models.calibration import Calibration
 from models.params import TrainParams
-from models.tasks import classes, forecasting, multilabel, ordinal, regression, survival
+from models.tasks import classes, forecasting, multilabel, ordinal, regression, survival, tagging
 from models.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ MODULES: dict[Task, TaskModule] = {
     "forecasting": forecasting,
     "survival": survival,
     "multilabel": multilabel,
+    "tagging": tagging,
 }
 
 

@@ -9,7 +9,7 @@ from contracts.tasks import Task
 from pipelines import evaluate, metrics
 from pipelines.metrics import Metric
 from pipelines.results import Result
-from pipelines.tasks import forecasting, multilabel, ordinal, regression, survival
+from pipelines.tasks import forecasting, multilabel, ordinal, regression, survival, tagging
 
 METRICS: dict[str, Metric] = {
     **metrics.METRICS,
@@ -17,6 +17,7 @@ METRICS: dict[str, Metric] = {
     **regression.METRICS,
     **survival.METRICS,
     **forecasting.METRICS,
+    **tagging.METRICS,
 }
 RESULTS: dict[Task, type[Result]] = {
     "classes": evaluate.Evaluation,
@@ -25,6 +26,7 @@ RESULTS: dict[Task, type[Result]] = {
     "forecasting": forecasting.ForecastEvaluation,
     "survival": survival.SurvivalEvaluation,
     "multilabel": multilabel.LabelsEvaluation,
+    "tagging": tagging.TagsEvaluation,
 }
 # By task, section and setting of the steps, the values that fit, the usual one first; unnamed ones fit all.
 SETTINGS: Mapping[Task, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
@@ -34,4 +36,9 @@ SETTINGS: Mapping[Task, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "forecasting": {"balance": {"method": ("none",)}, "compare": {"metric": forecasting.RANKING}},
     "survival": {"balance": {"method": ("none",)}, "compare": {"metric": survival.RANKING}},
     "multilabel": {"balance": {"method": ("none",)}, "compare": {"metric": multilabel.RANKING}},
+    "tagging": {
+        "normalize": {"tokens": ("words",)},
+        "balance": {"method": ("none",)},
+        "compare": {"metric": tagging.RANKING},
+    },
 }

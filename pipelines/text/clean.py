@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -65,6 +66,17 @@ def clean_texts(texts: Texts, params: TextParams) -> tuple[Texts, list[Counted]]
         cut = texts.map(lambda text: _cut(text, most), na_action="ignore")
         texts = _changed(texts, cut, f"cut to {most} words", told)
     return texts, [count for count in told if count.cells]
+
+
+def respelled(text: str, params: TextParams) -> Callable[[str], str]:
+    """How `clean_texts` spells this text, for any part of it."""
+    is_normal = params.normal and not re.search(MISREAD, text)
+
+    def spelled(part: str) -> str:
+        part = normal(part) if is_normal else part
+        return "".join(letter.lower()[0] for letter in part) if params.lower else part  # as Arrow, a letter each
+
+    return spelled
 
 
 def normal(text: str) -> str:

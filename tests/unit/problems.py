@@ -10,6 +10,7 @@ from contracts.answers import UNKNOWN, packed
 from contracts.examples import Examples, Form, Inputs, Kind
 from contracts.follow_up import signed
 from contracts.payloads import Payloads, ragged
+from contracts.tags import padded, written
 from contracts.tasks import Task
 
 # Settings that keep the tests of a family fast; one that is not named here is tested as it is by default.
@@ -76,16 +77,35 @@ def forecasts(reads: Sequence[Kind], rows: int, seed: int) -> Examples:
     return replace(found, target=np.column_stack([change, change / 2]))
 
 
+def reports(rows: int, seed: int) -> Examples:
+    """Texts in which 2 stands before an entity of one word, 3 before one of another label and of two words, all of
+    words that stand elsewhere too; every tenth text has no word."""
+    random = np.random.default_rng(seed)
+    pieces, cells = [], []
+    for row in range(rows):
+        words = random.integers(8, 20, 0 if row % 10 == 9 else int(random.integers(6, 14)))
+        spans = [] if row % 10 == 9 else [(2, 3, 0)] if row % 2 else [(2, 4, 1)]
+        for begin, _, label in spans:
+            words[begin - 1] = 2 + label
+        pieces.append(words.astype(np.int32))
+        cells.append(written(spans, len(words)))
+    return Examples(
+        table=random.normal(size=(rows, 6)).astype(np.float32),
+        payloads={"text": ragged(pieces, like=pieces[0])},
+        target=padded(cells),
+    )
+
+
 def inputs(reads: Sequence[Kind], classes: int, task: Task = "classes") -> Inputs:
     """What a model is told of such a problem."""
     return Inputs(
         columns=[f"c{i}" for i in range(6)],
         classes=[]
-        if task in ("regression", "survival", "multilabel", "forecasting")
+        if task in ("regression", "survival", "multilabel", "forecasting", "tagging")
         else [str(i) for i in range(classes)],
         positive=classes - 1,
         task=task,
-        labels=["second", "first", "chance"] if task == "multilabel" else [],
+        labels={"multilabel": ["second", "first", "chance"], "tagging": ["one", "two"]}.get(task, []),
         horizon={"survival": 5.0, "forecasting": 2.0}.get(task, 0.0),
         payloads={kind: form for kind, form in FORMS.items() if kind in reads},
     )

@@ -16,9 +16,10 @@ from contracts.tasks import Task
 from models import store
 from models.family import COMPOSED, check_reads, check_task, configured, is_network, load, names, tasks
 from models.params import TrainParams
+from models.tasks import tagging
 from models.training import fit
 from tests.unit.killing import killed_at
-from tests.unit.problems import SMALL, answers, courses, forecasts, inputs, numbers, problem
+from tests.unit.problems import SMALL, answers, courses, forecasts, inputs, numbers, problem, reports
 
 NETWORKS = [name for name in names() if is_network(load(name))]
 CLASSIFIERS = [name for name in names() if "classes" in tasks(name)]
@@ -30,6 +31,8 @@ def trained(name: str, folder: Path, classes: int = 2, **changes: Any) -> store.
     if name not in CLASSIFIERS:
         if tasks(name)[0] == "survival":
             return trained_on_courses(name, folder, **changes)
+        if tasks(name)[0] == "tagging":
+            return trained_on_reports(name, folder)
         return trained_on_numbers(name, folder, tasks(name)[0], **changes)
     reads = load(name).READS
     train = dataclasses.replace(problem(reads, classes, 240, seed=1), weight=changes.pop("weight", None))
@@ -72,6 +75,56 @@ def trained_on_numbers(name: str, folder: Path, task: Task = "regression", **cha
         checkpoints=folder / "checkpoints",
         history=lambda row: None,
     )
+
+
+def trained_on_reports(name: str, folder: Path) -> store.Trained:
+    return fit(
+        name,
+        SMALL.get(name, {}),
+        dataclasses.replace(PARAMS, monitor="f1"),
+        inputs=inputs(["text"], 2, "tagging"),
+        train=reports(240, seed=1),
+        validation=reports(120, seed=2),
+        checkpoints=folder / "checkpoints",
+        history=lambda row: None,
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "tagging" in tasks(name)])
+def test_finds_easy_entities(name: str, tmp_path: Path) -> None:
+    """What a word is, its neighbours alone tell; a text that is longer, or alone, is told the same."""
+    model, new = trained_on_reports(name, tmp_path), reports(101, seed=3)
+    probability = model.predict(new)
+    assert probability.shape[2] == 5
+    np.testing.assert_allclose(probability.sum(axis=2), 1)
+    assert tagging.scores(probability, new, model.inputs)["validation_f1"] > 0.9
+    few = dataclasses.replace(new, table=new.table[:1], at=np.array([4]))
+    np.testing.assert_allclose(model.predict(few)[0], probability[4, : model.predict(few).shape[1]], atol=1e-5)
+    texts, _ = np.nonzero(np.ptp(probability, axis=2))
+    assert not (texts % 10 == 9).any()  # of a text without words nothing is told
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "tagging" in tasks(name)])
+def test_gradients_of_tags_reach_every_parameter(name: str) -> None:
+    import torch
+
+    from models.batches import laid_out
+    from models.network import Network
+
+    torch.manual_seed(0)
+    told = inputs(["text"], 2, "tagging")
+    network = Network(load(name), told, configured(name, SMALL.get(name, {}))).train()
+    rows = laid_out(reports(64, seed=1), told, ["text"])
+    loss = tagging.loss(told, PARAMS, rows.target, rows.weight)
+    loss(network(rows.batch(torch.arange(64))), rows.target).mean().backward()
+    silent = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.abs().any()]
+    assert silent == []
+
+
+def test_a_family_that_does_not_tag_says_which_do() -> None:
+    with pytest.raises(MedloopError, match=r"^mlp is a model of .*; the label of this study asks for tagging") as error:
+        check_task("mlp", "tagging")
+    assert error.value.mend == "choose a model that fits: rnn, transformer, windows"
 
 
 @pytest.mark.parametrize("name", [name for name in names() if "regression" in tasks(name)])
@@ -274,9 +327,12 @@ def test_a_baseline_scores_without_torch_or_scikit_learn(name: str, tmp_path: Pa
 import sys, numpy as np
 from pathlib import Path
 from contracts.examples import Examples
+from contracts.payloads import ragged
 from models import store
 model = store.load(Path({str(tmp_path / "model")!r}))
-assert len(model.predict(Examples(table=np.zeros((3, 6), np.float32)))) == 3
+words = np.arange(3, dtype=np.int32)
+texts = {{name: ragged([words] * 3, like=words) for name in model.inputs.payloads}}
+assert len(model.predict(Examples(table=np.zeros((3, 6), np.float32), payloads=texts))) == 3
 heavy = {{"torch", "sklearn", "pandas", "pytorch_lightning", "prefect"}} & set(sys.modules)
 own = "models.families.{name.replace("-", "_")}"
 others = [m for m in sys.modules if m.startswith("models.families.") and m != own]
