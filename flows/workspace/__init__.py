@@ -6,7 +6,8 @@ This package alone imports dvc.
 from flows.workspace.bringing import Outcome, bring_up_to_date
 from flows.workspace.graph import NEVER, order_lock, outputs, plan
 from flows.workspace.kept import kept_files
-from flows.workspace.past import bring_back, pin, revision, run_again, share_cache
+from flows.workspace.leftovers import clear_leftovers
+from flows.workspace.past import bring_back, revision, run_again, share_cache
 from flows.workspace.sharing import push, share_with, shared_with
 
 __all__ = [
@@ -14,10 +15,10 @@ __all__ = [
     "Outcome",
     "bring_back",
     "bring_up_to_date",
+    "clear_leftovers",
     "kept_files",
     "order_lock",
     "outputs",
-    "pin",
     "plan",
     "push",
     "revision",
