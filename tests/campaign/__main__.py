@@ -283,6 +283,26 @@ KEPT = {"prefect", "servers.json", "servers.lock", "logs"}
 ERRORS = ("ENOSPC", "EIO", "EROFS")
 
 
+def conduct(campaign: Campaign, asked: argparse.Namespace) -> None:
+    """The named places, then random moments."""
+    campaign.begin()
+    for name, hows, places in CHAINS if asked.places is not None else []:
+        if not asked.places or name.startswith(tuple(asked.places)):
+            for number, place in enumerate(places):
+                campaign.at(place, hows[number % len(hows)])
+            campaign.judge(name)
+    if asked.fork:
+        campaign.forked = Forked(campaign.root, campaign.environment(), campaign.folder / "output.txt")
+        campaign.time()
+        campaign.fresh()
+    goal = sum(campaign.kills.values()) + asked.kills
+    while sum(campaign.kills.values()) < goal:
+        in_a_row = campaign.random.randint(1, asked.most)
+        while in_a_row and campaign.at_random():
+            in_a_row -= 1
+        campaign.judge("random moments")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100, help="at random moments")
@@ -290,37 +310,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--places", nargs="*", help="named places too: all, or chains whose name begins so")
     parser.add_argument("--fork", action="store_true", help="forks the command for the random ones: no imports")
-    parser.add_argument("--hows", nargs="*", default=list(HOWS))
     asked = parser.parse_args()
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="campaign-"))
     print(f"in {folder}", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     campaign = Campaign(folder, random.Random(asked.seed))
     try:
-        campaign.begin()
-        if asked.places is not None:
-            for name, hows, places in CHAINS:
-                if not asked.places or name.startswith(tuple(asked.places)):
-                    for number, place in enumerate(places):
-                        campaign.at(place, hows[number % len(hows)])
-                    campaign.judge(name)
-        if asked.fork:
-            campaign.forked = Forked(campaign.root, campaign.environment(), campaign.folder / "output.txt")
-            campaign.time()
-            campaign.fresh()
-        goal = sum(campaign.kills.values()) + asked.kills
-        while sum(campaign.kills.values()) < goal:
-            in_a_row = campaign.random.randint(1, asked.most)
-            while in_a_row and campaign.at_random():
-                in_a_row -= 1
-            campaign.judge("random moments")
+        conduct(campaign, asked)
     finally:
         campaign.report(began)
-        for process in state.processes(campaign.mark, campaign.aside()):
-            process.kill()
-        for pid in campaign.aside() - {os.getpid()}:
-            if psutil.pid_exists(pid):
-                os.killpg(pid, signal.SIGTERM)
+        for process in state.processes(campaign.mark, but=set()):
+            with suppress(psutil.Error):
+                process.kill()
     return bool(campaign.faults)
 
 
