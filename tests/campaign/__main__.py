@@ -204,7 +204,7 @@ class Campaign:
 
     def at_random(self) -> bool:
         """One run killed at some moment, rather an early one; False where it ended before."""
-        how, moment = self.random.choice(HOWS), 0.2 + self.clean_s * self.random.random() ** 1.5
+        how, moment = self.random.choice(HOWS), 0.2 + self.clean_s * self.random.random() ** 2
         child = self.start()
         try:
             child.wait(moment)
@@ -242,7 +242,7 @@ class Campaign:
 
     def where(self) -> str:
         """The last stage that the run under way has ended."""
-        lines = [line.split()[1].split("@")[0] for line in self.told().splitlines() if line[:1] in "✓↺"]
+        lines = [line.split()[1].split("@")[0] for line in self.told().splitlines() if line.startswith(("✓ ", "↺ "))]
         return f"after {lines[-1]}" if lines else "before its first stage ended"
 
     def count(self, how: str, where: str, more: str) -> None:
