@@ -5,7 +5,7 @@ BIN := .venv/bin
 export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null || echo $(PIP_FIND_LINKS))
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
-.PHONY: run test explore lock browser benchmark clean
+.PHONY: run test explore lock browser benchmark campaign clean
 .DELETE_ON_ERROR:
 
 run: .venv/ready
@@ -27,6 +27,10 @@ browser: .venv/ready
 
 benchmark: .venv/ready
 	$(BIN)/python -m pytest tests/benchmarks -s
+
+# A run is killed in every named place, and a hundred times at random; two hours.
+campaign: .venv/ready
+	$(BIN)/python -m tests.campaign --kills 100 --places
 
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
-from flows import board, checked, console, disk, journal, servers, sharing, workers, workspace
+from flows import board, checked, console, disk, journal, recovery, servers, sharing, workers, workspace
 from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage, unheard
 from flows.store import read_json
@@ -43,6 +43,9 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
         if any(stage.stale for stage in plan) or not recorded:
             run_stale(root, chosen, plan, loaded or settings_of(root, chosen), watch)
         else:
+            if journal.any_open(root):  # one that was killed when all was done
+                with _prefect(root, watch, trains=False):
+                    pass
             console.console.print("[green]✓[/] Nothing to do: every stage is up to date.")
     for name in chosen:
         show_result(root, name)
@@ -84,9 +87,7 @@ def _prefect(root: Path, watch: journal.Stopwatch, *, trains: bool) -> Iterator[
     """Prefect imported, its server up, runs that crashed known to all; what goes on in the block is shown."""
     servers.prepare_environment(root)
     watcher = console.Watcher()
-    crashed = journal.reconcile(root)
-    for gone in crashed:
-        console.warn(f"{gone.key} had crashed; going on from its last finished stage")
+    crashed = recovery.recover(root)
     with watcher.live():
         watcher.tell("loading", "")
         local = servers.launch_for_run(root)

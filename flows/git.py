@@ -1,21 +1,61 @@
 """Git as a command, for what DVC does not do."""
 
+import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from contracts.errors import MedloopError
+from flows.home import scratch
+
+NOBODY = {f"GIT_{who}_{what}": "medloop" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 TOGETHER = 16  # files that one process of Git's hands out; a dvc.lock may be megabytes
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """What the command prints, stripped. Raises MedloopError with Git's own words."""
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    """What the command prints, stripped; `env` adds to the environment. Raises MedloopError with Git's own words."""
+    own = {**os.environ, **(env or {})}
+    done = subprocess.run(["git", *arguments], cwd=folder, env=own, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise MedloopError(f"git {arguments[0]}: {said[-1] if said else 'failed'}", where=str(folder))
     return done.stdout.strip()
+
+
+def pin_commit(root: Path, key: str, files: Iterable[str]) -> str:
+    """Saves what Git knows, as it now lies here, and these files as the DVC experiment `key`; its commit.
+
+    `dvc exp save` stashes edits and detaches HEAD meanwhile, and leaves them so when it is killed. Here no file, no
+    branch and no index is touched, and the experiment is there whole or not at all.
+    Raises MedloopError when the workspace is no Git repository with a first commit.
+    """
+    try:
+        head = git(root, "rev-parse", "--verify", "HEAD^{commit}")
+    except MedloopError as error:
+        mend = "a workspace is a Git repository with a commit: git init, git add -A, git commit"
+        raise MedloopError(f"the run could not be pinned: {error.problem}", where=str(root), mend=mend) from error
+    with scratch(root) as folder:
+        own = {"GIT_INDEX_FILE": str(folder / "index")}
+        index = root / git(root, "rev-parse", "--git-path", "index")
+        if index.is_file():  # what was added, but not committed
+            shutil.copyfile(index, folder / "index")
+        git(root, "add", "--update", "--", ":/", env=own)
+        git(root, "add", "--force", "--", *sorted(files), env=own)
+        tree = git(root, "write-tree", env=own)
+    commit = git(root, "commit-tree", tree, "-p", head, "-m", f"medloop: {key}", env=_who(root))
+    git(root, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{key}", commit)
+    return commit
+
+
+def _who(root: Path) -> Mapping[str, str]:
+    """Nobody, where Git was not told who commits here."""
+    try:
+        git(root, "var", "GIT_COMMITTER_IDENT")
+    except MedloopError:
+        return NOBODY
+    return {}
 
 
 def commit_of(root: Path, name: str) -> str | None:

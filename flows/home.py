@@ -1,7 +1,11 @@
 """Where things lie: the workspace (the Git repository) and what medloop keeps on this machine."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from contracts.errors import MedloopError
 
@@ -43,6 +47,20 @@ def failures(root: Path) -> Path:
 def checkpoints(root: Path) -> Path:
     """Checkpoints of trainings under way; outside a stage's outputs, which DVC deletes before a run."""
     return home(root) / "checkpoints"
+
+
+@contextmanager
+def scratch(root: Path) -> Iterator[Path]:
+    """A folder that is gone after the block; one that a killed process left goes when the next is made."""
+    import psutil  # type: ignore[import-untyped]
+
+    place = home(root) / "scratch"
+    place.mkdir(parents=True, exist_ok=True)
+    for left in place.iterdir():
+        if not psutil.pid_exists(int(left.name.partition("-")[0])):
+            shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(dir=place, prefix=f"{os.getpid()}-") as folder:
+        yield Path(folder)
 
 
 def data_folder(root: Path, study: str, stage: str) -> Path:

@@ -105,6 +105,22 @@ def is_recorded(root: Path, study: str, outputs: str) -> bool:
     return any(journal.recorded.get(study) == outputs for journal in all_journals(root))
 
 
+def any_open(root: Path) -> bool:
+    """Whether a run never ended. Under `sole_run` none can be running."""
+    return any(journal.state == "running" for journal in all_journals(root))
+
+
+def unrecorded(root: Path, study: str, *, but: str) -> list[str]:
+    """The keys of a study's runs since the last that was recorded, but this one: what they told MLflow is not whole."""
+    found = []
+    for journal in all_journals(root):
+        if study in journal.recorded:
+            break
+        if study in journal.studies and journal.key != but:
+            found.append(journal.key)
+    return found
+
+
 def reconcile(root: Path) -> list[Journal]:
     """Marks runs that never ended as crashed, and returns them. Under `sole_run` no other can be running."""
     crashed = [journal for journal in all_journals(root) if journal.state == "running"]

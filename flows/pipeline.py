@@ -17,7 +17,14 @@ from uuid import UUID
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
 from prefect.context import get_run_context
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import run_flow
@@ -229,10 +236,17 @@ def mark_crashed(crashed: Iterable[Journal]) -> None:
     flow_runs = [UUID(journal.flow_run) for journal in crashed if journal.flow_run]
     if not flow_runs:
         return
+    gone: State[Any] = Crashed(message="the process ended without a word")
     with get_client(sync_client=True) as client:
         for flow_run in flow_runs:
             with suppress(ObjectNotFound):
-                client.set_flow_run_state(flow_run, Crashed(message="the process ended without a word"), force=True)
+                client.set_flow_run_state(flow_run, gone, force=True)
+                open_ones = TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
+                for task_run in client.read_task_runs(
+                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])),
+                    task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=open_ones)),
+                ):
+                    client.set_task_run_state(task_run.id, gone, force=True)
 
 
 def _flow(key: str, studies: list[str]) -> State[Any]:

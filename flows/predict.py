@@ -1,6 +1,5 @@
 """Scores new rows with exactly the fitted steps and weights of a recorded run."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from contracts.study import Study
 from contracts.tables import Schema
 from flows import bundle, tracking
 from flows.arrays import examples
+from flows.home import scratch
 from flows.new_rows import read_new
 from flows.pseudonyms import same_key
 from flows.store import read_json, read_model, replacing, write_table
@@ -52,8 +52,8 @@ def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
     """
     if out.suffix not in (".csv", ".parquet"):
         raise MedloopError("predictions are written as .csv or .parquet", where=str(out), mend="--out predictions.csv")
-    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
-        folder = tracking.fetch_model(root, reference, Path(scratch))
+    with scratch(root) as own:
+        folder = tracking.fetch_model(root, reference, own)
         bundle.verify(folder)
         new = read_new(folder, data, Path.cwd())
         scores = score(folder, new.raw, _key(root, folder))

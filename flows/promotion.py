@@ -6,7 +6,6 @@ model, written before the alias moves there: a version that the alias never reac
 
 import getpass
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import Any, Literal
 from contracts.errors import MedloopError
 from contracts.names import check_name
 from flows import bundle, console, journal, servers, tracking
-from flows.home import find_root
+from flows.home import find_root, scratch
 from flows.tracking import CHALLENGER, CHAMPION
 
 What = Literal["promoted", "rolled back", "kept", "asked", "blocked"]
@@ -199,8 +198,8 @@ def _check(root: Path, study: str, chosen: Version) -> None:
             where=where,
             mend="mend the leak, or accept what is suspected with a reason (audit.accept), and run again",
         )
-    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
-        fetched(root, chosen, Path(scratch))
+    with scratch(root) as folder:
+        fetched(root, chosen, folder)
 
 
 def fetched(root: Path, chosen: Version, folder: Path) -> Path:

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from flows import board, bundle, tracking, workspace
 from flows import journal as journals
 from flows import settings as settings_files
 from flows.environment import machine
-from flows.git import git
+from flows.git import git, pin_commit
 from flows.groups import GROUP, group
+from flows.home import scratch
 from flows.index import INDEX, NOTES
 from flows.journal import Journal
 from flows.plan import Stage
@@ -33,17 +33,20 @@ def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[
     context = Context(root=root, settings=settings_files.load(root, name), say=say)
     if journal.experiment is None:
         say("pinning the run as a DVC experiment")
-        pin(root, journal, last)
+        pin(root, journal)
     say("telling MLflow")
     mlflow = tracking.client(root)
     experiment = tracking.experiment_id(mlflow, root, name)
     leaderboard = read_json(context.folder("compare") / "leaderboard.json")
     certificate = read_model(context.folder("audit") / "certificate.json", Certificate)
     tags = _tags(context, journal, certificate)
+    end_cut_short(mlflow, experiment, journals.unrecorded(root, name, but=journal.key))
     page = tracking.open_run(mlflow, experiment, journal.key, {**tags, "medloop.kind": "comparison"})
-    runs = {model: _log_model(mlflow, experiment, context, model, tags, page) for model in context.settings.models}
-    best = str(leaderboard["choice"])
-    tracking.complete(mlflow, page, _comparison(context, leaderboard, best, runs))
+    with tracking.failed_otherwise(mlflow, page):
+        runs = {model: _log_model(mlflow, experiment, context, model, tags, page) for model in context.settings.models}
+        best = str(leaderboard["choice"])
+        comparison = _comparison(context, leaderboard, best, runs)
+    tracking.complete(mlflow, page, comparison)
     said = _register(mlflow, name, runs, best, certificate, journal)
     journal.mlflow_runs.update({f"{name}/{model}": run for model, run in runs.items()})
     journal.recorded[name] = workspace.outputs(root, last)
@@ -51,9 +54,9 @@ def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[
     return said
 
 
-def pin(root: Path, journal: Journal, last: str) -> None:
-    """Keeps code, settings and `dvc.lock` of a run, whose last stage is `last`, as the DVC experiment of its key."""
-    journal.experiment = workspace.pin(root, journal.key, last, _untracked(root, journal))
+def pin(root: Path, journal: Journal) -> None:
+    """Keeps code, settings and `dvc.lock` of a run as the DVC experiment of its key."""
+    journal.experiment = pin_commit(root, journal.key, _untracked(root, journal))
     journals.save(root, journal)
 
 
@@ -118,14 +121,15 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
     history = read_json(context.model_folder("train") / "history.json")
     explanation = context.model_folder("explain") / "explanation.json"
     params = params_of(context, model)
-    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
-        packed = bundle.pack(context, Path(scratch) / "model")
+    with scratch(context.root) as folder:
+        packed = bundle.pack(context, folder / "model")
         tracking.write_signature(packed, *bundle.signature(packed))
         manifest = read_json(packed / bundle.MANIFEST)
         results = [evaluation.model_dump(mode="json"), read_json(explanation)]
         recipe = _hash([manifest, params, *results, tags["medloop.certificate_sha256"]])
         known = tracking.find(mlflow, experiment, {"medloop.recipe": recipe})
         if known:
+            adopt(mlflow, known, tags, page)
             return known
         own = {**tags, "medloop.kind": "model", "medloop.model": model, "medloop.manifest_sha256": bundle.seal(packed)}
         run = tracking.open_run(mlflow, experiment, model, own, parent=page)
@@ -142,6 +146,23 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
             },
         )
         return tracking.complete(mlflow, run, content)
+
+
+def end_cut_short(mlflow: Any, experiment: str, keys: Iterable[str]) -> None:
+    """Shows as killed what runs of these keys, whose processes are gone, left open, and the pages of their models."""
+    for key in keys:
+        for run in mlflow.search_runs([experiment], f"tags.`medloop.run` = '{key}'"):
+            page, status = run.data.tags.get("medloop.kind") == "comparison", run.info.status
+            if status == "RUNNING" or (page and status == "FINISHED"):
+                mlflow.set_terminated(run.info.run_id, "KILLED")
+
+
+def adopt(mlflow: Any, run_id: str, tags: Mapping[str, str], page: str) -> None:
+    """Puts a model's run under this page where the page that it was made for was never finished."""
+    above = mlflow.get_run(run_id).data.tags.get(tracking.PARENT)
+    if above and mlflow.get_run(above).info.status != "FINISHED":
+        for key, value in {**tags, tracking.PARENT: page}.items():
+            mlflow.set_tag(run_id, key, value)
 
 
 def _hash(value: object) -> str:

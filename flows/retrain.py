@@ -1,7 +1,6 @@
 """`medloop retrain`: the same recipe on today's data, and whether what comes out takes the champion's place."""
 
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import Field
 from contracts.study import Frozen
 from flows import commands, console, drift, journal, promotion, servers, tracking, workers, workspace
 from flows.champion import Compared, compared, same_schema
-from flows.home import data_folder, find_root, home, set_aside
+from flows.home import data_folder, find_root, home, scratch, set_aside
 from flows.journal import Journal
 from flows.plan import unheard
 from flows.promotion import Version, What
@@ -60,13 +59,13 @@ def retrain(root: Path, name: str) -> Gate | None:
     The workspace must be held (`journal.sole_run`). Raises MedloopError when a stage fails, MLflow does not answer, or
     no fair comparison can be made; the champion then stays.
     """
-    with tracking.answering(root), tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
+    with tracking.answering(root), scratch(root) as own:
         settings = commands.settings_of(root, [name])
         champion = promotion.champion(tracking.client(root), name)
         if champion is None:
             _bring(root, name, settings)
             return None
-        folder = promotion.fetched(root, champion, Path(scratch))
+        folder = promotion.fetched(root, champion, own)
         drift.bring_samples(root, name, settings)
         schema = workers.call("the schema", _schema, root, name, folder, say=unheard)
         if schema.state == "failed":
@@ -177,9 +176,9 @@ def _conclude(
         gate = read_model(path, Gate)
         if gate.verdict != "promoted":
             return gate
-    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
-        write_json(Path(scratch) / path.name, gate)
-        _tell(root, gate, Path(scratch) / path.name)
+    with scratch(root) as folder:
+        write_json(folder / path.name, gate)
+        _tell(root, gate, folder / path.name)
     write_json(path, gate)
     return gate
 

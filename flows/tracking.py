@@ -104,18 +104,26 @@ def open_run(mlflow: Any, experiment: str, name: str, tags: Mapping[str, str], p
 
 def complete(mlflow: Any, run_id: str, content: Content) -> str:
     """Fills a run, values in batches, and ends it; its id. A run that could not be filled is shown as failed."""
-    try:
+    with failed_otherwise(mlflow, run_id):
         for path, folder in content.files.items():
             send = mlflow.log_artifacts if path.is_dir() else mlflow.log_artifact
             send(run_id, str(path), folder or None)
         _log_values(mlflow, run_id, content)
         for key, value in content.tags.items():
             mlflow.set_tag(run_id, key, value)
-    except BaseException:
-        mlflow.set_terminated(run_id, "FAILED")
-        raise
     mlflow.set_terminated(run_id)
     return run_id
+
+
+@contextmanager
+def failed_otherwise(mlflow: Any, run_id: str) -> Iterator[None]:
+    """Shows a run as failed where the block raises."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # MLflow itself may be what failed
+            mlflow.set_terminated(run_id, "FAILED")
+        raise
 
 
 def write_signature(folder: Path, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ def train(
     plan = leading_to(whole, (evaluating if test else _training)(whole, models))
     run = journal.start(root, [study], {})
     execute(Run(root=root, journal=run, settings=settings, plan=plan, watcher=watcher, records=False))
-    record.pin(root, run, plan[-1].name)
+    record.pin(root, run)
     return settings[study]
 
 
@@ -48,10 +48,11 @@ def tell_mlflow(
     experiment = tracking.experiment_id(mlflow, root, study)
     tags = {"medloop.run": key}
     parent = tracking.open_run(mlflow, experiment, f"{kind} {key}", {**tags, "medloop.kind": kind})
-    for label, content in trials.items():
-        own = {**tags, "medloop.kind": "trial", GROUP: group(content.params, key)}
-        run = tracking.open_run(mlflow, experiment, label, own, parent=parent)
-        tracking.complete(mlflow, run, content)
+    with tracking.failed_otherwise(mlflow, parent):
+        for label, content in trials.items():
+            own = {**tags, "medloop.kind": "trial", GROUP: group(content.params, key)}
+            run = tracking.open_run(mlflow, experiment, label, own, parent=parent)
+            tracking.complete(mlflow, run, content)
     tracking.complete(mlflow, parent, tracking.Content(tags={"mlflow.note.content": verdict}))
 
 

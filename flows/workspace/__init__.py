@@ -7,7 +7,8 @@ from flows.workspace.bringing import Outcome, bring_up_to_date
 from flows.workspace.cache import holding_cache, objects
 from flows.workspace.graph import NEVER, order_lock, outputs, plan
 from flows.workspace.kept import kept_files
-from flows.workspace.past import bring_back, pin, revision, run_again, share_cache
+from flows.workspace.leftovers import clear_leftovers
+from flows.workspace.past import bring_back, revision, run_again, share_cache
 from flows.workspace.sharing import push, share_with, shared_with, try_remote
 
 __all__ = [
@@ -15,12 +16,12 @@ __all__ = [
     "Outcome",
     "bring_back",
     "bring_up_to_date",
+    "clear_leftovers",
     "holding_cache",
     "kept_files",
     "objects",
     "order_lock",
     "outputs",
-    "pin",
     "plan",
     "push",
     "revision",

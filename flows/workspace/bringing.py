@@ -1,6 +1,7 @@
 """Bringing one stage up to date as `dvc repro` would, its function in this process."""
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from contracts.errors import MedloopError
 from flows import lockfile
 from flows.workspace.repository import repository, stage_of, unlocked
 
+DVC_DRAFT = f".{'?' * 22}.tmp"  # as dvc_objects.fs.utils.tmp_fname names it
 Outcome = Literal["ran", "restored", "unchanged"]
 
 
@@ -25,6 +27,7 @@ def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> 
             return "unchanged"
         outcome: Outcome = "ran"
         with _reserved(stage):
+            _clear_drafts(stage)
             if work is None:
                 stage.reproduce()
             else:
@@ -56,6 +59,14 @@ def _reserved(stage: Any) -> Iterator[None]:
     hardlink = stage.repo.config["core"].get("hardlink_lock", False)
     with rwlock(stage.repo.tmp_dir, stage.repo.fs, " ".join(sys.argv), read, write, hardlink):
         yield
+
+
+def _clear_drafts(stage: Any) -> None:
+    """What a process that was killed had not put in its place yet: hidden files beside the outputs, ours and DVC's."""
+    for place in (Path(out.fs_path) for out in stage.outs):
+        for named in (f".{place.name}", f".{place.name}.*", DVC_DRAFT):
+            for draft in place.parent.glob(named):
+                shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
 
 
 def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
@@ -96,7 +107,7 @@ def _restored(stage: Any) -> bool:
     try:
         stage.repo.stage_cache.restore(stage)
         stage.save()
-    except RunCacheNotFoundError:
+    except (RunCacheNotFoundError, TypeError):  # the latter where the disk took DVC's folder for it, but no file
         return False
     if drop_damaged(stage.outs):
         stage.remove_outs(ignore_remove=False, force=False)

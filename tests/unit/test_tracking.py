@@ -1,11 +1,12 @@
 """What MLflow is told."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from contracts.errors import MedloopError
-from flows import tracking
+from flows import record, tracking
 from flows.home import home
 
 
@@ -18,3 +19,57 @@ def test_a_damaged_database_is_an_error_that_names_it(tmp_path: Path, monkeypatc
     with pytest.raises(MedloopError, match="file is not a database") as stopped:
         tracking.client(tmp_path)
     assert stopped.value.where == str(database)
+
+
+class FakeMlflow:
+    """MLflow's client as far as these tests need it: runs by their id with status and tags."""
+
+    def __init__(self, runs: dict[str, tuple[str, dict[str, str]]]) -> None:
+        self.runs = {
+            name: SimpleNamespace(info=SimpleNamespace(run_id=name, status=status), data=SimpleNamespace(tags=tags))
+            for name, (status, tags) in runs.items()
+        }
+
+    def get_run(self, run_id: str) -> SimpleNamespace:
+        return self.runs[run_id]
+
+    def search_runs(self, experiments: list[str], clause: str) -> list[SimpleNamespace]:
+        return [run for run in self.runs.values() if f"'{run.data.tags.get('medloop.run')}'" in clause]
+
+    def set_terminated(self, run_id: str, status: str) -> None:
+        self.runs[run_id].info.status = status
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        self.runs[run_id].data.tags[key] = value
+
+    def statuses(self) -> dict[str, str]:
+        return {name: run.info.status for name, run in self.runs.items()}
+
+
+def test_what_a_killed_run_left_open_is_ended_and_its_models_come_under_the_next_page() -> None:
+    gone, other = {"medloop.run": "gone"}, {"medloop.run": "other"}
+    mlflow = FakeMlflow(
+        {
+            "page": ("FINISHED", {**gone, "medloop.kind": "comparison"}),
+            "half": ("RUNNING", {**gone, "medloop.kind": "model", tracking.PARENT: "page"}),
+            "whole": ("FINISHED", {**gone, "medloop.kind": "model", tracking.PARENT: "page"}),
+            "theirs": ("RUNNING", {**other, "medloop.kind": "model"}),
+        }
+    )
+    record.adopt(mlflow, "whole", {"medloop.run": "next"}, "next's page")
+    assert mlflow.runs["whole"].data.tags["medloop.run"] == "gone"  # its page is whole: it stays there
+    record.end_cut_short(mlflow, "1", ["gone"])
+    assert mlflow.statuses() == {"page": "KILLED", "half": "KILLED", "whole": "FINISHED", "theirs": "RUNNING"}
+    record.adopt(mlflow, "whole", {"medloop.run": "next"}, "next's page")
+    assert mlflow.runs["whole"].data.tags == {
+        "medloop.run": "next",
+        "medloop.kind": "model",
+        tracking.PARENT: "next's page",
+    }
+
+
+def test_a_run_that_could_not_be_filled_is_shown_as_failed() -> None:
+    mlflow = FakeMlflow({"run": ("RUNNING", {})})
+    with pytest.raises(OSError, match="full"), tracking.failed_otherwise(mlflow, "run"):
+        raise OSError("full")
+    assert mlflow.statuses() == {"run": "FAILED"}

@@ -1,0 +1,32 @@
+"""What runs that were killed left behind: the next one says so, and clears it away."""
+
+from pathlib import Path
+
+from flows import console, journal, workspace
+from flows.home import home
+from flows.journal import Journal
+
+
+def recover(root: Path) -> list[Journal]:
+    """The runs that never ended, marked as crashed; what their processes had not put in its place is removed.
+
+    The workspace must be held (`journal.sole_run`).
+    """
+    _clear_drafts(root)
+    crashed = journal.reconcile(root)
+    if crashed:
+        workspace.clear_leftovers(root, [gone.pid for gone in crashed])
+    for gone in crashed:
+        console.warn(f"{gone.key} had crashed; going on from its last finished stage")
+    return crashed
+
+
+def _clear_drafts(root: Path) -> None:
+    """Files that processes that are gone had not finished, as `flows.store.replacing` names them."""
+    import psutil  # type: ignore[import-untyped]
+
+    places = [root, root / "studies", home(root), *home(root).glob("*/"), *home(root).glob("*/*/")]
+    for draft in (draft for place in places for draft in place.glob(".*.*.tmp")):
+        pid = draft.name.split(".")[-2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            draft.unlink()
