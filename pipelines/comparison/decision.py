@@ -1,6 +1,7 @@
 """What a model of two classes comes to at each threshold: who is found, at what false alarms and net benefit.
 
-Everything lies on a fixed grid of thresholds, so that no row's own score can be read off; counts of few rows are blank.
+Everything lies on a fixed grid of thresholds, so that no row's own score can be read off; what is of few
+patients is blank.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from pipelines.bootstrap import bootstrap
 from pipelines.results import Floats
 
 GRID: Floats = np.linspace(0, 1, 101)
-SMALL = 5  # rows or patients; of fewer, but some, no figure is shown
+SMALL = 5  # patients; of fewer, but some, no figure is shown
 BINS = 20
 RATES = ("sensitivity", "specificity", "ppv", "npv", "alerts")
 
@@ -31,7 +32,7 @@ class Band(Frozen):
 class Decisions(Frozen):
     """A model at each threshold of GRID.
 
-    true_positives … : rows, None where that or its counterpart is of 1 to SMALL - 1 rows.
+    true_positives … : rows, None where those or their counterpart are of 1 to SMALL - 1 patients.
     sensitivity, specificity, ppv, npv (predictive values): shares; alerts: share of all rows that are flagged.
     net_benefit: true positives less false ones, these weighed by the odds of the threshold, a row (Vickers & Elkin,
     "Decision curve analysis: a novel method for evaluating prediction models", Medical Decision Making 26, 2006).
@@ -67,7 +68,7 @@ def decisions(
 
     Shape: all (N,); `truth` where the row is of the positive class, `score` its probability, `group` the patient.
     """
-    statistic = _flagged(truth, score)
+    statistic, hidden = _flagged(truth, score), _hidden(truth, score, group)
     counts = statistic(np.ones((1, len(truth))))
     drawn = bootstrap(statistic, group, resamples=resamples, seed=seed)
     tp, fp = counts["tp"][0], counts["fp"][0]
@@ -78,15 +79,16 @@ def decisions(
     for name, (part, whole) in _rates(tp, fp, positives, negatives).items():
         again = _rates(drawn["tp"], drawn["fp"], drawn["positives"], drawn["negatives"])[name]
         ends = wilson(part, whole, confidence) if single else _quantiles(*again, confidence)
-        hidden = few(part) | few(whole - part) | (whole < SMALL)
-        bands[name] = _band(_share(part, whole), *ends, hidden)
+        bands[name] = _band(_share(part, whole), *ends, hidden[name])
     return Decisions(
         prevalence=round(positives / len(truth), 6),
         rows=len(truth),
-        **dict(zip(("true_positives", "false_negatives"), _cells(tp, fn), strict=True)),
-        **dict(zip(("false_positives", "true_negatives"), _cells(fp, tn), strict=True)),
+        true_positives=_cells(tp, hidden["sensitivity"]),
+        false_negatives=_cells(fn, hidden["sensitivity"]),
+        false_positives=_cells(fp, hidden["specificity"]),
+        true_negatives=_cells(tn, hidden["specificity"]),
         **bands,
-        net_benefit=_benefit(tp, fp, drawn, len(truth), confidence),
+        net_benefit=_benefit(tp, fp, drawn, len(truth), confidence, hidden["ppv"]),
         positive=_histogram(score[truth], group[truth]),
         negative=_histogram(score[~truth], group[~truth]),
     )
@@ -150,10 +152,12 @@ def net_benefit(tp: Floats, fp: Floats, rows: Any, threshold: Floats = GRID) -> 
     return np.asarray((tp - fp * odds) / rows)
 
 
-def _benefit(tp: Floats, fp: Floats, drawn: dict[str, Floats], rows: int, confidence: float) -> Band:
+def _benefit(
+    tp: Floats, fp: Floats, drawn: dict[str, Floats], rows: int, confidence: float, hidden: NDArray[np.bool_]
+) -> Band:
     again = net_benefit(drawn["tp"], drawn["fp"], drawn["positives"] + drawn["negatives"])
     low, high = np.quantile(again, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return _band(net_benefit(tp, fp, rows), low, high, few(tp) | few(fp))
+    return _band(net_benefit(tp, fp, rows), low, high, hidden)
 
 
 def _quantiles(part: Floats, whole: Floats, confidence: float) -> tuple[Floats, Floats]:
@@ -174,11 +178,39 @@ def few(count: Floats) -> NDArray[np.bool_]:
     return np.asarray((count > 0) & (count < SMALL))
 
 
-def _cells(one: Floats, other: Floats) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
-    """Two counts whose sum is known: a small one would be read off the other."""
-    hidden = few(one) | few(other)
-    first, second = ([None if h else round(v) for v, h in zip(of, hidden, strict=True)] for of in (one, other))
-    return tuple(first), tuple(second)
+def _cells(count: Floats, hidden: NDArray[np.bool_]) -> tuple[int | None, ...]:
+    """Counts; where one of two whose sum is known is small, both are hidden, for it would be read off the other."""
+    return tuple(None if h else round(v) for v, h in zip(count, hidden, strict=True))
+
+
+def _hidden(truth: NDArray[np.bool_], score: Floats, group: NDArray[Any]) -> dict[str, NDArray[np.bool_]]:
+    """By rate, at which thresholds a few patients, but some, lie behind one of the two counts that it is made of."""
+    everyone = np.ones(len(truth), dtype=bool)
+    found = {
+        name: _patients(score[rows], group[rows])
+        for name, rows in (("positive", truth), ("negative", ~truth), ("all", everyone))
+    }
+    (tp, fn), (fp, tn), (flagged, rest) = found["positive"], found["negative"], found["all"]
+    pairs = {
+        "sensitivity": (tp, fn),
+        "specificity": (tn, fp),
+        "ppv": (tp, fp),
+        "npv": (tn, fn),
+        "alerts": (flagged, rest),
+    }
+    return {name: few(one) | few(other) for name, (one, other) in pairs.items()}
+
+
+def _patients(score: Floats, group: NDArray[Any]) -> tuple[Floats, Floats]:
+    """How many patients have a row at each threshold or above, and below."""
+    names, patient = np.unique(group, return_inverse=True)
+    highest, lowest = np.full(len(names), -np.inf), np.full(len(names), np.inf)
+    np.maximum.at(highest, patient, score)
+    np.minimum.at(lowest, patient, score)
+    return (
+        (highest[:, None] >= GRID).sum(axis=0).astype(np.float64),
+        (lowest[:, None] < GRID).sum(axis=0).astype(np.float64),
+    )
 
 
 def _band(value: Floats, low: Floats, high: Floats, hidden: NDArray[np.bool_]) -> Band:

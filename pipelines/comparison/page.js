@@ -205,11 +205,10 @@
   let own = false;
   const told = (band, k, unit) => {
     const [value, low, high] = [band.value[k], band.low[k], band.high[k]];
-    if (value === null) return "– (few rows)";
+    if (value === null) return "– (few patients)";
     const number = (v) => (100 * v).toFixed(unit === "%" ? 0 : 1);
     return low === null ? `${number(value)}${unit}` : `${number(value)}${unit} (${number(low)} to ${number(high)})`;
   };
-  const cell = (count, kind) => (count === null ? (kind ? `under ${data.small}, or so near all` : "") : count.toLocaleString("en"));
   function move() {
     const places = at();
     const shown = own ? "own" : (Number(slider.value) / 100).toFixed(2);
@@ -223,7 +222,7 @@
       const texts = [grid[t].toFixed(2), ...["sensitivity", "specificity", "ppv", "npv"].map((name) => told(of[name], t, "%")), told(of.alerts, t, ""), of.net_benefit.value[t] === null ? "–" : of.net_benefit.value[t].toFixed(3).replace("-", "−")];
       texts.forEach((text, place) => { row.cells[place + 1].textContent = text; });
       ["true_positives", "false_negatives", "false_positives", "true_negatives"].forEach((name) => {
-        document.getElementById(`${name}-${k}`).textContent = of[name][t] === null ? "few" : cell(of[name][t]);
+        document.getElementById(`${name}-${k}`).textContent = of[name][t] === null ? "few" : of[name][t].toLocaleString("en");
       });
     });
     const marks = {

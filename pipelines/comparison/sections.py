@@ -104,7 +104,7 @@ def curves_section(evaluations: Mapping[str, Evaluation], decided: Mapping[str, 
     said = (
         f"Flagged is who has the threshold's probability or more. Predictive values and alerts hold where "
         f"{first.prevalence:.1%} have the outcome, as here. In brackets the intervals: Wilson’s where each patient has "
-        f"one row, else of a patient-level bootstrap. Figures behind which lie fewer than {SMALL} rows are left out."
+        f"one row, else of a patient-level bootstrap. What fewer than {SMALL} patients lie behind is left out."
     )
     said += f" Drawn are {len(decided)} of {len(decided) + others} runs." if others else ""
     slider = (

@@ -20,6 +20,7 @@ from pipelines.paired import bootstrap_p, delong, holm, mcnemar
 from pipelines.results import Entry, Floats, Statistic
 from pipelines.tasks import METRICS
 
+FEW_PATIENTS = 20
 Draws = Mapping[str, Mapping[str, Floats]]
 
 
@@ -164,7 +165,9 @@ def sentence(of: Standing, harm: str = "") -> str:
     label, best = METRICS[of.metric].label, of.places[0]
     if best.value.value is None:
         return f"Cannot tell: {label} is undefined on the shared rows ({best.value.reason or 'too few'})."
-    few = f" Only {of.rows:,} rows: do not rely on this." if of.rows < FEW_ROWS else ""
+    few = ""
+    if of.rows < FEW_ROWS or of.patients < FEW_PATIENTS:
+        few = f" Only {of.rows:,} rows of {of.patients:,} patients: do not rely on this."
     if len(of.places) == 2:
         return f"{_of_two(of, label)}{f'; {harm}' * bool(harm)}.{few}"
     level = of.level

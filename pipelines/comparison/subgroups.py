@@ -131,20 +131,25 @@ def _group(column: str, name: str, part: Mapping[str, Entry], metric: str, refer
 
 
 def harm(of: Groups, other: str, margin: float) -> str:
-    """Whether the reference, the better of two, is worse anywhere: `no worse in any of 6 subgroups`."""
+    """Whether the reference, the better of two, is worse anywhere: `no worse in any of 6 subgroups`.
+
+    margin: in the metric's unit where it lies between -1 and 1, else a share of its value.
+    """
     known = [(g, g.gains[other]) for g in of.groups if g.gains[other].value is not None]
     if not known:
         return ""
+    least, most = METRICS[of.metric].span
+    within = least >= -1 and most <= 1
     told = {True: list[str](), False: list[str]()}
     for group, gained in known:
         value, low = gained.value or 0.0, gained.low
-        if value > margin:
+        if value > (margin if within else margin * abs(group.values[of.reference].value or 0.0)):
             told[low is not None and low > 0].append(f"{group.column} {group.name}")
     if told[True]:
         return f"but worse for {listed(told[True], 3)}"
     if told[False]:
         return f"perhaps worse for {listed(told[False], 3)}, which may be chance"
-    allowed = f" by more than {margin:g}" if margin else ""
+    allowed = "" if not margin else f" by more than {margin:g}" if within else f" by more than {margin:.0%}"
     return f"no worse{allowed} in any of {len(known)} subgroups"
 
 
