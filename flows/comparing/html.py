@@ -93,7 +93,7 @@ def _training(of: Comparison, drawing: dict[str, object]) -> str:
             one.epochs or "–",
             "–" if one.seconds is None else f"{one.seconds:,.1f}",
             "–" if one.numbers is None else f"{one.numbers:,}",
-            "–" if one.size is None else f"{one.size / 1000:,.0f} kB",
+            "–" if one.size is None else f"{max(1, round(one.size / 1000)):,} kB",
             *([str(spread.get(name, "one seed"))] if spread else []),
         ]
         for name, one in trained.items()

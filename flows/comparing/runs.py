@@ -116,11 +116,13 @@ def with_names(runs: Sequence[Run]) -> list[Run]:
     counts = Counter(named)
     if max(counts.values()) > 1 and keys:
         named = [
-            f"{name} of {run.key or 'now'}" if counts[name] > 1 else name for name, run in zip(named, runs, strict=True)
+            (f"{name} of {run.key}" if run.key else f"{name} (present)") if counts[name] > 1 else name
+            for name, run in zip(named, runs, strict=True)
         ]
         counts = Counter(named)
     named = [
-        f"{name} {run.run_id[:8] or 'now'}" if counts[name] > 1 else name for name, run in zip(named, runs, strict=True)
+        f"{name} {run.run_id[:8] or '(present)'}" if counts[name] > 1 else name
+        for name, run in zip(named, runs, strict=True)
     ]
     return [replace(run, name=name) for run, name in zip(runs, named, strict=True)]
 

@@ -5,6 +5,7 @@
   const dark = ["#56B4E9", "#FF9A4D", "#2FD3A4", "#E8A0CB", "#F0E442", "#A9D6F5"];
   const dashes = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
   const night = matchMedia("(prefers-color-scheme: dark)");
+  const PAPER = 640; // pixels across, which figures do not find out by themselves
   let printing = false;
   const colors = () => (night.matches && !printing ? dark : light);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -32,11 +33,19 @@
     x, y, name, mode: "lines", hoverinfo: "skip", line: { color: css("--soft"), dash: "dot", width: 1.3 },
   });
   const band = (x, low, high, color, group) => {
-    const at = x.map((_, k) => k).filter((k) => low[k] !== null && high[k] !== null);
+    const pieces = [[]]; // what is left out parts the band
+    x.forEach((_, k) => {
+      if (low[k] === null || high[k] === null) pieces.push([]);
+      else pieces[pieces.length - 1].push(k);
+    });
+    const around = { x: [], y: [] };
+    pieces.filter((at) => at.length > 1).forEach((at) => {
+      const back = [...at].reverse();
+      around.x.push(...at.map((k) => x[k]), ...back.map((k) => x[k]), null);
+      around.y.push(...at.map((k) => low[k]), ...back.map((k) => high[k]), null);
+    });
     return {
-      x: [...at.map((k) => x[k]), ...at.map((k) => x[k]).reverse()],
-      y: [...at.map((k) => high[k]), ...at.map((k) => low[k]).reverse()],
-      fill: "toself", fillcolor: faded(color, 0.13), line: { width: 0 }, mode: "lines", hoverinfo: "skip",
+      ...around, fill: "toself", fillcolor: faded(color, 0.13), line: { width: 0 }, mode: "lines", hoverinfo: "skip",
       showlegend: false, legendgroup: group,
     };
   };
@@ -52,7 +61,8 @@
   const marked = {}; // by figure, which traces are the marks at the threshold
   const draw = (name, traces, plan) => {
     const place = document.getElementById(`figure-${name}`);
-    if (place) Plotly.react(place, traces, plan, { displayModeBar: false, responsive: true });
+    const fitted = printing ? { ...plan, width: PAPER, autosize: false } : { ...plan, autosize: true };
+    if (place) Plotly.react(place, traces, fitted, { displayModeBar: false, responsive: true });
   };
 
   function roc() {
@@ -128,7 +138,7 @@
     const count = data.runs.length;
     const plan = { barmode: "overlay", bargap: 0.05 };
     const traces = [];
-    const room = Math.min(0.1, 0.35 / count);
+    const room = 0.3 / count;
     data.runs.forEach((run, k) => {
       const width = run.decisions.positive.length;
       const x = run.decisions.positive.map((_, b) => (b + 0.5) / width);
@@ -140,14 +150,15 @@
       }));
       const top = 1 - k / count;
       plan[`yaxis${k ? k + 1 : ""}`] = axis("", {
-        domain: [top - 1 / count + room, top - 0.01], tickformat: ".0%", nticks: 4, zeroline: true, zerolinecolor: css("--soft"), showticklabels: false,
+        domain: [top - 1 / count + 0.02, top - room], tickformat: ".0%", nticks: 4, zeroline: true, zerolinecolor: css("--soft"), showticklabels: false,
       });
     });
     plan.xaxis = { ...share("Predicted probability"), anchor: `y${count > 1 ? count : ""}` };
     plan.annotations = data.runs.map((run, k) => ({
-      xref: "paper", yref: "paper", x: 0.99, y: 1 - k / count, xanchor: "right", yanchor: "top", showarrow: false,
+      xref: "paper", yref: "paper", x: 0.01, y: 1 - k / count - room, xanchor: "left", yanchor: "bottom", showarrow: false,
       text: `${plain(short(run.name))}: up positive, down negative`, font: { size: 12, color: css("--ink") },
     }));
+    document.getElementById("figure-scores").style.height = `${150 + 105 * count}px`;
     draw("scores", traces, layout({ ...plan, showlegend: false }));
   }
   function forest(name, of) {
@@ -191,6 +202,7 @@
   function others() { // figures that were drawn elsewhere take this page's colours
     document.querySelectorAll(".js-plotly-plot:not(.plot)").forEach((place) => {
       const change = { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", "font.color": css("--ink"), "legend.bgcolor": "rgba(0,0,0,0)" };
+      Object.assign(change, printing ? { width: PAPER } : { width: null, autosize: true });
       Object.keys(place.layout).filter((key) => /^[xy]axis\d*$/.test(key)).forEach((key) => {
         change[`${key}.gridcolor`] = css("--grid");
         change[`${key}.linecolor`] = css("--line");

@@ -60,6 +60,7 @@ def test_names_are_as_short_as_tells_them_apart() -> None:
 
     assert names(run("a", "mlp", "k1"), run("a", "cnn", "k1")) == ["mlp", "cnn"]
     assert names(run("a", "mlp", "k1"), run("a", "mlp", "k2"), run("a", "cnn")) == ["mlp of k1", "mlp of k2", "cnn"]
+    assert names(run("a", "mlp", "k1"), run("a", "mlp")) == ["mlp of k1", "mlp (present)"]
     assert names(run("a", "mlp"), run("b", "mlp")) == ["a/mlp", "b/mlp"]
     assert names(run("a", "mlp", "k", "1" * 32), run("a", "mlp", "k", "2" * 32)) == ["mlp 11111111", "mlp 22222222"]
 
