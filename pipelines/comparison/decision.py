@@ -41,6 +41,7 @@ class Decisions(Frozen):
 
     prevalence: float
     rows: int
+    patients: int
     true_positives: tuple[int | None, ...]
     false_positives: tuple[int | None, ...]
     false_negatives: tuple[int | None, ...]
@@ -83,6 +84,7 @@ def decisions(
     return Decisions(
         prevalence=round(positives / len(truth), 6),
         rows=len(truth),
+        patients=len(np.unique(group)),
         true_positives=_cells(tp, hidden["sensitivity"]),
         false_negatives=_cells(fn, hidden["sensitivity"]),
         false_positives=_cells(fp, hidden["specificity"]),

@@ -221,6 +221,10 @@
     const number = (v) => (100 * v).toFixed(unit === "%" ? 0 : 1);
     return low === null ? `${number(value)}${unit}` : `${number(value)}${unit} (${number(low)} to ${number(high)})`;
   };
+  const worth = (band, k) => {
+    const [value, low, high] = [band.value[k], band.low[k], band.high[k]].map((v) => (v === null ? null : v.toFixed(3)));
+    return value === null ? "– (few patients)" : `${value} (${low} to ${high})`.replace(/-/g, "−");
+  };
   function move() {
     const places = at();
     const shown = own ? "own" : (Number(slider.value) / 100).toFixed(2);
@@ -231,7 +235,7 @@
       const t = places[k];
       const of = run.decisions;
       const row = document.getElementById(`decision-${k}`);
-      const texts = [grid[t].toFixed(2), ...["sensitivity", "specificity", "ppv", "npv"].map((name) => told(of[name], t, "%")), told(of.alerts, t, ""), of.net_benefit.value[t] === null ? "–" : of.net_benefit.value[t].toFixed(3).replace("-", "−")];
+      const texts = [grid[t].toFixed(2), ...["sensitivity", "specificity", "ppv", "npv"].map((name) => told(of[name], t, "%")), told(of.alerts, t, ""), worth(of.net_benefit, t)];
       texts.forEach((text, place) => { row.cells[place + 1].textContent = text; });
       ["true_positives", "false_negatives", "false_positives", "true_negatives"].forEach((name) => {
         document.getElementById(`${name}-${k}`).textContent = of[name][t] === null ? "few" : of[name][t].toLocaleString("en");

@@ -125,9 +125,10 @@ def curves_section(evaluations: Mapping[str, Evaluation], decided: Mapping[str, 
 
 
 def _decision_table(decided: Mapping[str, Decisions]) -> str:
-    names = runs_key(list(decided))
+    names, first = runs_key(list(decided)), next(iter(decided.values()))
+    whom = "patients" if first.patients == first.rows else "rows"
     head = ["run", "threshold", "sensitivity", "specificity", "positive predictive value", "negative predictive value",
-            "alerts per 100 patients", "net benefit"]  # fmt: skip
+            f"alerts per 100 {whom}", "net benefit"]  # fmt: skip
     rows = "".join(
         f'<tr id="decision-{at}"><th scope="row">{name}</th>{"<td class=n></td>" * (len(head) - 1)}</tr>'
         for at, name in enumerate(names)
