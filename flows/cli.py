@@ -225,9 +225,9 @@ def retrain(
     Ends with 0 where it was promoted, is the first, or nothing is new; 3: the champion is kept; 4: a person decides;
     5: blocked, by its schema or its leak certificate; 1: something failed, and the champion stays.
     """
-    from flows.retrain import retrain_study
+    from flows.retrain import retrain_by_hand
 
-    raise typer.Exit(retrain_study(study))
+    raise typer.Exit(retrain_by_hand(study))
 
 
 @app.command()
@@ -241,6 +241,18 @@ def drift(
     from flows.drift import drift_study
 
     raise typer.Exit(drift_study(study))
+
+
+@app.command()
+def notify(
+    study: Annotated[str | None, typer.Argument(help="The study; the default one if none is named.")] = None,
+    *,
+    test: Annotated[bool, typer.Option("--test", help="Send a trial message, and say whether it arrived.")] = False,
+) -> None:
+    """Whom a study tells of failed and late runs, drift, another champion, and what waits for a person."""
+    from flows.notifying import notify
+
+    raise typer.Exit(notify(study, test=test))
 
 
 @app.command()

@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows import commands, console, events, journal, promotion, servers, tracking, workers, workspace
+from flows import commands, console, events, journal, notifying, promotion, servers, tracking, workers, workspace
 from flows.drift_rows import looked_at
 from flows.faults import told
-from flows.home import find_root, home, set_aside
+from flows.home import find_root, home, scratch, set_aside
+from flows.notices import Notice
 from flows.plan import leading_to, unheard
 from flows.promotion import Version
 from flows.settings import Settings
@@ -23,20 +23,20 @@ EXIT_CODES = {"none": 0, "nothing new": 0, "drifted": 3, "too few": 4}
 SHOWN = 10
 
 
-def drift(root: Path, name: str) -> Drift | None:
+def drift(root: Path, name: str, next_command: str = "") -> Drift | None:
     """Brings the study's samples up to date and compares them; None where it has no champion to compare with.
 
-    The workspace must be held (`journal.sole_run`). Raises MedloopError when a stage fails, MLflow does not answer, or
-    this clone has not the commit that pins the champion's run.
+    The workspace must be held (`journal.sole_run`). For `next_command` see `look`. Raises MedloopError when a stage
+    fails, MLflow does not answer, or this clone has not the commit that pins the champion's run.
     """
-    with tracking.answering(root), tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
+    with tracking.answering(root), scratch(root) as own:
         settings = commands.settings_of(root, [name])
         champion = promotion.champion(tracking.client(root), name)
         if champion is None:
             return None
-        folder = promotion.fetched(root, champion, Path(scratch))
+        folder = promotion.fetched(root, champion, own)
         bring_samples(root, name, settings)
-        return look(root, settings[name], champion, folder)
+        return look(root, settings[name], champion, folder, next_command)
 
 
 def bring_samples(root: Path, name: str, settings: Mapping[str, Settings]) -> None:
@@ -50,7 +50,7 @@ def bring_samples(root: Path, name: str, settings: Mapping[str, Settings]) -> No
 def watched(root: Path, settings: Settings, champion: Version, folder: Path) -> None:
     """The same beside a retraining, which goes on whatever comes of it."""
     try:
-        found = look(root, settings, champion, folder)
+        found = look(root, settings, champion, folder, "")
     except Exception as error:
         console.warn(f"whether the data have drifted cannot be told: {told(error, doing='drift').problem}")
         return
@@ -58,8 +58,11 @@ def watched(root: Path, settings: Settings, champion: Version, folder: Path) -> 
     console.console.print(found.sentence, markup=False, soft_wrap=True)
 
 
-def look(root: Path, settings: Settings, champion: Version, folder: Path) -> Drift:
-    """Compares, keeps what was found as a page and as JSON, and tells MLflow and Prefect; the same thing once."""
+def look(root: Path, settings: Settings, champion: Version, folder: Path, next_command: str) -> Drift:
+    """Compares, keeps what was found as a page and as JSON, and tells MLflow, Prefect and the team; all that once.
+
+    next_command: what a person may do who is told of drift; nothing where it is done anyway.
+    """
     name = settings.name
     called = f"version {champion.number} ({champion.model})"
     with console.console.status("comparing with what the champion learnt from"):
@@ -72,11 +75,13 @@ def look(root: Path, settings: Settings, champion: Version, folder: Path) -> Dri
         return read_model(path, Drift)
     found = found.model_copy(update={"looked": datetime.now(UTC).isoformat(timespec="seconds")})
     write_text(path.with_suffix(".html"), drift_page(found, f"Drift: {settings.study.title}"))
-    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
-        write_json(Path(scratch) / path.name, found)
-        _record(root, found, champion, Path(scratch) / path.name, path.with_suffix(".html"))
+    with scratch(root) as own:
+        write_json(own / path.name, found)
+        _record(root, found, champion, own / path.name, path.with_suffix(".html"))
     write_json(path, found)
     payload = {"answer": found.answer, "sentence": found.sentence, "champion": found.champion, "evidence": path.name}
+    if found.answer == "drifted":
+        notifying.tell(root, Notice(kind="drifted", study=name, what=found.sentence, next=next_command))
     events.emit(root, f"medloop.drift.{found.answer.replace(' ', '-')}", name, payload)
     return found
 
@@ -125,7 +130,7 @@ def drift_study(study: str | None) -> int:
             from flows.restore import put_back
 
             put_back(root)
-        found = drift(root, name)
+        found = drift(root, name, f"medloop retrain {name}")
     if found is None:
         console.console.print(f"{name} has no champion to compare with: medloop run {name} makes one.")
         return 0

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from contracts.errors import MedloopError
 from contracts.names import check_name
-from flows import bundle, console, journal, servers, tracking
+from flows import bundle, console, journal, notifying, servers, tracking
 from flows.home import find_root, scratch
+from flows.notices import Notice
 from flows.tracking import CHALLENGER, CHAMPION
 
 What = Literal["promoted", "rolled back", "kept", "asked", "blocked"]
@@ -243,6 +244,16 @@ def promote_version(study: str, number: str | None, why: str) -> None:
     console.console.print(f"[green]✓[/] {study} version {chosen.number} ({chosen.model}) is the champion{then}.")
     if before:
         console.show_facts({"back": f"medloop rollback {study}"})
+    _tell(
+        root,
+        study,
+        f"{_who()} made version {chosen.number} ({chosen.model}) the champion{then}.",
+        f"medloop rollback {study}",
+    )
+
+
+def _tell(root: Path, study: str, what: str, back: str) -> None:
+    notifying.tell(root, Notice(kind="promoted", study=study, what=what, next=back))
 
 
 def roll_back(study: str, why: str) -> None:
@@ -254,3 +265,5 @@ def roll_back(study: str, why: str) -> None:
     console.console.print(
         f"[green]✓[/] {study} version {chosen.number} ({chosen.model}) is the champion again, not version {left}."
     )
+    told = f"{_who()} took version {left} back: version {chosen.number} ({chosen.model}) is the champion again."
+    _tell(root, study, told, f"medloop promote {study} {left}")

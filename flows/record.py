@@ -24,7 +24,20 @@ from pipelines.results import Result
 from pipelines.tasks import RESULTS
 
 # Sections that do not shape a model.
-APART = {"study", "source", "ingest", "validation", "audit", "train", "models", "explain", "compare", "gate", "drift"}
+APART = {
+    "study",
+    "source",
+    "ingest",
+    "validation",
+    "audit",
+    "train",
+    "models",
+    "explain",
+    "compare",
+    "gate",
+    "drift",
+    "notify",
+}
 
 
 def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[[str], None]) -> str:

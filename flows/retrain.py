@@ -9,10 +9,11 @@ from typing import Literal
 from pydantic import Field
 
 from contracts.study import Frozen
-from flows import commands, console, drift, journal, promotion, servers, tracking, workers, workspace
+from flows import commands, console, drift, journal, notifying, promotion, servers, tracking, workers, workspace
 from flows.champion import Compared, compared, same_schema
 from flows.home import data_folder, find_root, home, scratch, set_aside
 from flows.journal import Journal
+from flows.notices import Kind, Notice
 from flows.plan import unheard
 from flows.promotion import Version, What
 from flows.settings import Settings
@@ -107,7 +108,7 @@ def _judge(root: Path, settings: Settings, champion: Version, folder: Path) -> G
             verdict="nothing new",
             sentence=f"Nothing new: version {champion.number} ({model}), the champion, is what today's data give.",
             key=run.key,
-            decided=_now(),
+            decided=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
             champion=_as_side(champion),
             params=settings.gate,
         )
@@ -162,7 +163,7 @@ def _conclude(
         verdict=_VERDICTS[outcome],
         sentence=_sentence(outcome, found.criteria, of, challenger),
         key=key,
-        decided=_now(),
+        decided=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}",
         champion=of,
         challenger=challenger,
         criteria=tuple(found.criteria),
@@ -180,10 +181,14 @@ def _conclude(
         write_json(folder / path.name, gate)
         _tell(root, gate, folder / path.name)
     write_json(path, gate)
+    if gate.verdict in _NOTICES:
+        kind, after = _NOTICES[gate.verdict], gate.next.partition(",")[0].partition(";")[0]
+        notifying.tell(root, Notice(kind=kind, study=gate.study, what=gate.sentence, next=after, key=gate.key))
     return gate
 
 
 _VERDICTS: dict[Outcome, Verdict] = {"promote": "promoted", "ask": "asks", "keep": "kept", "blocked": "blocked"}
+_NOTICES: dict[Verdict, Kind] = {"promoted": "promoted", "asks": "asks", "blocked": "asks"}
 _DECISIONS: dict[Verdict, What] = {"asks": "asked", "kept": "kept", "blocked": "blocked"}
 
 
@@ -230,12 +235,16 @@ def _next(outcome: Outcome, study: str, challenger: Side | None, criteria: Seque
     return "" if failed or not challenger.version else f"medloop promote {study} {challenger.version}"
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def retrain_by_hand(study: str | None) -> int:
+    """`medloop retrain`, which notifies of its failure; that of a slot is told by what serves it."""
+    root = find_root()
+    name = study or default_study(root)
+    with notifying.of_failure(root, name, f"medloop retrain {name}"):
+        return retrain_study(name)
 
 
 def retrain_study(study: str | None) -> int:
-    """`medloop retrain`: the verdict first, then each criterion with its evidence; the exit code."""
+    """The verdict first, then each criterion with its evidence; the exit code."""
     root = find_root()
     servers.prepare_environment(root)
     name = study or default_study(root)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 from contracts.errors import MedloopError
-from flows import journal, servers
+from flows import journal, notifying, servers
 from flows.agenda import chosen_studies, told_next
 from flows.console import console
 from flows.deployments import Deployments
@@ -47,6 +48,7 @@ def serve_studies(studies: Sequence[str]) -> None:
             wall=lambda: datetime.now(UTC),
             steady=time.monotonic,
             tell=_tell,
+            notify=lambda notice: Thread(target=notifying.tell, args=(root, notice), daemon=True).start(),
         )
         nightly = Nightly(
             root, lambda: _upkeep(root), wall=lambda: datetime.now(UTC), steady=time.monotonic, tell=_tell

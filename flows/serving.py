@@ -10,6 +10,7 @@ from contracts.errors import MedloopError
 from flows import ledger as ledgers
 from flows import schedule as schedules
 from flows.ledger import DONE, Ledger, Outcome, Slot
+from flows.notices import Kind, Notice
 from flows.schedule import Schedule, local, span
 from flows.studies import read_yaml, study_file
 from flows.watching import local_paths, stamp
@@ -19,6 +20,7 @@ REST_S = 10.0  # for an edit; DVC puts files back for a second or two when it pi
 WATCH_S = 20.0  # between two looks at a watched source
 
 Tell = Callable[[str, str], None]  # tells a person something of a study
+Notify = Callable[[Notice], None]  # tells whoever is not there
 
 
 class Work(Protocol):
@@ -49,6 +51,7 @@ class Served:
     touched: tuple[int, int]
     edited: tuple[int, int] = (0, 0)
     edited_at: float = 0.0
+    late: bool = False  # that slots were missed was told since the last run
     glimpse: str = ""
     glimpsed: float = field(default=float("-inf"))
 
@@ -78,8 +81,10 @@ class Keeper:
         wall: Callable[[], datetime],
         steady: Callable[[], float],
         tell: Tell,
+        notify: Notify = lambda notice: None,
     ) -> None:
         self._root, self._start, self._wall, self._steady, self._tell = root, start, wall, steady, tell
+        self._notify = notify
         self._pause_until = float("-inf")
         self.current: UnderWay | None = None
         self.studies = {name: self._taken_up(name) for name in studies}
@@ -120,13 +125,16 @@ class Keeper:
         file, now = study_file(self._root, name), self._now()
         schedule, sources = read(self._root, file)
         ledger = self._ledger(name) or Ledger(through=now)
+        missed = ledger.totals()["missed"]
         if now < (ledger.floor or now):
             problem = f"the clock is behind the slot of {ledger.floor}, up to which all is done; nothing runs before"
             self._tell(name, f"{problem}. If the clock is right, remove {ledgers.path(self._root, name)}")
         for slot in ledgers.reconcile(ledger, schedule, now):
             again = "it is run again" if slot.state == "due" else "it is not run again"
             self._tell(name, f"the run for {local(slot.at, schedule)} ended without a word; {again}")
+            self._alarm(name, slot, schedule)
         study = Served(name, file, schedule, ledger, sources, _touched(file))
+        self._tell_missed(study, missed)
         self._save(study)
         return study
 
@@ -156,14 +164,26 @@ class Keeper:
             self._tell(study.name, f"the schedule is now {study.schedule.told}")
 
     def _look(self, study: Served) -> None:
-        now = self._now()
+        now, missed = self._now(), study.ledger.totals()["missed"]
+        tried = [slot for slot in study.ledger.slots if slot.state == "due" and slot.attempts]
         new = ledgers.look(study.ledger, study.schedule, now)
+        self._tell_missed(study, missed)
+        for slot in tried:  # left by now, where a newer one has come
+            self._alarm(study.name, slot, study.schedule)
         if study.schedule.watch and self._has_changed(study):
             ledgers.out_of_turn(study.ledger, now)
             study.ledger.seen, new = study.glimpse, True
             self._tell(study.name, "the source has changed")
         if new:
             self._save(study)
+
+    def _tell_missed(self, study: Served, before: int) -> None:
+        """Tells whoever is not there, once until a run begins, of slots that came when nothing served and are left."""
+        more = study.ledger.totals()["missed"] - before
+        if more > 0 and not self.current and not study.late:
+            study.late = True
+            what = f"{more:,} {'slot was' if more == 1 else 'slots were'} missed, and by catch_up not run."
+            self._notify(Notice(kind="late", study=study.name, what=what, next=f"medloop retrain {study.name}"))
 
     def _has_changed(self, study: Served) -> bool:
         """Only what looks the same twice: a file that is being written is left until it is whole."""
@@ -178,6 +198,7 @@ class Keeper:
         if due:
             slot, study = min(due, key=lambda pair: pair[0].at)
             ledgers.begin(slot, now)
+            study.late = False
             self._save(study)
             work = self._start(study.name, slot, study.schedule)
             self.current = UnderWay(study, slot, work, self._steady())
@@ -207,6 +228,16 @@ class Keeper:
             ledgers.end(study.ledger, slot, study.schedule, self._now(), came)
         self._save(study)
         current.work.settle(came)
+        self._alarm(study.name, slot, study.schedule)
+
+    def _alarm(self, name: str, slot: Slot, schedule: Schedule) -> None:
+        """Tells whoever is not there of a slot that came to nothing, once no attempt is left."""
+        if slot.state not in ("failed", "overdue", "crashed"):
+            return
+        kind: Kind = "late" if slot.state == "overdue" else "failed"
+        why = slot.told.splitlines()[0] if slot.told else "no reason is known"
+        what = f"The run for {local(slot.at, schedule)} {'was ended' if kind == 'late' else slot.state}: {why}."
+        self._notify(Notice(kind=kind, study=name, what=what, next=f"medloop retrain {name}", key=slot.key or ""))
 
 
 def read(root: Path, file: Path) -> tuple[Schedule, list[Path]]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from contracts.errors import MedloopError, masked
 from contracts.names import check_name, nearest
 from contracts.study import Study
+from flows.notices import NotifyParams
 from flows.policy import SECTION as KEEP
 from flows.schedule import SECTION as SCHEDULE
 from flows.schedule import declared
@@ -60,6 +61,7 @@ class Settings(BaseModel):
     compare: CompareParams
     gate: GateParams
     drift: DriftParams
+    notify: NotifyParams
 
     @model_validator(mode="after")
     def _groups(self) -> Self:
@@ -90,7 +92,11 @@ class Settings(BaseModel):
         return {key: value for key, value in self.models[model].items() if key != "train"}
 
 
-NO_STAGE = ("gate", "drift")  # sections that no stage reads, which a study need not name: DVC does not look for them
+NO_STAGE = (
+    "gate",
+    "drift",
+    "notify",
+)  # sections that no stage reads, which a study need not name: DVC does not look for them
 LARGEST = 2**63  # what 64 bits hold
 SECTIONS = tuple(f.alias or name for name, f in Settings.model_fields.items() if name not in ("study", "source"))
 DECLARATION = tuple(name for name in Study.model_fields if name != "name")

@@ -13,6 +13,7 @@ import pytest
 
 from flows import ledger as ledgers
 from flows.ledger import KEPT, Ledger, Outcome, Slot
+from flows.notices import Notice
 from flows.schedule import upcoming
 from flows.serving import Keeper
 
@@ -38,6 +39,7 @@ class Machine:
     begun: Counter = field(default_factory=Counter)
     whole: dict = field(default_factory=lambda: defaultdict(list))
     said: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     running: int = 0
 
     def study(self, name: str = "tiny", **schedule: object) -> None:
@@ -57,6 +59,7 @@ class Machine:
             wall=lambda: self.now,
             steady=lambda: self.uptime,
             tell=tell,
+            notify=self.notices.append,
         )
 
     def pass_by(self, span: timedelta) -> None:
@@ -212,6 +215,7 @@ def test_a_run_that_fails_is_tried_again_later_until_a_newer_slot_is_due(machine
     machine.study(every="3 hours", retries=20, retry_delay="50 minutes")
     machine.takes, machine.comes = MINUTE, lambda slot: Outcome(state="failed", told="a fault")
     machine.serve(machine.boot(), 6 * HOUR + 5 * MINUTE)
+    assert [notice.kind for notice in machine.notices] == ["failed"]
     first, second = machine.ledger().slots
     assert (first.state, first.attempts, first.told) == ("failed", 3, "a fault")
     assert second.at - first.at == 3 * HOUR
@@ -257,6 +261,24 @@ def test_closing_ends_the_run_and_the_next_start_goes_on_with_it(machine: Machin
     assert (machine.states(), machine.running) == (["due"], 0)
     machine.serve(machine.boot(), HOUR)
     assert machine.states() == ["ran"]
+
+
+def test_what_failed_was_late_or_missed_is_told_once_to_whoever_is_not_there(machine: Machine) -> None:
+    machine.study(cron='"30 2 * * *"', retries=1, retry_delay="10 minutes", catch_up="skip", deadline="3 hours")
+    machine.comes = lambda slot: Outcome(state="failed", told="the source is gone\nwhere: patients.csv")
+    keeper = machine.boot()
+    machine.serve(keeper, DAY)
+    (notice,) = machine.notices
+    assert (notice.kind, notice.next) == ("failed", "medloop retrain tiny")
+    assert notice.what == "The run for Fri 02 Jan 2026 02:30 UTC failed: the source is gone."
+    machine.takes = DAY
+    machine.serve(keeper, DAY)
+    assert [each.kind for each in machine.notices] == ["failed", "late"]
+    keeper.close()
+    machine.pass_by(3 * DAY)
+    machine.boot()
+    assert machine.notices[2].what == "3 slots were missed, and by catch_up not run."
+    assert len(machine.notices) == 3
 
 
 def test_two_studies_take_turns(machine: Machine) -> None:
