@@ -51,7 +51,7 @@ def collect_now(root: Path, keep: Keep, now: datetime, *, remove: bool) -> tuple
 def _waste(root: Path, keep: Keep, now: datetime, found: Sorted, needs: Registered, mlflow: Any) -> Iterator[Waste]:
     """All of it, kind by kind: each is looked for when those before it are gone."""
     if mlflow:
-        yield _recorded(root, mlflow, found, needs, now)
+        yield _recorded(root, mlflow, found, needs, keep, now)
         yield Waste(
             kind="registered versions", number=len(needs.dropped), size=0, remove=partial(_forget, mlflow, needs)
         )
@@ -71,22 +71,29 @@ def _waste(root: Path, keep: Keep, now: datetime, found: Sorted, needs: Register
     yield _files("journals", [path for run in found.go if (path := journal.path(root, run.key)).is_file()])
 
 
-def _recorded(root: Path, mlflow: Any, found: Sorted, needs: Registered, now: datetime) -> Waste:
+def _recorded(root: Path, mlflow: Any, found: Sorted, needs: Registered, keep: Keep, now: datetime) -> Waste:
     """Models, reports and pages of the runs that go, unless a run that stays gave the same model; figures stay."""
     kept = needs.runs.union(*(run.mlflow_runs.values() for run in found.stay))
-    gone = {run_id for run in found.go for run_id in run.mlflow_runs.values()} - kept
-    gone |= {page.info.run_id for run in found.go for page in tracking.comparisons(mlflow, run.key)}
-    folders = {run_id: folder for run_id in sorted(gone) if (folder := _artifacts(root, mlflow, run_id))}
+    models = {run_id for run in found.go for run_id in run.mlflow_runs.values()} - kept
+    gone = [run for run_id in sorted(models) if (run := tracking.known(mlflow, run_id))]
+    gone += [page for run in found.go for page in tracking.comparisons(mlflow, run.key)]
+    gone += _looks(mlflow, int((now.timestamp() - keep.days * DAY_S) * 1000))
+    folders = {run.info.run_id: folder for run in gone if (folder := _artifacts(root, run))}
     size = sum(_size(folder) for folder in folders.values())
     return Waste(
         kind="runs' files in MLflow", number=len(folders), size=size, remove=partial(_clear, mlflow, folders, now)
     )
 
 
-def _artifacts(root: Path, mlflow: Any, run_id: str) -> Path | None:
+def _looks(mlflow: Any, before: int) -> list[Any]:
+    """Runs that hold the page of a look for drift, of before a time in ms."""
+    everywhere = [each.experiment_id for each in mlflow.search_experiments()]
+    return list(mlflow.search_runs(everywhere, f"tags.`medloop.kind` = 'drift' and attributes.start_time < {before}"))
+
+
+def _artifacts(root: Path, run: Any) -> Path | None:
     """Where a run's files lie, if that is this workspace's own store."""
-    run = tracking.known(mlflow, run_id)
-    place = Path(str(run.info.artifact_uri).removeprefix("file://")) if run else Path()
+    place = Path(str(run.info.artifact_uri).removeprefix("file://"))
     return place if place.is_dir() and place.is_relative_to(servers.artifacts(root)) else None
 
 
@@ -129,7 +136,8 @@ def _old(root: Path, keep: Keep, now: datetime) -> Iterator[Path]:
         *failures(root).glob("*"),
         *home(root).glob("schedules/*.damaged"),
     ]
-    aside += (home(root) / "backups").glob("*.replaced*")
+    aside += [*(home(root) / "backups").glob("*.replaced*"), *(home(root) / "boards").glob("*")]
+    aside += (home(root) / "drift").glob("*/*.html")  # the figures stay, as JSON
     yield from (path for path in aside if _newest(path) < before)
 
 

@@ -56,19 +56,19 @@ def _pages(search: Any, *arguments: str) -> Iterator[Any]:
 
 
 def sort(runs: Sequence[Journal], keep: Keep, now: datetime, needs: Registered, known: Collection[str]) -> Sorted:
-    """Which of these runs go: those of this workspace that nothing keeps.
+    """Which of these runs go: those of this workspace that nothing keeps. Trials of a sweep are no study's newest.
 
     known: the commits that this repository has; a run pinned by another is another workspace's, and stays
     """
     counts, why = Counter[str](), Counter[str]()
     go, stay = list[Journal](), list[Journal]()
     for run in sorted(runs, key=lambda run: run.started, reverse=True):
-        counts.update(run.studies if run.experiment else [])
+        counts.update(list(run.recorded))
         reasons = {
             "of another workspace": bool(run.experiment) and run.experiment not in known,
             "under way": run.state == "running",
             "registered": run.key in needs.keys or bool(needs.runs & set(run.mlflow_runs.values())),
-            "newest": bool(run.experiment) and any(counts[study] <= keep.runs for study in run.studies),
+            "newest": any(counts[study] <= keep.runs for study in run.recorded),
             "young": now - datetime.fromisoformat(run.started) < timedelta(days=keep.days),
         }
         reason = next((name for name, holds in reasons.items() if holds), None)

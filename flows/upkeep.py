@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from contracts.errors import MedloopError
-from flows import collecting, console, databases, journal, servers, slot
+from flows import collecting, console, databases, journal, servers, slot, tracking
 from flows.disk import told as in_units
+from flows.doctor.runs import in_mlflow
 from flows.faults import told
 from flows.home import find_root, home
 from flows.journal import HeldError
@@ -24,6 +25,7 @@ def tasks(root: Path, keep: Keep, now: datetime) -> Iterator[tuple[str, Task]]:
     """Each by its name; backups come before anything is removed. Each says in a few words what it did."""
     for name, path in databases.local(root).items():
         yield f"backup of {name}", partial(_backed_up, root, name, path, keep, now)
+    yield "runs left open", partial(_closed, root)
     yield "collection", partial(_collected, root, keep, now)
     for name, path in databases.local(root).items():
         yield f"database of {name}", partial(databases.tidy, path)
@@ -33,6 +35,14 @@ def tasks(root: Path, keep: Keep, now: datetime) -> Iterator[tuple[str, Task]]:
 def _backed_up(root: Path, name: Name, path: Path, keep: Keep, now: datetime) -> str:
     copy = databases.back_up(root, name, path, now, keep.backups)
     return f"{copy.name}, {in_units(copy.stat().st_size)}"
+
+
+def _closed(root: Path) -> str:
+    """Runs that a kill left open in MLflow."""
+    if not databases.elsewhere(root, "mlflow") and "mlflow" not in databases.local(root):
+        return "nothing is recorded yet"
+    found = in_mlflow(root, tracking.client(root))
+    return found.remedy() if found.remedy else found.found
 
 
 def _collected(root: Path, keep: Keep, now: datetime) -> str:

@@ -80,8 +80,8 @@ def _kill(mlflow: Any, runs: Sequence[str]) -> str:
 
 
 def in_prefect(root: Path) -> Finding:
-    """Flow runs of this workspace that Prefect shows as running, though their journals have ended."""
-    ended = {run.flow_run: run for run in journal.all_journals(root) if run.flow_run and run.state != "running"}
+    """Flow runs of this workspace that Prefect shows as running, though nobody holds the workspace for a run."""
+    ours = {run.flow_run: run for run in journal.all_journals(root) if run.flow_run}
     servers.prepare_environment(root)
     os.environ["PREFECT_API_URL"] = f"{servers.address(root, 'prefect')}/api"
     from prefect.client.orchestration import get_client
@@ -91,13 +91,13 @@ def in_prefect(root: Path) -> Finding:
     going = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=going))
-    open_still = [ended[str(run.id)] for run in found if str(run.id) in ended]
+    open_still = [ours[str(run.id)] for run in found if str(run.id) in ours]
     if not open_still:
         return well("in Prefect", "no run is left open")
     keys = [run.key for run in open_still]
     found_says = f"{len(open_still)} runs that have ended are shown as running: {listed(keys, 3)}"
     mend = "medloop doctor --mend"
-    return fault("in Prefect", found_says, "the state that the journal has", mend, partial(_crash, open_still))
+    return fault("in Prefect", found_says, "runs that ended", mend, partial(_crash, open_still))
 
 
 def _crash(runs: Sequence[Journal]) -> str:

@@ -55,7 +55,9 @@ class Machine:
         journal.save(self.root, Journal.model_validate({**found, "mlflow_runs": models or {}}))
         return key
 
-    def runs(self, nights: list[tuple[datetime, tuple[bytes, ...]]], study: str = "tiny") -> list[str]:
+    def runs(
+        self, nights: list[tuple[datetime, tuple[bytes, ...]]], study: str = "tiny", trials: bool = False
+    ) -> list[str]:
         """The same for several, told to Git at once."""
         text, keys = "", []
         for number, (at, contents) in enumerate(nights, 1):
@@ -72,10 +74,8 @@ class Machine:
         pinned = pins(self.root)
         for (at, _), key in zip(nights, keys, strict=True):
             commit, began = pinned[key][0], at.isoformat()
-            journal.save(
-                self.root,
-                Journal(key=key, studies=[study], pid=1, started=began, state="completed", experiment=commit),
-            )
+            ran = Journal(key=key, studies=[study], pid=1, started=began, state="completed", experiment=commit)
+            journal.save(self.root, ran.model_copy(update={"recorded": {} if trials else {study: key}}))
         return keys
 
     def tried(self, age: timedelta, name: str) -> Path:
@@ -132,14 +132,15 @@ def test_the_newest_and_the_young_runs_stay_with_all_that_they_need(machine: Mac
     assert machine.collect(runs=1, days=30) == {}
 
 
-def test_each_study_has_its_own_newest_and_what_failed_does_not_count(machine: Machine) -> None:
+def test_each_study_has_its_own_newest_and_what_failed_or_was_a_trial_does_not_count(machine: Machine) -> None:
     first = machine.run(NOW - days(200), b"a", study="seldom")
     old = machine.run(NOW - days(150), b"b")
+    machine.runs([(NOW - days(110 + n), (b"trial",)) for n in range(2)], trials=True)
     for age in range(100, 105):
         key = f"tiny-{NOW - days(age):%Y%m%d-%H%M}-fail"
         failed = Journal(key=key, studies=["tiny"], pid=1, started=(NOW - days(age)).isoformat(), state="failed")
         journal.save(machine.root, failed)
-    assert machine.collect(runs=1)["journals"].number == 5
+    assert machine.collect(runs=1)["journals"].number == 7
     assert machine.known() == {first, old}
 
 
@@ -250,6 +251,8 @@ def registry(root: Path, champions: list[str], names: dict[str, str]) -> Any:
         get_run=run_of,
         set_tag=lambda run, key, value: said[run].update({key: value}),
         delete_model_version=lambda name, number: None,
+        search_experiments=lambda: [],
+        search_runs=lambda everywhere, clause: [run_of("drift")] if "start_time < 1788" in clause else [],
         said=said,
         place=place,
     )
@@ -266,7 +269,7 @@ def test_the_registry_keeps_all_versions_or_the_newest_and_every_champion(tmp_pa
 def test_files_in_mlflow_go_with_their_run_unless_another_run_has_the_same_model(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = {f"r{n}": "elsewhere" for n in (1, 2, 3, 4)} | {"same": "x", "alone": "x"}
+    names = {f"r{n}": "elsewhere" for n in (1, 2, 3, 4)} | {"same": "x", "alone": "x", "drift": ""}
     mlflow = registry(machine.root, ["2"], names)
     old = machine.run(NOW - days(300), b"old", models={"tiny/a": "same", "tiny/b": "alone", "tiny/c": "r3"})
     machine.run(NOW, b"new", models={"tiny/a": "same"})
@@ -275,10 +278,11 @@ def test_files_in_mlflow_go_with_their_run_unless_another_run_has_the_same_model
     assert [run.key for run in found.go] == [old]
     monkeypatch.setattr(collecting.tracking, "comparisons", lambda mlflow, key: [])
     monkeypatch.setattr(collecting.tracking, "known", lambda mlflow, run: mlflow.get_run(run))
-    gone = collecting._recorded(machine.root, mlflow, found, Registered(runs=frozenset({"r3"})), NOW)
-    assert (gone.number, gone.size) == (1, len("weights"))
+    gone = collecting._recorded(machine.root, mlflow, found, Registered(runs=frozenset({"r3"})), Keep(), NOW)
+    assert (gone.number, gone.size) == (2, 2 * len("weights"))
     gone.remove()
     assert mlflow.said["alone"]["medloop.collected"].startswith("2026-12-01")
+    assert not (mlflow.place / "drift").exists()
     assert not (mlflow.place / "alone").exists() and (mlflow.place / "same").exists() and (mlflow.place / "r3").exists()
 
 
