@@ -75,7 +75,7 @@ def _recorded(root: Path, mlflow: Any, found: Sorted, needs: Registered, keep: K
     """Models, reports and pages of the runs that go, unless a run that stays gave the same model; figures stay."""
     kept = needs.runs.union(*(run.mlflow_runs.values() for run in found.stay))
     models = {run_id for run in found.go for run_id in run.mlflow_runs.values()} - kept
-    gone = [run for run_id in sorted(models) if (run := tracking.known(mlflow, run_id))]
+    gone = list(past_runs.runs_of(mlflow, models).values())
     gone += [page for run in found.go for page in tracking.comparisons(mlflow, run.key)]
     gone += _looks(mlflow, int((now.timestamp() - keep.days * DAY_S) * 1000))
     folders = {run.info.run_id: folder for run in gone if (folder := _artifacts(root, run))}

@@ -13,6 +13,9 @@ from flows.journal import Journal
 from flows.policy import Keep
 from flows.promotion import HISTORY
 
+ALL = 3  # mlflow.entities.ViewType.ALL
+TOGETHER = 100  # runs that are asked for at once
+
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
@@ -99,10 +102,19 @@ def look(root: Path, keep: Keep, now: datetime) -> tuple[Sorted, Registered, Any
         mlflow = tracking.client(root)
         needs = registered(mlflow, keep)
         found = sort(runs, keep, now, needs, known)
-        strange = {
-            run.key for run in found.go if not all(tracking.known(mlflow, one) for one in run.mlflow_runs.values())
-        }
+        there = runs_of(mlflow, {one for run in found.go for one in run.mlflow_runs.values()})
+        strange = {run.key for run in found.go if not set(run.mlflow_runs.values()) <= there.keys()}
         return _but(found, strange), needs, mlflow
+
+
+def runs_of(mlflow: Any, ids: Collection[str]) -> dict[str, Any]:
+    """By its id each of these runs that MLflow knows, those that a person deleted there too."""
+    everywhere, found = [each.experiment_id for each in mlflow.search_experiments(view_type=ALL)], dict[str, Any]()
+    for start in range(0, len(ids), TOGETHER):
+        some = ", ".join(f"'{one}'" for one in sorted(ids)[start : start + TOGETHER])
+        said = mlflow.search_runs(everywhere, f"attributes.run_id IN ({some})", run_view_type=ALL)
+        found |= {str(run.info.run_id): run for run in said}
+    return found
 
 
 def _but(found: Sorted, strange: Collection[str]) -> Sorted:

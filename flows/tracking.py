@@ -162,18 +162,6 @@ def find(mlflow: Any, experiment: str, tags: Mapping[str, str]) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
-def known(mlflow: Any, run_id: str) -> Any | None:
-    """The run of this id; None where MLflow knows none."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return mlflow.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-
-
 def register(mlflow: Any, study: str, run_id: str, tags: Mapping[str, str]) -> tuple[int, str]:
     """Registers a run's model under the study's name: its version and alias.
 

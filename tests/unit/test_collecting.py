@@ -251,8 +251,10 @@ def registry(root: Path, champions: list[str], names: dict[str, str]) -> Any:
         get_run=run_of,
         set_tag=lambda run, key, value: said[run].update({key: value}),
         delete_model_version=lambda name, number: None,
-        search_experiments=lambda: [],
-        search_runs=lambda everywhere, clause: [run_of("drift")] if "start_time < 1788" in clause else [],
+        search_experiments=lambda view_type=0: [],
+        search_runs=lambda everywhere, clause, run_view_type=0: [
+            run_of(run) for run in names if f"'{run}'" in clause or ("start_time < 1788" in clause and run == "drift")
+        ],
         said=said,
         place=place,
     )
@@ -277,7 +279,6 @@ def test_files_in_mlflow_go_with_their_run_unless_another_run_has_the_same_model
     found = past_runs.sort(list(journal.all_journals(machine.root)), Keep(runs=1), NOW, Registered(), commits)
     assert [run.key for run in found.go] == [old]
     monkeypatch.setattr(collecting.tracking, "comparisons", lambda mlflow, key: [])
-    monkeypatch.setattr(collecting.tracking, "known", lambda mlflow, run: mlflow.get_run(run))
     gone = collecting._recorded(machine.root, mlflow, found, Registered(runs=frozenset({"r3"})), Keep(), NOW)
     assert (gone.number, gone.size) == (2, 2 * len("weights"))
     gone.remove()
