@@ -107,26 +107,33 @@ def tidy(path: Path) -> str:
     return f"{told(path.stat().st_size)}{', written anew' if shrinks else ''}"
 
 
-def restore(root: Path, name: Name, backup: str | None) -> tuple[Path, Path]:
-    """Puts a backup, the newest whole one by default, in a database's place; it, and where the former is kept.
+def whole_backup(root: Path, name: Name, asked: str | None) -> Path:
+    """The backup of this name, by default the newest that is whole.
 
-    No server may run. Raises MedloopError where the database is a team's, or no backup of this name is whole.
+    Raises MedloopError where the database is a team's, or there is none such.
     """
     if elsewhere(root, name):
         raise MedloopError(f"{name}'s database is a team's, which keeps its own backups", mend="ask who looks after it")
-    kept = [path for path in backups(root, name) if backup in (None, path.name)]
-    chosen = next((path for path in kept if fault(path) is None), None)
+    kept = backups(root, name)
+    chosen = next((path for path in kept if asked in (None, path.name) and fault(path) is None), None)
     if chosen is None:
-        there = ", ".join(path.name for path in backups(root, name)) or "there are none"
-        problem = f"no whole backup of {name}'s database{f' is called {backup}' if backup else ''}"
-        raise MedloopError(problem, where=str(home(root) / "backups"), mend=there)
+        raise MedloopError(
+            f"there is no whole backup of {name}'s database{f' called {asked}' if asked else ''}",
+            where=str(home(root) / "backups"),
+            mend=f"one of: {', '.join(path.name for path in kept)}" if kept else "medloop upkeep makes one each night",
+        )
+    return chosen
+
+
+def restore(root: Path, name: Name, backup: Path) -> Path:
+    """Puts a backup in a database's place; where the former is kept. No server may run."""
     path = home(root) / name / f"{name}.db"
     aside = home(root) / "backups" / f"{name}.replaced"
     with replacing(path) as draft:
-        shutil.copyfile(chosen, draft)
+        shutil.copyfile(backup, draft)
         for end in ("", "-wal", "-shm"):  # the latter two hold writes that are of the former alone
             if (part := path.with_name(f"{path.name}{end}")).is_file():
                 shutil.copyfile(part, aside.with_name(f"{aside.name}{end}"))
         for end in ("-wal", "-shm"):
             path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
-    return chosen, aside
+    return aside

@@ -104,14 +104,19 @@ def work(note: Path) -> None:
 def restore_database(name: str, backup: str | None) -> None:
     """`medloop restore`: a backup, the newest whole one by default, in the place of a database, which is kept beside.
 
-    Raises MedloopError where the database is a team's, or there is no whole backup.
+    Raises MedloopError where the database is a team's, there is no whole backup, or schedules are served.
     """
     root = find_root()
     if name not in servers.PREFERRED_PORT:
         raise MedloopError(f"there is no database {name!r}", mend=f"one of: {', '.join(servers.PREFERRED_PORT)}")
     which: Name = "mlflow" if name == "mlflow" else "prefect"
+    serving = journal.holder(root, "serve")
+    if serving:
+        mend = "end it first: systemctl --user stop medloop, or Ctrl-C where it runs"
+        raise MedloopError(f"medloop serve (process {serving}) would start the server again at once", mend=mend)
     servers.prepare_environment(root)
     with journal.sole_run(root):
+        chosen = databases.whole_backup(root, which, backup)
         servers.stop(root)
-        chosen, aside = databases.restore(root, which, backup)
+        aside = databases.restore(root, which, chosen)
     console.console.print(f"[green]✓[/] {chosen.name} is in place; what was there is {aside}", soft_wrap=True)

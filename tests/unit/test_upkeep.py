@@ -1,5 +1,6 @@
 """Databases backed up while they are written, restored and tidied; logs begun anew; the nightly slots of all that."""
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +17,7 @@ from flows.nightly import NAME, Nightly
 from flows.policy import Keep
 
 NOW = datetime(2026, 12, 1, 4, tzinfo=UTC)
-DAY = timedelta(days=1)
+DAY, STEP = timedelta(days=1), timedelta(hours=4)
 
 
 @pytest.fixture
@@ -70,11 +71,12 @@ def test_a_damaged_database_is_no_backup_and_the_good_one_is_put_back(root: Path
         databases.back_up(root, "mlflow", path, NOW + DAY, keep=1)
     assert error.value.mend.startswith("medloop restore mlflow")
     assert databases.backups(root, "mlflow") == [good]
-    chosen, aside = databases.restore(root, "mlflow", None)
-    assert (chosen, rows(path)) == (good, 3000)
+    assert databases.whole_backup(root, "mlflow", None) == good
+    aside = databases.restore(root, "mlflow", good)
+    assert rows(path) == 3000
     assert b"\xff" * 20000 in aside.read_bytes()
     with pytest.raises(MedloopError, match="no whole backup") as unknown:
-        databases.restore(root, "mlflow", "mlflow-2025.db")
+        databases.whole_backup(root, "mlflow", "mlflow-2025.db")
     assert good.name in unknown.value.mend
 
 
@@ -95,7 +97,7 @@ def test_a_teams_database_is_left_alone(root: Path, mlflow: object, monkeypatch:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
     assert databases.local(root) == {}
     with pytest.raises(MedloopError, match="a team's"):
-        databases.restore(root, "mlflow", None)
+        databases.whole_backup(root, "mlflow", None)
 
 
 def test_a_large_log_is_begun_anew_and_its_server_writes_on(root: Path) -> None:
@@ -165,8 +167,8 @@ class Clock:
         return [slot.state for slot in known.slots]
 
     def serve(self, nightly: Nightly, span: timedelta, *, idle: bool = True) -> None:
-        for _ in range(int(span / timedelta(hours=1))):
-            self.now += timedelta(hours=1)
+        for _ in range(int(span / STEP)):
+            self.now += STEP
             nightly.tick(idle=idle)
             nightly.tick(idle=idle)
 
@@ -204,10 +206,34 @@ def test_upkeep_waits_for_a_workspace_that_is_held_and_is_ended_with_serving(clo
     assert clock.states() == ["due"]
     assert len(clock.begun) > 1
     clock.comes = None
-    clock.serve(nightly, DAY / 24)
+    clock.serve(nightly, STEP)
     nightly.close()
     assert clock.begun[-1].stopped
     assert clock.states() == ["due"]
+
+
+def test_a_year_of_nights_with_kills_and_outages_is_accounted_for(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "KEPT", 40)
+    chance = random.Random(0)
+    nightly = clock.boot()
+    for _ in range(365):
+        event = chance.random()
+        clock.comes = Outcome(state="failed" if event < 0.05 else "ran") if event > 0.02 else None
+        clock.serve(nightly, DAY, idle=event < 0.97)
+        if event < 0.1:  # killed, in its midst or not, and started again at once or days later
+            clock.now += DAY * chance.choice([0, 0, 1.3, 6])
+            nightly = clock.boot()
+    clock.comes = Outcome(state="ran")
+    clock.serve(nightly, 2 * DAY)
+    known = ledger.read(clock.root, NAME)
+    assert known
+    nights = (clock.now - NOW).days + 1
+    assert sum(known.totals().values()) == nights > 365
+    assert [slot.at for slot in known.slots] == [NOW + number * DAY for number in range(nights - 40, nights)]
+    assert set(known.totals()) == {"ran", "failed", "missed"}
+    assert known.totals()["ran"] > 300
 
 
 def test_a_wrong_policy_leaves_the_default_schedule(clock: Clock) -> None:
