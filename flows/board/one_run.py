@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flows.journal import Journal
 
 PARENT = "mlflow.parentRunId"
+INFINITE = 1e300  # MLflow keeps infinity as the largest number there is
 MOST_STEPS = 50_000  # of a run's history
 CERTIFICATE, LEDGER, SOURCE = "certificate.json", "cleaning/ledger.json", "source/provenance.json"
 BALANCE, MISSING, VALIDATED = "balance/report.json", "missingness/missingness.json", "validation/verdict.json"
@@ -125,7 +126,8 @@ def _history(c: Connection, run_id: str) -> dict[str, list[tuple[float, float]]]
     for key, step, value in c.execute(
         select(h.key, h.step, h.value).where(having).order_by(h.key, h.step).limit(MOST_STEPS)
     ):
-        found.setdefault(key, []).append((step, value))
+        if abs(value) < INFINITE:
+            found.setdefault(key, []).append((step, value))
     return found
 
 
