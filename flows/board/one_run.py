@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, and_, select
 
 from flows.board import database as db
-from flows.board.conditions import KIND, MODEL
+from flows.board.conditions import KIND, MODEL, PARENTS
 from flows.board.curves import Chart, learning
 from flows.board.participants import Participants, participants
 from flows.board.runs import HIGH, LOW, Number
@@ -53,8 +53,8 @@ class Known:
 
     @property
     def holds_others(self) -> bool:
-        """Whether this is the run of a comparison, a sweep, folds or a search."""
-        return self.tags.get(KIND, "") in ("comparison", "sweep", "folds", "search")
+        """Whether this is no model's run but that of a comparison, a sweep, folds, a search or a look for drift."""
+        return self.tags.get(KIND, "") in PARENTS
 
     @property
     def measured(self) -> dict[str, Number]:
