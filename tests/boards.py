@@ -92,7 +92,10 @@ def run(
 
 def add_runs(c: Connection, runs: Sequence[Mapping[str, Any]]) -> None:
     """Many at once."""
-    c.execute(insert(db.runs), [one["run"] for one in runs])
+    made = {"user_id": "", "source_type": "UNKNOWN"}  # which MLflow cannot do without
+    names = [*runs[0]["run"], *made]
+    of, values = ", ".join(names), ", ".join(f":{name}" for name in names)
+    c.execute(text(f"INSERT INTO runs ({of}) VALUES ({values})"), [{**one["run"], **made} for one in runs])
     for name in ("params", "tags"):
         rows = [
             {"run_uuid": one["run"]["run_uuid"], "key": k, "value": v} for one in runs for k, v in one[name].items()

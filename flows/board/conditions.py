@@ -13,7 +13,7 @@ from flows.board.view import SCORE, Term, View, moment, number, terms
 from flows.groups import GROUP
 
 MODEL, KIND, STAR, HIDDEN, NOTE = (f"medloop.{name}" for name in ("model", "kind", "star", "hidden", "note"))
-PARENTS = ("comparison", "sweep", "folds", "search")  # runs that only hold others together
+PARENTS = ("comparison", "sweep", "folds", "search", "drift")  # runs that are no model's
 WORDS_IN = ("medloop.run", MODEL, NOTE, "medloop.experiment", "medloop.git_commit", "mlflow.user")
 NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 Condition = ColumnElement[bool]

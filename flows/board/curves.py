@@ -36,9 +36,8 @@ class Chart:
 
 
 def chart(title: str, lines: Mapping[str, Points]) -> Chart:
-    """A chart of the lines, each of (step, value)."""
-    drawn = {name: _thinned([p for p in points if math.isfinite(p[1])]) for name, points in lines.items()}
-    drawn = {name: points for name, points in drawn.items() if points}
+    """A chart of the lines, each of at least one (step, value), all finite."""
+    drawn = {name: _thinned(list(points)) for name, points in lines.items()}
     xs, ys = zip(*(p for points in drawn.values() for p in points), strict=True)
     x_range, y_range = _span(min(xs), max(xs), 0), _span(min(ys), max(ys), 0.04)
 
@@ -56,6 +55,38 @@ def chart(title: str, lines: Mapping[str, Points]) -> Chart:
         y_ticks=tuple((place((0, t))[1], f"{t:g}") for t in _ticks(*y_range)),
         told=f"{told}, over {len(set(xs))} steps",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Values with their intervals, one after another: each `(x, y, low, high, name)` in the picture."""
+
+    title: str
+    marks: tuple[tuple[float, float, float, float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    told: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    bottom: int = HEIGHT - BOTTOM
+
+
+def spread(title: str, values: Sequence[tuple[str, float, float, float]]) -> Spread:
+    """A picture of (name, value, low, high) in the order given."""
+    ends = [end for _, *three in values for end in three]
+    span = _span(min(ends), max(ends), 0.06)
+
+    def height(value: float) -> float:
+        return _scaled(value, span, HEIGHT - BOTTOM, TOP)
+
+    step = (WIDTH - LEFT - RIGHT) / len(values)
+    marks = [
+        (round(LEFT + step * (place + 0.5), 1), height(value), height(low), height(high), name)
+        for place, (name, value, low, high) in enumerate(values)
+    ]
+    told = "; ".join(f"{name}: {value:.3f} ({low:.3f} to {high:.3f})" for name, value, low, high in values)
+    ticks = tuple((height(t), f"{t:g}") for t in _ticks(*span))
+    return Spread(title=title, marks=tuple(marks), y_ticks=ticks, told=told)
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -78,7 +109,7 @@ def _ticks(low: float, high: float) -> list[float]:
     size = 10 ** math.floor(math.log10(rough))
     step = min((f * size for f in (1, 2, 5, 10)), key=lambda s: abs(s - rough))
     first = math.ceil(low / step) * step
-    return [round(first + i * step, 10) for i in range(12) if first + i * step <= high + step * 1e-9]
+    return [float(f"{first + i * step:.10g}") for i in range(12) if first + i * step <= high]
 
 
 def learning(history: Mapping[str, Points]) -> list[Chart]:

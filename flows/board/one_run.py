@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, and_, select
 
 from flows.board import database as db
-from flows.board.conditions import KIND, MODEL
+from flows.board.conditions import KIND, MODEL, PARENTS
 from flows.board.curves import Chart, learning
 from flows.board.participants import Participants, participants
 from flows.board.runs import HIGH, LOW, Number
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flows.journal import Journal
 
 PARENT = "mlflow.parentRunId"
+INFINITE = 1e300  # MLflow keeps infinity as the largest number there is
 MOST_STEPS = 50_000  # of a run's history
 CERTIFICATE, LEDGER, SOURCE = "certificate.json", "cleaning/ledger.json", "source/provenance.json"
 BALANCE, MISSING, VALIDATED = "balance/report.json", "missingness/missingness.json", "validation/verdict.json"
@@ -52,8 +53,8 @@ class Known:
 
     @property
     def holds_others(self) -> bool:
-        """Whether this is the run of a comparison, a sweep, folds or a search."""
-        return self.tags.get(KIND, "") in ("comparison", "sweep", "folds", "search")
+        """Whether this is no model's run but that of a comparison, a sweep, folds, a search or a look for drift."""
+        return self.tags.get(KIND, "") in PARENTS
 
     @property
     def measured(self) -> dict[str, Number]:
@@ -125,7 +126,8 @@ def _history(c: Connection, run_id: str) -> dict[str, list[tuple[float, float]]]
     for key, step, value in c.execute(
         select(h.key, h.step, h.value).where(having).order_by(h.key, h.step).limit(MOST_STEPS)
     ):
-        found.setdefault(key, []).append((step, value))
+        if abs(value) < INFINITE:
+            found.setdefault(key, []).append((step, value))
     return found
 
 

@@ -20,6 +20,8 @@ def plain(text: object, most: int = LONGEST) -> str:
 
 def figure(value: float) -> str:
     """Three decimals, or as many figures as an odd size needs."""
+    if abs(value) >= 1e300:  # how MLflow keeps infinity
+        return "∞" if value > 0 else "−∞"
     if value == 0 or 0.001 <= abs(value) < 1000:
         return f"{value:.3f}".replace("-", "−")
     return f"{value:.4g}".replace("-", "−")
@@ -65,13 +67,13 @@ def head(column: str, metric: str = "") -> str:
     return HEADS.get(column) or (label(key) if prefix == "metrics" else plain(key, 60))
 
 
-def cell(row: Row, column: str) -> tuple[str, str]:
-    """What a row shows in a column, and what stands behind it in small."""
+def cell(row: Row, column: str, *, alone: bool = False) -> tuple[str, str]:
+    """What a row shows in a column, and what stands behind it in small. alone: all rows are of one study."""
     prefix, _, key = column.partition(".")
     metric = row.score if column == SCORE else key
     if prefix in ("metrics", SCORE):
         found = row.numbers.get(metric)
-        name = f"{label(metric)} " if column == SCORE else ""
+        name = f"{label(metric)} " if column == SCORE and not alone else ""
         return (number(found), f"{name}{around(found)}") if found else ("", "")
     values = row.values.get(column, [])
     return plain(", ".join(values[:3])), f"{len(values)} values" if len(values) > 3 else ""

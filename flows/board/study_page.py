@@ -14,6 +14,7 @@ from contracts.errors import MedloopError
 from flows.board import database as db
 from flows.board import studies
 from flows.board.conditions import KIND, MODEL
+from flows.board.curves import Spread, spread
 from flows.board.runs import HIGH, LOW, Number
 from flows.board.server import Board
 
@@ -71,7 +72,8 @@ def show(board: Board, name: str) -> str:
         gates=_files(board.root, "gates", name),
         drift=_files(board.root, "drift", name),
         planned=_planned(board.root, name),
-        reigns=_reigns(versions, decisions),
+        reigns=(reigns := _reigns(versions, decisions)),
+        picture=_picture(reigns),
     )
 
 
@@ -129,6 +131,16 @@ def _reigns(versions: list[Version], decisions: list[Decision]) -> list[tuple[st
     known = {one.number: one for one in versions}
     told = [(one.when, known[one.number]) for one in decisions if one.what == "promoted" and one.number in known]
     return list(reversed(told))
+
+
+def _picture(reigns: list[tuple[str, Version]]) -> Spread | None:
+    """The champions' metric with its interval, where there were two or more."""
+    scores = [(f"version {one.number}", one.score) for _, one in reigns[-NEWEST:] if one.score]
+    values = [
+        (name, s.value, s.value if s.low is None else s.low, s.value if s.high is None else s.high)
+        for name, s in scores
+    ]
+    return spread("Champions", values) if len(values) > 1 else None
 
 
 def _files(root: Path | None, folder: str, study: str) -> list[Mapping[str, Any]]:
