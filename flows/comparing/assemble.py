@@ -9,7 +9,7 @@ from contracts.names import nearest
 from contracts.study import Column
 from flows.comparing import runs as finding
 from flows.comparing.recipes import data
-from flows.comparing.rows import Judged, Shared, load, shared
+from flows.comparing.rows import Judged, Shared, alone_on_its_rows, load, shared
 from flows.comparing.runs import Run
 from flows.settings import Settings
 from flows.settings import load as load_settings
@@ -183,6 +183,16 @@ def _groups(both: Shared, found: Standing, by: Mapping[str, Sequence[float]] | N
         min_patients=gate.min_patients,
     )
     return told if told.groups else None
+
+
+def groups_of(root: Path, one: Judged) -> tuple[Groups | None, str]:
+    """One run in groups of its own test rows, and the metric that they are judged by."""
+    settings = _settings(root, one.run.study)
+    gate = settings.gate if settings else GateParams()
+    alone = alone_on_its_rows(one)
+    metric = _metric(alone, gate.metric or (settings.compare.metric if settings else "auroc"))
+    found = standing(alone.entries, draws(alone.entries, [metric]), metric)
+    return _groups(alone, found, None, gate), metric
 
 
 def _check_columns(by: Mapping[str, Sequence[float]], features: Mapping[str, Column], both: Shared) -> None:

@@ -154,6 +154,13 @@ def shared(judged: Sequence[Judged]) -> Shared:
     )
 
 
+def alone_on_its_rows(one: Judged) -> Shared:
+    """A run on all of its own test rows."""
+    entries = {one.run.name: one.entry}
+    rows = _samples(one, one.ids)
+    return Shared(judged=[one], entries=entries, rows=rows, left_out=0, relabelled=0, cautions=[])
+
+
 def _stranger(first: Judged, other: Judged) -> str:
     """Why rows or answers of the two are not of the same kind; nothing where they are."""
     one, two = first.entry.evaluation, other.entry.evaluation
