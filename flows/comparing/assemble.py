@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column
@@ -91,10 +93,13 @@ def compared(root: Path, references: Sequence[str], by: Mapping[str, Sequence[fl
     found = standing(both.entries, drawn, metric)
     groups = None if rest else _groups(both, found, by, gate)
     said = harm(groups, found.places[1].model, gate.subgroup_margin) if groups and len(found.places) == 2 else ""
+    answer = sentence(found, said)
+    if alike := _alike(both):
+        answer = f"No difference: {' and '.join(alike)} say the same of every row."
     return Comparison(
         root=root,
         runs=runs,
-        answer=sentence(found, said),
+        answer=answer,
         cautions=cautions,
         metric=metric,
         shared=both,
@@ -157,6 +162,13 @@ def _other_data(both: Shared) -> dict[str, DataDifference]:
     first, *others = both.judged
     found = {one.run.name: data(first, one) for one in others}
     return {name: of for name, of in found.items() if of and not of.same}
+
+
+def _alike(both: Shared) -> list[str]:
+    """The names of all runs, where they predict the very same."""
+    first, *others = both.entries.values()
+    same = all(np.array_equal(first.predicted, one.predicted) for one in others if first.predicted.dtype != object)
+    return list(both.entries) if same and first.predicted.dtype != object else []
 
 
 def _drawable(both: Shared, name: str) -> bool:
