@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.comparing_cli import compare
+from flows.comparing_cli import card, compare
 from flows.upkeep_cli import doctor, gc, restore, upkeep
 
 app = typer.Typer(
@@ -278,7 +278,7 @@ def rollback(
     roll_back(study, why)
 
 
-for command in (compare, doctor, gc, upkeep, restore):
+for command in (compare, card, doctor, gc, upkeep, restore):
     app.command()(command)
 
 

@@ -30,3 +30,14 @@ def compare(
     from flows.comparing.show import compare_runs
 
     raise typer.Exit(compare_runs(runs, html, by or []))
+
+
+def card(
+    run: Annotated[str, typer.Argument(help="One run, named as for `medloop compare`.")],
+    html: Annotated[Path | None, typer.Option(help="Write it as an HTML file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write it as a Markdown file.")] = None,
+) -> None:
+    """Draft a model card and the TRIPOD+AI checklist from what a run recorded; what a person must fill in is marked."""
+    from flows.card import draw_card
+
+    draw_card(run, html, markdown)

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column
 from flows.comparing import runs as finding
 from flows.comparing.recipes import data
-from flows.comparing.rows import Judged, Shared, load, shared
+from flows.comparing.rows import Judged, Shared, alone_on_its_rows, load, shared
 from flows.comparing.runs import Run
 from flows.settings import Settings
 from flows.settings import load as load_settings
@@ -91,10 +93,13 @@ def compared(root: Path, references: Sequence[str], by: Mapping[str, Sequence[fl
     found = standing(both.entries, drawn, metric)
     groups = None if rest else _groups(both, found, by, gate)
     said = harm(groups, found.places[1].model, gate.subgroup_margin) if groups and len(found.places) == 2 else ""
+    answer = sentence(found, said)
+    if alike := _alike(both):
+        answer = f"No difference: {' and '.join(alike)} say the same of every row."
     return Comparison(
         root=root,
         runs=runs,
-        answer=sentence(found, said),
+        answer=answer,
         cautions=cautions,
         metric=metric,
         shared=both,
@@ -159,6 +164,13 @@ def _other_data(both: Shared) -> dict[str, DataDifference]:
     return {name: of for name, of in found.items() if of and not of.same}
 
 
+def _alike(both: Shared) -> list[str]:
+    """The names of all runs, where they predict the very same."""
+    first, *others = both.entries.values()
+    same = all(np.array_equal(first.predicted, one.predicted) for one in others if first.predicted.dtype != object)
+    return list(both.entries) if same and first.predicted.dtype != object else []
+
+
 def _drawable(both: Shared, name: str) -> bool:
     return name in next(iter(both.entries.values())).evaluation.metrics
 
@@ -183,6 +195,16 @@ def _groups(both: Shared, found: Standing, by: Mapping[str, Sequence[float]] | N
         min_patients=gate.min_patients,
     )
     return told if told.groups else None
+
+
+def groups_of(root: Path, one: Judged) -> tuple[Groups | None, str]:
+    """One run in groups of its own test rows, and the metric that they are judged by."""
+    settings = _settings(root, one.run.study)
+    gate = settings.gate if settings else GateParams()
+    alone = alone_on_its_rows(one)
+    metric = _metric(alone, gate.metric or (settings.compare.metric if settings else "auroc"))
+    found = standing(alone.entries, draws(alone.entries, [metric]), metric)
+    return _groups(alone, found, None, gate), metric
 
 
 def _check_columns(by: Mapping[str, Sequence[float]], features: Mapping[str, Column], both: Shared) -> None:

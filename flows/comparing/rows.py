@@ -1,5 +1,6 @@
 """On which test rows runs can be compared fairly, and what each says of these."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,14 +10,15 @@ import numpy as np
 
 from contracts.errors import MedloopError, listed
 from contracts.study import Study
-from contracts.tables import ASIDE, Schema
+from contracts.tables import ASIDE, Schema, label_names, labels_of
 from flows.comparing import files
 from flows.comparing.files import Files
 from flows.comparing.runs import Run
 from flows.stages.compare import entry as read_entry
 from flows.store import read_json, read_model, read_table
 from pipelines.audit import Certificate
-from pipelines.results import Entry
+from pipelines.evaluate import evaluate
+from pipelines.results import Entry, EvaluateParams
 from pipelines.tasks import RESULTS
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def _read(of: Files, found: Mapping[str, Mapping[str, Path]]) -> Judged:
     return Judged(
         run=of.run,
         files=of,
-        entry=_entry(found["evaluate"], schema),
+        entry=_entry(of, found["evaluate"], schema),
         ids=read_table(predictions, ["@id"])["@id"],
         parts=samples.merge(split, on="@id"),
         schema=schema,
@@ -109,17 +111,40 @@ def _read(of: Files, found: Mapping[str, Mapping[str, Path]]) -> Judged:
     )
 
 
-def _entry(found: Mapping[str, Path], schema: Schema) -> Entry:
+def _entry(of: Files, found: Mapping[str, Path], schema: Schema) -> Entry:
     evaluation, predictions = (found[name] for name in EVALUATION)
     if evaluation.name == EVALUATION[0]:
         return read_entry(evaluation.parent, RESULTS[schema.task])
-    import tempfile
-
+    try:
+        read_model(evaluation, RESULTS[schema.task])
+    except MedloopError:
+        return _judged_again(of, predictions, schema)
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:  # the cache names files by their hash
         folder = Path(scratch)
         (folder / EVALUATION[0]).symlink_to(evaluation)
         (folder / EVALUATION[1]).symlink_to(predictions)
         return read_entry(folder, RESULTS[schema.task])
+
+
+def _judged_again(of: Files, path: Path, schema: Schema) -> Entry:
+    """Predictions whose evaluation an earlier version wrote, judged as this one does; of classes alone."""
+    if schema.task != "classes":
+        raise MedloopError("it was evaluated by an earlier version of medloop, in a form that this one cannot read")
+    described = read_json(of.paths("train", ["model/model.json"])["model/model.json"])
+    table = read_table(path)
+    target, group = labels_of(table), table["@group"].to_numpy()
+    predicted = table.drop(columns=["@id", "@group", *label_names(table)]).to_numpy()
+    threshold, positive = described.get("threshold"), schema.positive_index
+    evaluation = evaluate(
+        target=target,
+        probability=predicted,
+        group=group,
+        threshold=threshold,
+        classes=list(schema.classes),
+        positive=positive,
+        params=EvaluateParams(),
+    )
+    return Entry(evaluation=evaluation, target=target, predicted=predicted, group=group)
 
 
 def shared(judged: Sequence[Judged]) -> Shared:
@@ -152,6 +177,13 @@ def shared(judged: Sequence[Judged]) -> Shared:
         relabelled=int((~same).sum()),
         cautions=cautions,
     )
+
+
+def alone_on_its_rows(one: Judged) -> Shared:
+    """A run on all of its own test rows."""
+    entries = {one.run.name: one.entry}
+    rows = _samples(one, one.ids)
+    return Shared(judged=[one], entries=entries, rows=rows, left_out=0, relabelled=0, cautions=[])
 
 
 def _stranger(first: Judged, other: Judged) -> str:

@@ -56,6 +56,17 @@ def find(root: Path, references: Sequence[str]) -> list[Run]:
     return with_names(list(found.values()))
 
 
+def one(root: Path, reference: str) -> Run:
+    """The one run that a reference names. Raises MedloopError when it names none, or several."""
+    by_id = _by_id(root, [reference]) if _is_id(reference) else {}
+    found = with_names(list(by_id.values()) or _named(root, reference))
+    if len(found) > 1:
+        raise MedloopError(
+            f"{reference} names {len(found)} runs", mend=f"name one: {reference}/{found[0].model}, for example"
+        )
+    return found[0]
+
+
 def _is_id(reference: str) -> bool:
     return len(reference) == 32 and set(reference) <= ID
 

@@ -172,8 +172,8 @@ def sentence(of: Standing, harm: str = "") -> str:
         return f"{_of_two(of, label)}{f'; {harm}' * bool(harm)}.{few}"
     level = of.level
     if len(level) == len(of.places) - 1:
-        told = f"Cannot tell: on {label} none of {len(of.places)} can be told apart; {best.model} has the highest place"
-        return f"{told} ({best.value}).{few}"
+        told = f"Cannot tell: on {label} none of {len(of.places)} can be told apart from the first"
+        return f"{told}, {best.model}, {best.value}.{few}"
     apart = next(place for place in of.places[1:] if place.told_apart)
     told = f"{best.model} is best on {label}, {best.value}"
     told += f"; {listed(level)} cannot be told apart from it" if level else "; all others are shown to be behind"

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Columns by which groups are looked at where the study names none, by the words of their names.
-KINDS = re.compile(r"\b(sex|gender|race|ethnicity|ethnic group|(hospital|study )?(site|cent(er|re)|hospital|ward))\b")
+KINDS = re.compile(
+    r"\b(sex|gender|male|female|race|ethnicity|ethnic group|(hospital|study )?(site|cent(er|re)|hospital|ward))\b"
+)
 AGE = re.compile(r"(patient |subject )?age( in)?( years| yrs?)?( (at|on) \w+)?")
 LONGEST = 4  # words; a longer name is a question in which such a word may stand
 BANDS = (40.0, 65.0)

@@ -30,6 +30,25 @@ def test_a_key_names_all_its_models(finished: Workspace, medloop: Medloop) -> No
     assert again.code == 0, again.text
 
 
+def test_a_card_is_drafted_from_the_record(finished: Workspace, medloop: Medloop, tmp_path: Path) -> None:
+    paths = {kind: tmp_path / f"card.{kind}" for kind in ("html", "markdown")}
+    told = medloop(
+        finished, "card", f"{finished.key}/mlp", "--html", str(paths["html"]), "--markdown", str(paths["markdown"])
+    )
+    assert told.code == 0 and "of 27 items" in told.text, told.text
+    for path in paths.values():
+        text = path.read_text(encoding="utf-8")
+        for said in (
+            "A made-up study",
+            f"medloop reproduce {finished.key}/mlp",
+            "A person must fill in",
+            "no leak found",
+        ):
+            assert said in text.replace("\\", ""), said
+        assert RECORD not in text and NUMBER not in text and "patient-0" not in text
+    assert "names 3 runs" in medloop(finished, "card", finished.key).text
+
+
 def test_a_damaged_object_is_no_evidence(copy: Workspace, medloop: Medloop) -> None:
     from flows import home
     from flows.comparing import runs

@@ -230,6 +230,7 @@ def people(rows: int) -> pd.DataFrame:
 
 
 def test_usual_columns_are_known_by_their_names() -> None:
+    assert usual({"male": FEATURES["Sex"]}, people(100).rename(columns={"Sex": "male"})) == {"male": ()}
     assert usual(FEATURES, people(100)) == {"Sex": (), "AgeInYears": (40.0, 65.0)}
 
 
