@@ -156,7 +156,10 @@ def test_tags_are_made_of_spans_and_what_is_lost_is_in_the_ledger() -> None:
     [
         ({"columns": {"x": Column(type="numeric")}}, "one column of type text; declared are none"),
         ({"columns": {"a": Column(type="text"), "b": Column(type="text")}}, "declared are a, b"),
-        ({"protect": {"note": Protection(redact=True)}}, "redact changes the text whose characters"),
+        (
+            {"protect": {"note": Protection(redact=True)}},
+            "redact changes the text whose characters are counted in spans",
+        ),
         ({"columns": {"note": Column(type="text"), "spans": Column(type="text")}}, "take it out of columns"),
     ],
     ids=["no text", "two texts", "redacted", "declared"],
