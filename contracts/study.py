@@ -263,7 +263,7 @@ def _refuse_other_texts(columns: dict[str, Column], protect: dict[str, Protectio
     treated = protect.get(texts[0])
     if treated and not treated.keep:
         raise ValueError(
-            f"protect.{texts[0]}: {treated.how} changes the text whose characters the spans of {target.column} count; "
+            f"protect.{texts[0]}: {treated.how} changes the text whose characters are counted in {target.column}; "
             "do it before spans are set, and say keep here, with the reason"
         )
 

@@ -146,14 +146,15 @@ class TagLoss(nn.Module):
 
     def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Shape: (B, T, C), (B, L) -> (B,)."""
-        losses = functional.cross_entropy(
-            outputs.transpose(1, 2),
-            target[:, : outputs.shape[1]].long(),
+        tags = target[:, : outputs.shape[1]].long()
+        losses = functional.cross_entropy(  # a word a row: of more dimensions a GPU has no deterministic way
+            outputs.flatten(0, 1),
+            tags.flatten(),
             ignore_index=NO_WORD,
             reduction="none",
             label_smoothing=self.label_smoothing,
         )
-        return losses.sum(dim=1) / self.words
+        return losses.view(tags.shape).sum(dim=1) / self.words
 
 
 class GivenLoss(nn.Module):

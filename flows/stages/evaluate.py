@@ -33,7 +33,7 @@ def run(context: Context) -> str:
     write_json(folder / "evaluation.json", evaluation)
     write_json(folder / "metrics.json", {name: interval.value for name, interval in evaluation.measured.items()})
     told = MODULES[evaluation.task].columns(settings.study.target)
-    numbers = [f"@{name}" for name, kind in told.items() if kind == "double" or evaluation.task == "tagging"]
+    numbers = [f"@{name}" for name, kind in told.items() if kind == "double"] or ["@entities"]
     predictions = pd.DataFrame(entry.predicted, columns=numbers)
     own = test[["@id", "@group", *label_names(test)]]
     write_table(folder / "predictions.parquet", pd.concat([own, predictions], axis=1))

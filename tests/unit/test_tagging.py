@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -62,6 +62,7 @@ def begun(tags: list[int]) -> list[tuple[int, int, int]]:
     return [(begin, end, label) for begin, end, label in found]
 
 
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.integers(0, 6), max_size=12), min_size=1, max_size=4))
 def test_entities_are_those_that_conlleval_reads(texts: list[list[int]]) -> None:
     cells = [" ".join(map(str, tags)) for tags in texts]
@@ -81,6 +82,7 @@ def test_right_is_an_entity_with_its_label_and_both_its_ends() -> None:
     assert counted(told, called, 2, 2).tolist() == [[[1, 1, 1], [1, 1, 0]], [[1, 0, 0], [0, 1, 0]]]
 
 
+@settings(max_examples=50)
 @given(ODD, st.booleans(), st.booleans(), st.data())
 def test_words_are_found_again_in_the_text_as_it_was_written(
     text: str, normal: bool, lower: bool, data: st.DataObject
@@ -96,6 +98,7 @@ def test_words_are_found_again_in_the_text_as_it_was_written(
     assert (back.spans, back.words) == ((Span(first, end, "a"),), len(words))
 
 
+@settings(max_examples=50)
 @given(ODD, st.booleans(), st.booleans())
 def test_a_text_is_spelled_as_cleaning_does(text: str, normal: bool, lower: bool) -> None:
     params = TextParams(normal=normal, lower=lower)
@@ -156,7 +159,10 @@ def test_tags_are_made_of_spans_and_what_is_lost_is_in_the_ledger() -> None:
     [
         ({"columns": {"x": Column(type="numeric")}}, "one column of type text; declared are none"),
         ({"columns": {"a": Column(type="text"), "b": Column(type="text")}}, "declared are a, b"),
-        ({"protect": {"note": Protection(redact=True)}}, "redact changes the text whose characters"),
+        (
+            {"protect": {"note": Protection(redact=True)}},
+            "redact changes the text whose characters are counted in spans",
+        ),
         ({"columns": {"note": Column(type="text"), "spans": Column(type="text")}}, "take it out of columns"),
     ],
     ids=["no text", "two texts", "redacted", "declared"],
