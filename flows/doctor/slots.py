@@ -25,7 +25,7 @@ def check(root: Path, asked: Asked) -> Iterator[Finding]:
     elif holder:
         yield well("schedules", f"{listed(names)} served by process {holder}")
     elif was_served:
-        found = f"nobody serves {listed(names)}, which were served before"
+        found = f"nobody serves {listed(names)}, though that was done before"
         mend = "medloop serve, or systemctl --user start medloop (infra/medloop.service)"
         yield fault("schedules", found, "medloop serve running", mend)
     else:

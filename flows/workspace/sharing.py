@@ -76,9 +76,8 @@ def try_remote(root: Path) -> None:
     """Writes a small file to DVC's default remote and takes it away. Raises what the remote's library raises."""
     with repository(root) as repo:
         remote = repo.cloud.get_remote_odb()
-    folder, name = remote.fs.join(remote.path, "medloop"), f"try-{uuid.uuid4().hex}"
-    remote.fs.makedirs(folder)
-    path = remote.fs.join(folder, name)
+    remote.fs.makedirs(remote.path)
+    path = remote.fs.join(remote.path, f"medloop-{uuid.uuid4().hex}")
     try:
         remote.fs.pipe_file(path, b"medloop doctor")
         if remote.fs.info(path)["size"] != len(b"medloop doctor"):
