@@ -70,7 +70,7 @@ def compared(root: Path, references: Sequence[str], by: Mapping[str, Sequence[fl
     if rest:
         cautions.append(
             f"{len(runs)} runs are many: the {len(chosen)} best by their stored value are compared on their "
-            "predictions, the others told by their stored metrics alone"
+            "predictions, the others told by their stored metrics alone; the first of so many is flattered by chance"
         )
     try:
         both = shared(_first_with(judged))

@@ -27,7 +27,7 @@ def both(score: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - score, score])
 
 
-def entry(score: np.ndarray, truth: np.ndarray, group: np.ndarray | None = None, resamples: int = 300) -> Entry:
+def entry(score: np.ndarray, truth: np.ndarray, group: np.ndarray | None = None, resamples: int = 120) -> Entry:
     probability = both(score)
     patient = np.arange(len(truth)) if group is None else group
     found = evaluate(
@@ -53,9 +53,9 @@ def scored(noises: dict[str, float], rows: int = 300, seed: int = 0) -> dict[str
 
 
 def area(truth: np.ndarray, score: np.ndarray) -> float:
-    """The area under the ROC curve by all pairs."""
-    gap = score[truth][:, None] - score[~truth]
-    return float(((gap > 0) + 0.5 * (gap == 0)).mean())
+    """The area under the ROC curve by Wilcoxon's ranks, of scores without ties."""
+    ranks, positives = np.argsort(np.argsort(score)) + 1, truth.sum()
+    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * (~truth).sum()))
 
 
 def told(entries: dict[str, Entry], metric: str = "auroc"):
@@ -84,7 +84,7 @@ def test_few_rows_are_a_caution() -> None:
 
 
 def test_of_many_the_best_and_those_level_with_it() -> None:
-    found = told(scored({"weak": 4.0, "one": 0.3, "two": 0.32, "poor": 6.0}, rows=600))
+    found = told(scored({"weak": 4.0, "one": 0.3, "two": 0.32, "poor": 6.0}, rows=450))
     assert set(found.level) | {found.best} == {"one", "two"}
     assert "cannot be told apart from it" in sentence(found) and "after correction" in sentence(found)
     known = {place.model: place for place in found.places}
@@ -136,11 +136,11 @@ def test_a_true_difference_is_found_as_often_as_its_size_says() -> None:
     """Power is that of a normal difference: of the gaps' mean and deviation over sets, which the test does not see."""
     from scipy.stats import binom, norm
 
-    made = list(sets(150, 240, 1.0, 2))
+    made = list(sets(100, 240, 1.0, 2))
     gaps = [area(truth, second) - area(truth, first) for truth, first, second, _ in made]
     stated = norm.sf(norm.isf(0.025) - np.mean(gaps) / np.std(gaps, ddof=1))
     found = sum(delong(*one) < 0.05 for one in made)
-    assert 0.4 < stated < 0.9 and binom.ppf(0.001, 150, stated) <= found <= binom.ppf(0.999, 150, stated)
+    assert 0.4 < stated < 0.9 and binom.ppf(0.001, 100, stated) <= found <= binom.ppf(0.999, 100, stated)
 
 
 def test_all_pairs_are_corrected_so_that_the_best_of_equals_is_seldom_called_better() -> None:
@@ -148,14 +148,14 @@ def test_all_pairs_are_corrected_so_that_the_best_of_equals_is_seldom_called_bet
     random = np.random.default_rng(3)
     alarms = raw = 0
     known = entry(random.random(150), random.random(150) < 0.5, resamples=100)
-    for _ in range(80):
+    for _ in range(50):
         latent = random.normal(size=150)
         truth = latent + random.normal(size=150) > 0
         scores = [1 / (1 + np.exp(-latent - random.normal(size=150))) for _ in range(4)]
         raw += min(delong(truth, *pair, np.arange(150)) for pair in combinations(scores, 2)) < 0.05
         entries = {str(k): replace(known, target=truth.astype(int), predicted=both(s)) for k, s in enumerate(scores)}
         alarms += len(told(entries).level) < 3
-    assert alarms <= 8 < raw
+    assert alarms <= 7 < raw
 
 
 def test_net_benefit_by_hand() -> None:
@@ -188,7 +188,7 @@ def test_wilson_by_hand() -> None:
     assert (low[1], high[1]) == (pytest.approx(0.2553, abs=1e-4), pytest.approx(0.3662, abs=1e-4))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(0, 2**31), st.integers(20, 200))
 def test_no_small_count_is_shown_nor_can_be_subtracted(seed: int, rows: int) -> None:
     random = np.random.default_rng(seed)
