@@ -46,7 +46,7 @@ def bring_back(root: Path, names: Sequence[str], only: Collection[str] = ()) -> 
             drop_damaged(outs)
             if any(out.changed_cache() for out in outs):
                 with contextlib.suppress(DvcException), unlocked(repo):
-                    repo.fetch(targets=[out.def_path for out in outs])
+                    repo.fetch(targets=[out.fs_path for out in outs])  # relative ones count from where one stands
                 drop_damaged(outs)
             lost = [out.def_path for out in outs if not out.hash_info or out.changed_cache()]
             if lost:
