@@ -65,7 +65,7 @@ def _fetched(repo: Any, outs: Iterable[Any]) -> str:
         with unlocked(repo):
             for objects in (objects for out in outs for objects in out.get_used_objs().values()):
                 repo.cloud.pull(objects)
-    except DvcException as error:
+    except (DvcException, ImportError) as error:  # the latter where a plugin, such as dvc-s3, is not installed
         return f" ({str(error).splitlines()[0]})"
     return ""
 
