@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
-from flows import board, checked, console, disk, journal, recovery, servers, sharing, workers, workspace
+from flows import board, checked, console, disk, journal, recovery, servers, sharing, tracking, workers, workspace
 from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage, unheard
 from flows.store import read_json
@@ -87,18 +87,18 @@ def _prefect(root: Path, watch: journal.Stopwatch, *, trains: bool) -> Iterator[
     """Prefect imported, its server up, runs that crashed known to all; what goes on in the block is shown."""
     servers.prepare_environment(root)
     watcher = console.Watcher()
-    crashed = recovery.recover(root)
+    recovery.recover(root)
     with watcher.live():
         watcher.tell("loading", "")
         local = servers.launch_for_run(root)
         if trains:
             workers.warm_up()
-        from flows.pipeline import mark_crashed
+        from flows.abandoned import end_abandoned
 
         watch.lap("imports")
         if local:
             servers.ensure(root, "prefect")
-        mark_crashed(crashed)
+        end_abandoned(root)
         watch.lap("server")
         watcher.end("loading", "unchanged", "", 0)
         yield watcher
@@ -258,6 +258,8 @@ def start_servers() -> None:
     names: tuple[servers.Name, ...] = ("prefect", "mlflow")
     ours = [name for name in names if not servers.elsewhere(name)]
     with console.console.status("starting the servers"):
+        if "mlflow" in ours:
+            tracking.prepare_database(root)
         for name in ours:
             servers.launch(root, name)
         for name in ours:

@@ -17,19 +17,12 @@ from uuid import UUID
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-)
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import State
 from prefect.context import get_run_context
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import run_flow
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture, wait
-from prefect.states import Completed, Crashed, Failed
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from contracts.errors import MedloopError
@@ -229,24 +222,6 @@ def _persistently(work: Callable[[], tuple[StageState, str]], say: Callable[[str
             say(f"{problem}; again in {pause} s")
             time.sleep(pause)
     return work()
-
-
-def mark_crashed(crashed: Iterable[Journal]) -> None:
-    """Tells Prefect of runs whose process is gone; it would show them as running for ever."""
-    flow_runs = [UUID(journal.flow_run) for journal in crashed if journal.flow_run]
-    if not flow_runs:
-        return
-    gone: State[Any] = Crashed(message="the process ended without a word")
-    with get_client(sync_client=True) as client:
-        for flow_run in flow_runs:
-            with suppress(ObjectNotFound):
-                client.set_flow_run_state(flow_run, gone, force=True)
-                open_ones = TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
-                for task_run in client.read_task_runs(
-                    flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])),
-                    task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=open_ones)),
-                ):
-                    client.set_task_run_state(task_run.id, gone, force=True)
 
 
 def _flow(key: str, studies: list[str]) -> State[Any]:

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from flows import console, journal, workspace
 from flows.home import home
-from flows.journal import Journal
 
 
-def recover(root: Path) -> list[Journal]:
-    """The runs that never ended, marked as crashed; what their processes had not put in its place is removed.
+def recover(root: Path) -> None:
+    """Marks the runs that never ended as crashed, and says so; what they had not put in its place is removed.
 
     The workspace must be held (`journal.sole_run`).
     """
@@ -18,7 +17,6 @@ def recover(root: Path) -> list[Journal]:
         workspace.clear_leftovers(root, [gone.pid for gone in crashed])
     for gone in crashed:
         console.warn(f"{gone.key} had crashed; going on from its last finished stage")
-    return crashed
 
 
 def _clear_drafts(root: Path) -> None:

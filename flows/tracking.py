@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,12 +40,8 @@ def client(root: Path) -> Any:
     """A client of the team's server or of this workspace's own database, made on first use."""
     from mlflow import MlflowClient
 
-    for chatty in ("mlflow", "mlflow.store.db.utils", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    uri = tracking_uri(root)
-    if uri.startswith("sqlite:///"):
-        _prepare_database(Path(uri.removeprefix("sqlite:///")))
-    return MlflowClient(uri)
+    prepare_database(root)
+    return MlflowClient(tracking_uri(root))
 
 
 @contextmanager
@@ -75,15 +72,38 @@ def attach(root: Path, run_id: str, path: Path, tags: Mapping[str, str]) -> None
     tag(root, run_id, tags)
 
 
-def _prepare_database(path: Path) -> None:
-    """Write-ahead logging lets the pages be read while a run is recorded."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def prepare_database(root: Path) -> None:
+    """Makes this workspace's own database, if need be; write-ahead logging lets it be read while it is written."""
+    for chatty in ("mlflow", "mlflow.store.db.utils", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    scheme, _, place = tracking_uri(root).partition(":///")
+    path = Path(place)
+    if scheme != "sqlite":
+        return
     try:
+        if not path.exists():
+            _make_database(path)
         with closing(sqlite3.connect(path, timeout=30)) as database:
             database.execute("PRAGMA journal_mode=WAL")
     except sqlite3.DatabaseError as error:
         mend = "check the disk and what else holds it, or move it away: MLflow begins anew, data and weights lie in DVC"
         raise MedloopError(f"MLflow's database cannot be used: {error}", where=f"{path}", mend=mend) from None
+
+
+def _make_database(path: Path) -> None:
+    """Whole or not at all: MLflow makes its tables one after another, and never goes on where that was cut short."""
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    engine = create_sqlalchemy_engine(f"sqlite:///{draft}")
+    try:
+        _initialize_tables(engine)
+        engine.dispose()
+        with suppress(FileExistsError):  # another process was quicker, and may have told it something
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def experiment_id(mlflow: Any, root: Path, study: str) -> str:

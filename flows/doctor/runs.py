@@ -15,7 +15,6 @@ from flows import databases, journal, servers, tracking
 from flows.disk import told
 from flows.doctor.finding import Asked, Finding, fault, note, well
 from flows.home import home
-from flows.journal import Journal
 
 GONE = "the process ended without a word"
 MEND = "medloop doctor --mend; the next run does so too"
@@ -97,14 +96,14 @@ def in_prefect(root: Path) -> Finding:
     keys = [run.key for run in open_still]
     found_says = f"{len(open_still)} runs that have ended are shown as running: {listed(keys, 3)}"
     mend = "medloop doctor --mend"
-    return fault("in Prefect", found_says, "runs that ended", mend, partial(_crash, open_still))
+    return fault("in Prefect", found_says, "runs that ended", mend, partial(_crash, root, len(open_still)))
 
 
-def _crash(runs: Sequence[Journal]) -> str:
-    from flows.pipeline import mark_crashed
+def _crash(root: Path, runs: int) -> str:
+    from flows.abandoned import end_abandoned
 
-    mark_crashed(runs)
-    return f"{len(runs)} runs are shown as crashed in Prefect"
+    end_abandoned(root)
+    return f"{runs} runs are shown as crashed in Prefect"
 
 
 def orphans(root: Path) -> Finding:

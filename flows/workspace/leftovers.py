@@ -28,10 +28,7 @@ def clear_leftovers(root: Path, pids: Collection[int]) -> None:
 
 def _without(told: str, pids: Collection[int]) -> dict[str, Any]:
     """DVC's rwlock: by path, the processes that read it, and the one that writes it."""
-    try:
-        held = json.loads(told)
-    except ValueError:
-        return {}  # cut in the middle of its writing
+    held = json.loads(told)
     read = {path: [one for one in those if one["pid"] not in pids] for path, those in held.get("read", {}).items()}
     write = {path: one for path, one in held.get("write", {}).items() if one["pid"] not in pids}
     return {"read": {path: those for path, those in read.items() if those}, "write": write}

@@ -1,7 +1,6 @@
 """Runs of the past: had again in a clone, run again there."""
 
-import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -38,25 +37,37 @@ def bring_back(root: Path, names: Sequence[str], only: Collection[str] = ()) -> 
     only: the outputs to bring, by the last part of their paths; all of them where none is named.
     Raises MedloopError when neither has it as its hash says.
     """
-    from dvc.exceptions import DvcException
-
     with repository(root) as repo:
         for stage in (stage_of(repo, name) for name in names):
             outs = [out for out in stage.outs if not only or PurePath(out.def_path).name in only]
             drop_damaged(outs)
-            if any(out.changed_cache() for out in outs):
-                with contextlib.suppress(DvcException), unlocked(repo):
-                    repo.fetch(targets=[out.def_path for out in outs])
-                drop_damaged(outs)
+            why = _fetched(repo, outs) if any(out.changed_cache() for out in outs) else ""
+            drop_damaged(outs)
             lost = [out.def_path for out in outs if not out.hash_info or out.changed_cache()]
             if lost:
                 raise MedloopError(
-                    f"neither DVC's cache nor a remote has {lost[0]} as that run wrote it",
+                    f"neither DVC's cache nor a remote has {lost[0]} as that run wrote it{why}",
                     where=stage.addressing,
                     mend="dvc remote add --default NAME URL where it was pushed to; what is lost everywhere stays lost",
                 )
             for out in outs:
                 out.checkout(force=True)
+
+
+def _fetched(repo: Any, outs: Iterable[Any]) -> str:
+    """Brings these outputs out of the remote; what it said when it could not.
+
+    By their hashes: DVC's own `fetch` looks for a stage where one stands first.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        with unlocked(repo):
+            for objects in (objects for out in outs for objects in out.get_used_objs().values()):
+                repo.cloud.pull(objects)
+    except (DvcException, ImportError) as error:  # the latter where a plugin, such as dvc-s3, is not installed
+        return f" ({str(error).splitlines()[0]})"
+    return ""
 
 
 def run_again(root: Path, name: str, work: Callable[[], object] | None) -> tuple[list[str], list[str]]:

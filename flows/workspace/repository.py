@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -26,10 +27,21 @@ def repository(root: Path) -> Iterator[Any]:
     lockfile.read(root)
     try:
         with _ONE_THREAD, contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo, repo.lock:
+            _drop_cut_reservations(Path(repo.tmp_dir) / "rwlock")
             repo._reset()
             yield repo
     except DvcException as error:
         raise _explained(error) from error
+
+
+def _drop_cut_reservations(path: Path) -> None:
+    """DVC writes in place what is read and written now: killed meanwhile, it would refuse every command afterwards."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        path.unlink()
 
 
 def _parse_settings_once() -> None:

@@ -37,7 +37,7 @@ def push(root: Path, revision: str, names: Collection[str]) -> int:
     """
     with repository(root) as repo:
         wanted = _objects(repo, revision, names)
-        remote = repo.cloud.get_remote_odb()
+        remote = _remote(repo)
         with unlocked(repo):
             there = set(remote.oids_exist(list(wanted)))
             sent = {oid: info for oid, info in wanted.items() if oid not in there}
@@ -53,6 +53,18 @@ def push(root: Path, revision: str, names: Collection[str]) -> int:
         if missing:
             raise MedloopError(f"{missing} objects did not arrive", where=str(remote.path), mend="try again")
         return len(sent)
+
+
+def _remote(repo: Any) -> Any:
+    """The default remote's objects. Raises MedloopError where DVC's plugin for its kind of address is missing."""
+    try:
+        return repo.cloud.get_remote_odb()
+    except ImportError as error:
+        address = str(repo.config["remote"][repo.config["core"]["remote"]]["url"])
+        kind = address.partition("://")[0]
+        raise MedloopError(
+            f"DVC's plugin for {kind}:// is not installed", where=address, mend=f"pip install dvc-{kind}"
+        ) from error
 
 
 def _objects(repo: Any, revision: str, names: Collection[str]) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def files(root: Path) -> dict[str, str]:
 
 
 def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
+    if not database.exists():
+        return []
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
         return opened.execute(query).fetchall()
 

@@ -1,0 +1,70 @@
+"""What killed processes leave of DVC's: cleared, and never in the way."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flows import journal, recovery, workspace
+from flows.home import home, scratch
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEDLOOP_HOME", str(tmp_path / "home"))
+    made = tmp_path / "workspace"
+    (made / ".dvc" / "tmp").mkdir(parents=True)
+    (made / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    (made / "dvc.yaml").write_text("stages: {}\n")
+    return made
+
+
+def dead() -> int:
+    """The number of a process that is gone."""
+    child = subprocess.Popen(["true"])
+    child.wait()
+    return child.pid
+
+
+def test_drafts_and_reservations_of_a_killed_run_are_cleared_and_others_stay(root: Path) -> None:
+    crashed = journal.start(root, ["a"], {})
+    crashed.pid = dead()
+    journal.save(root, crashed)
+    gone, other = {"pid": crashed.pid, "cmd": "medloop run"}, {"pid": os.getpid(), "cmd": "dvc repro"}
+    reserved = root / ".dvc" / "tmp" / "rwlock"
+    reserved.write_text(json.dumps({"read": {"x": [gone, other], "y": [gone]}, "write": {"z": gone, "w": other}}))
+    cache = root / ".dvc" / "cache"
+    key = cache / "runs" / "ab" / "abcd"
+    key.mkdir(parents=True)
+    (cache / "files" / "md5").mkdir(parents=True)
+    drafts = [
+        cache / "files" / "md5" / ".C-RgDkq2vNs6rk2Bh8bmbg.tmp",
+        home(root) / "runs" / f".a.json.{crashed.pid}.tmp",
+    ]
+    mine = home(root) / "runs" / f".b.json.{os.getpid()}.tmp"
+    for draft in (*drafts, mine):
+        draft.write_text("half")
+    recovery.recover(root)
+    assert json.loads(reserved.read_text()) == {"read": {"x": [other]}, "write": {"w": other}}
+    assert not [draft for draft in (*drafts, key) if draft.exists()]
+    assert mine.exists()
+    assert [found.state for found in journal.all_journals(root)] == ["crashed"]
+
+
+def test_reservations_that_were_cut_stop_nothing(root: Path) -> None:
+    reserved = root / ".dvc" / "tmp" / "rwlock"
+    reserved.write_text("")
+    assert workspace.plan(root, []) == []
+    assert not reserved.exists()
+
+
+def test_a_scratch_folder_of_a_killed_process_goes_with_the_next(root: Path) -> None:
+    left = home(root) / "scratch" / f"{dead()}-abc"
+    left.mkdir(parents=True)
+    (left / "weights").write_text("x")
+    with scratch(root) as folder:
+        assert folder.is_dir()
+        assert list(left.parent.iterdir()) == [folder]
+    assert not list(left.parent.iterdir())
