@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contracts.payloads import Allocate, Payloads
 
 Model = TypeVar("Model", bound=BaseModel)
-LOOKED_AT = 1 << 12  # rows that tell whether a column's texts repeat
+LOOKED_AT = 1 << 12  # rows that tell whether the cells of a column repeat
 
 
 @contextmanager
@@ -71,23 +71,77 @@ def read_model(path: Path, model: type[Model]) -> Model:
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Writes a parquet file; columns of texts that hardly repeat, such as ids, have no dictionary in it."""
+    """Writes a parquet file; categoricals lie in it as the texts that they stand for.
+
+    Columns of which more than half of the first cells differ, such as ids, have no dictionary; whole numbers of that
+    kind lie as differences.
+    """
     import pyarrow as pa
-    from pyarrow.parquet import write_table as write
+    from pyarrow.parquet import ParquetWriter
 
+    table = _in_use(table)
     rows = pa.Table.from_pandas(table, preserve_index=False)
-    with replacing(path) as temporary:
-        write(rows, temporary, compression="zstd", write_statistics=False, use_dictionary=_repeating(rows))
+    differing = _differing(rows)
+    whole = [name for name in differing if pa.types.is_integer(rows.schema.field(name).type)]
+    with (
+        replacing(path) as temporary,
+        ParquetWriter(
+            temporary,
+            rows.schema,
+            compression="zstd",
+            write_statistics=False,
+            use_dictionary=[name for name in rows.column_names if name not in differing],
+            column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+            store_schema=False,  # it would have texts read as categoricals
+        ) as writer,
+    ):
+        writer.write_table(rows)
+        writer.add_key_value_metadata(_told(rows.schema, table))
 
 
-def _repeating(table: "pa.Table") -> list[str]:
-    """The columns but those of texts of which more than half differ, among the first rows."""
-    from pyarrow import compute, types
+def _in_use(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with no category in it that no cell has, such as the patients of rows that it was chosen from."""
+    coded = {name: _of_some(table[name]) for name in table.columns[table.dtypes == "category"]}
+    return table.assign(**coded) if coded else table
+
+
+def _of_some(cells: "pd.Series[Any]") -> "pd.Series[Any]":
+    import numpy as np
+    import pandas as pd
+
+    codes, used = cells.cat.codes.to_numpy(), np.zeros(len(cells.cat.categories) + 1, dtype=bool)
+    used[codes] = True  # the last place is that of the gaps' -1
+    if used[:-1].all():
+        return cells
+    used[-1] = False
+    places = np.where(used, np.cumsum(used) - 1, -1)
+    kept = cells.cat.categories[used[:-1]]
+    return pd.Series(pd.Categorical.from_codes(places[codes], kept), index=cells.index)
+
+
+def _told(schema: "pa.Schema", table: "pd.DataFrame") -> dict[bytes, bytes]:
+    """What Arrow and pandas write into a file of a table, of its categoricals as texts."""
+    import base64
+
+    import pandas as pd
+    import pyarrow as pa
+
+    coded = table.columns[table.dtypes == "category"]
+    for name in coded:
+        schema = schema.set(schema.get_field_index(name), pa.field(name, pa.large_string()))
+    texts = table.iloc[:0].assign(**{name: pd.Series(dtype="str") for name in coded})
+    told = pa.Schema.from_pandas(texts, preserve_index=False).metadata
+    return {**told, b"ARROW:schema": base64.b64encode(schema.with_metadata(told).serialize())}
+
+
+def _differing(table: "pa.Table") -> set[str]:
+    """The columns of which more than half of the first cells differ."""
+    import pyarrow as pa
+    from pyarrow import compute
 
     first = table.slice(0, LOOKED_AT)
-    texts = {field.name for field in table.schema if types.is_string(field.type) or types.is_large_string(field.type)}
-    differing = {name for name in texts if compute.count_distinct(first[name]).as_py() > len(first) / 2}
-    return [name for name in table.column_names if name not in differing]
+    plain = [name for name in table.column_names if not pa.types.is_dictionary(table.schema.field(name).type)]
+    return {name for name in plain if compute.count_distinct(first[name]).as_py() > len(first) / 2}
 
 
 def write_blocks(path: Path, tables: "Iterable[pd.DataFrame]") -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from contracts.errors import MedloopError
 from contracts.study import Column
 from pipelines.spelling import Spelling, fold, folded, ways
-from pipelines.table import coded
+from pipelines.table import coded, gathered
 
 if TYPE_CHECKING:
     TextSeries = pd.Series[str]
@@ -32,7 +32,8 @@ class Cells:
     """A column after reading.
 
     Shape: N cells each, in the order of the text.
-        values: float64 (numeric), datetime64 (datetime), else `str`; NaN/NaT where a mask below is set
+        values: float64 (numeric), datetime64 (datetime), else `str`, or, of levels in a categorical, a categorical;
+            NaN/NaT where a mask below is set
         missing: blank, or a code that means "no value"
         unreadable: something is written, but not a value of the declared type
         infinite: ±inf or beyond ±1e300
@@ -76,11 +77,13 @@ def read_cells(
     plain, without = distinct.str.strip(), {*missing, *column.missing}
     if column.type in ("categorical", "ordinal"):
         read = _categories(plain, without, column, name, spelling)
+        values = gathered(read.values, codes, like=text)
     else:
         read = _read_distinct(plain, column, without, name, decimal)
+        values = pd.Series(read.values.array.take(codes), index=text.index, copy=False)
     masks = {name: getattr(read, name) for name in ("missing", "unreadable", "infinite", "respelled")}
     return Cells(
-        values=pd.Series(read.values.array.take(codes), index=text.index, copy=False),
+        values=values,
         **{name: mask[codes] if mask.any() else np.zeros(len(codes), dtype=bool) for name, mask in masks.items()},
     )
 

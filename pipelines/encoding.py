@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.study import Frozen
-from pipelines.table import Table
+from pipelines.table import Table, places_among
 
 Encoder = Literal["onehot", "ordinal", "target", "index"]
 Codes = NDArray[np.intp]
@@ -118,9 +118,8 @@ def _levels(values: "pd.Series[Any]", patients: "pd.Series[Any]", min_count: int
 
 def _codes(encoding: Encoding, values: "pd.Series[Any]") -> Codes:
     """(N,) the place of each cell's level; the number of levels for the bucket."""
-    cells, distinct = pd.factorize(values, use_na_sentinel=False)
-    codes = pd.Index(encoding.levels).get_indexer(pd.Index(distinct))
-    return np.where(codes < 0, len(encoding.levels), codes)[cells]
+    codes = places_among(encoding.levels, values)
+    return np.where(codes < 0, len(encoding.levels), codes)
 
 
 def _shares(codes: Codes, labels: Numbers, patients: Numbers, bucket: int, target: TargetShares) -> Shares:

@@ -8,6 +8,7 @@ import pandas as pd
 from contracts.errors import MedloopError
 from contracts.study import Column
 from pipelines.neighbours import FEWEST
+from pipelines.table import places_among
 
 MISSING = "‹missing›"
 
@@ -20,10 +21,10 @@ def simple_fill(values: "pd.Series[Any]", column: Column, method: str) -> float 
         started = method in ("mean", "regression", "mice", "forest", "autoencoder")
         return float(values.mean() if started else values.median())
     if column.type == "categorical":
-        return MISSING if method == "missing_level" else str(values.mode().iloc[0])
+        return MISSING if method == "missing_level" else min(map(str, values.mode()))
     ordered = values.dropna()
     if column.type == "ordinal":
-        ordered = ordered.map(column.levels.index)
+        ordered = pd.Series(places_among(column.levels, ordered))
     middle = ordered.sort_values().iloc[(len(ordered) - 1) // 2]
     if method == "most_frequent":
         middle = ordered.mode().iloc[0]

@@ -186,10 +186,16 @@ def apply_impute(imputer: Imputer, samples: pd.DataFrame) -> pd.DataFrame:
         columns |= fill_neighbours(imputer.neighbours, samples)
     for name, fill in imputer.fills.items():
         value = pd.Timestamp(fill) if imputer.after.features[name].type == "datetime" else fill
-        columns[name] = columns[name].fillna(value)
+        columns[name] = _filled(columns[name], value)
     for name, source in imputer.indicators.items():
         columns[name] = samples[source].isna().astype(np.float64)
     return pd.DataFrame(columns, copy=False)
+
+
+def _filled(values: "pd.Series[Any]", value: float | str | pd.Timestamp) -> "pd.Series[Any]":
+    if isinstance(values.dtype, pd.CategoricalDtype) and value not in values.cat.categories:
+        values = values.cat.add_categories([value])
+    return values.fillna(value)
 
 
 def at_once(schema: Schema, params: ImputeParams) -> list[str]:

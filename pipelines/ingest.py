@@ -18,6 +18,7 @@ from pipelines.guard import ONLY_PIXELS, header_suspicions, refuse
 from pipelines.image.dicom import identifying_headers
 from pipelines.protect import Treated, refuse_lost, together, treat
 from pipelines.sources.raw import Raw, tidy
+from pipelines.table import encoded
 from pipelines.watch import Watch
 
 
@@ -129,6 +130,7 @@ class Ingestion:
         kept = [name for name in columns if name in used]
         dropped = [name for name in columns if name in study.drop and name not in used]
         decoded = self._decoded(replace(raw, table=table), kept)
+        decoded = replace(decoded, table=encoded(decoded.table))
         self._watch.look(decoded.table[kept])
         left = [name for name in columns if name in study.left_out()]
         treated, told = self._treated(pd.concat([decoded.table, table[left]], axis=1))

@@ -21,7 +21,7 @@ from pipelines.encoding import Encoder, Encoding, Numbers, encoded_names, fit_en
 from pipelines.scaling import Array, Scaler, Scaling, fit_scaling, row_lengths, scaled, scaled_within_patient
 from pipelines.signal.fill import Filling
 from pipelines.suitable import ACROSS, ENCODERS, SCALINGS, refuse_twins, refuse_unfitting
-from pipelines.table import Each, Table, as_table
+from pipelines.table import Each, Table, as_table, places_among
 
 
 class NormalizeParams(PayloadParams):
@@ -286,7 +286,7 @@ def _write(
     if name in normalizer.encodings:
         return write_encoded(matrix, normalizer.encodings[name], samples, name, fold)
     if column.type == "ordinal":
-        ranks = pd.Index(column.levels).get_indexer(pd.Index(samples[name]))
+        ranks = places_among(column.levels, samples[name])
         matrix[:, 0] = np.where(ranks < 0, np.nan, ranks / max(len(column.levels) - 1, 1))
         return 1
     parts = dict(_parts(samples, name, column, normalizer.relative))

@@ -17,7 +17,7 @@ from pipelines.cells import Decimal, Mask, canonical, read_cells
 from pipelines.conversion import convert
 from pipelines.spelling import Spelling
 from pipelines.spots import Spots, places, spots
-from pipelines.table import Block, Each, Table, as_table, coded
+from pipelines.table import Block, Each, Table, as_table, coded, gathered
 
 
 class Change(Frozen):
@@ -98,7 +98,7 @@ def with_ids(raw: pd.DataFrame, roles: Mapping[str, str | None], *, first: int =
 def stripped(text: "pd.Series[str]") -> "pd.Series[str]":
     """The texts without surrounding blanks; a gap is blank."""
     numbers, texts = coded(text)
-    return pd.Series(texts.str.strip().array.take(numbers), index=text.index, copy=False)
+    return gathered(texts.str.strip(), numbers, text)
 
 
 def numbered(rows: "pd.Series[Any]") -> "pd.Series[str]":

@@ -114,8 +114,8 @@ def rarest_class(samples: pd.DataFrame) -> "pd.Series[int]":
 
 def shuffled(names: Iterable[object], seed: object) -> NDArray[np.uint64]:
     """The first 64 bits of a hash of seed and name for each patient: an order that other patients do not change."""
-    hashes = (hashlib.sha256(f"{seed}\0{name}".encode()).digest() for name in names)
-    return np.fromiter((int.from_bytes(one[:8], "big") for one in hashes), dtype=np.uint64)
+    first = b"".join([hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:8] for name in names])
+    return np.frombuffer(first, dtype=">u8").astype(np.uint64)
 
 
 def _set_before(

@@ -15,6 +15,7 @@ from pandas.api.types import union_categoricals
 
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.intp]
+LOOKED_AT = 1 << 12  # rows that tell whether a column's texts repeat
 Each = Callable[..., Iterable[Any]]  # `map`, or what does the same on many machines
 
 
@@ -143,6 +144,36 @@ def coded(text: "pd.Series[str]") -> tuple[NDArray[np.integer[Any]], "pd.Series[
         return text.cat.codes.to_numpy(), pd.Series(text.cat.categories, dtype="str")
     codes, distinct = pd.factorize(text.astype("str").fillna(""))
     return codes, pd.Series(distinct, dtype="str")
+
+
+def gathered(texts: "pd.Series[str]", numbers: NDArray[np.integer[Any]], like: "pd.Series[Any]") -> "pd.Series[Any]":
+    """(N,) the text of each number; as a categorical where `like`, the cells that they were made of, is one."""
+    if not isinstance(like.dtype, pd.CategoricalDtype):
+        return pd.Series(texts.array.take(numbers), index=like.index, copy=False)
+    places, distinct = pd.factorize(texts)
+    return pd.Series(pd.Categorical.from_codes(places[numbers], pd.Index(distinct)), index=like.index)
+
+
+def places_among(levels: Sequence[str], cells: "pd.Series[Any]") -> Positions:
+    """(N,) the place of each cell's text among `levels`, -1 where it is none of them or missing."""
+    coded = isinstance(cells.dtype, pd.CategoricalDtype)
+    numbers, distinct = (cells.cat.codes.to_numpy(), cells.cat.categories) if coded else pd.factorize(cells)
+    return np.append(pd.Index(levels).get_indexer(pd.Index(distinct)), -1)[numbers]
+
+
+def encoded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its texts as categoricals, but those of which more than half of the first cells differ."""
+    return table.assign(**{str(name): _encoded(cells) for name, cells in table.items() if _repeats(cells)})
+
+
+def _repeats(cells: "pd.Series[Any]") -> bool:
+    first = cells.iloc[:LOOKED_AT]
+    return isinstance(cells.dtype, pd.StringDtype) and first.nunique() <= len(first) / 2
+
+
+def _encoded(texts: "pd.Series[str]") -> "pd.Series[Any]":
+    codes, distinct = pd.factorize(texts)
+    return pd.Series(pd.Categorical.from_codes(codes, pd.Index(distinct)), index=texts.index)
 
 
 def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from contracts.study import Study
 from pipelines.guard import filled, judged, watched
 from pipelines.identifiers import Counts, Suspicion
+from pipelines.table import coded
 
 MANY = 50_000  # different texts of a column that are counted over all pieces
 
@@ -28,9 +30,9 @@ class Watch:
     def look(self, table: pd.DataFrame) -> None:
         """Takes the next piece in."""
         for name in watched(table.columns, self._study):
-            counts = table[name].value_counts()
+            counts = _counted(table[name])
             if name not in self._found and name in self._counts:
-                counts = pd.concat([self._counts[name], counts]).groupby(level=0).sum()
+                counts = _added(self._counts[name], counts)
             if name not in self._found and len(counts) <= MANY:
                 self._counts[name] = counts
             else:
@@ -53,6 +55,19 @@ class Watch:
         kinds = {suspicion.kind: _cells(found, suspicion.kind) for suspicion in found}
         first = next((suspicion for suspicion in found if kinds[suspicion.kind] == max(kinds.values())), None)
         return first and first.model_copy(update={"cells": kinds[first.kind], "filled": self._filled[name]})
+
+
+def _counted(cells: "pd.Series[str]") -> Counts:
+    numbers, texts = coded(cells)
+    return pd.Series(np.bincount(numbers, minlength=len(texts)), index=pd.Index(texts))
+
+
+def _added(before: Counts, after: Counts) -> Counts:
+    texts = before.index.append(after.index)
+    at, distinct = pd.factorize(texts)
+    sums = np.zeros(len(distinct), dtype=np.int64)
+    np.add.at(sums, at, np.concatenate([before, after]))
+    return pd.Series(sums, index=distinct)
 
 
 def _cells(found: Sequence[Suspicion], kind: str) -> int:

@@ -15,9 +15,10 @@ from pipelines.table import as_table, hold
 def run(context: Context) -> str:
     """Turns text into typed samples; every change is counted in the ledger."""
     settings, folder = context.settings, context.folder("clean")
-    raw = open_table(context.folder("ingest") / "table.parquet", coded=True)
     study = read_model(context.folder("ingest") / "declaration.json", Study)
-    if any(column.type in PAYLOADS for column in study.features().values()):
+    payload = any(column.type in PAYLOADS for column in study.features().values())
+    raw = open_table(context.folder("ingest") / "table.parquet", coded=not payload)
+    if payload:
         raw = as_table(raw.read())  # near copies are looked for among all rows
     asides = [read_table(context.folder(stage) / "quarantine.parquet") for stage in ("ingest", "validate")]
     set_aside = pd.concat([aside.astype({"@row": "str"}) for aside in asides], ignore_index=True)

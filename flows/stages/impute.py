@@ -23,9 +23,10 @@ def run(context: Context) -> str:
 
 def _run(context: Context, each: Each) -> str:
     folder, cleaned, params = context.folder("impute"), context.folder("clean"), context.settings.impute
-    samples = open_table(cleaned / "samples.parquet")
     schema = read_model(cleaned / "schema.json", Schema)
-    if at_once(schema, params):
+    whole = bool(at_once(schema, params))
+    samples = open_table(cleaned / "samples.parquet", coded=not whole and schema.tabular == schema.features)
+    if whole:
         samples = as_table(samples.read())
     train = in_parts(samples, context.folder("split") / "split.parquet")["train"]
     imputer = fit_impute(train, schema, params, each)

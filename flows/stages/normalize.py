@@ -26,9 +26,11 @@ def run(context: Context) -> str:
 
 def _run(context: Context, each: Each) -> str:
     folder, imputed, params = context.folder("normalize"), context.folder("impute"), context.settings.normalize
-    samples = open_table(imputed / "samples.parquet")
     imputer = read_model(imputed / "imputer.json", Imputer)
-    if at_once(imputer.after, params):
+    whole = bool(at_once(imputer.after, params))
+    tabular = imputer.after.tabular == imputer.after.features
+    samples = open_table(imputed / "samples.parquet", coded=tabular and not whole)
+    if whole:
         samples = as_table(samples.read())
     of_part, payloads = in_parts(samples, context.folder("split") / "split.parquet"), context.payloads()
     normalizer = fit_normalize(of_part["train"], imputer.after, params, payloads, imputer.sequence, each)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from contracts.errors import MedloopError, listed
-from pipelines.sources.encodings import to_utf8
+from pipelines.sources.encodings import line_ends, to_utf8
 from pipelines.sources.raw import Layout, Raw, nothing, tidy_header
 
 SEPARATORS = {",": '","', ";": '";"', "\t": r'"\t"', "|": '"|"'}
@@ -54,7 +54,7 @@ def _fast(text: bytes, separator: str, header: list[str]) -> pd.DataFrame | None
     if lone_returns or not _quotes_are_plain(text, separator):
         return None
     table = _parsed(text, separator, [str(position) for position in range(len(header))])
-    if table is None or len(table) != text.count(b"\n") + (not text.endswith(b"\n")):
+    if table is None or len(table) != line_ends(text) + (not text.endswith(b"\n")):
         return None
     rows = np.arange(2, len(table) + 1, dtype=np.int64)
     return _frame(table.slice(1), header, rows)

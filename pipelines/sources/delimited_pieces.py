@@ -19,7 +19,7 @@ from pipelines.sources.delimited import (
     _separator,
     open_quote,
 )
-from pipelines.sources.encodings import encoding_of, utf8_chunks
+from pipelines.sources.encodings import encoding_of, line_ends, utf8_chunks
 from pipelines.sources.raw import Layout, Raw, nothing, tidy_header
 
 SHOWN = 1 << 20  # bytes of a text, at least, by which its separator is told
@@ -153,7 +153,7 @@ class _Counted:
 
 
 def _lines(text: bytes) -> int:
-    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+    return line_ends(text) + (text.count(b"\r") - text.count(b"\r\n") if b"\r" in text else 0)
 
 
 @dataclass(frozen=True, kw_only=True)

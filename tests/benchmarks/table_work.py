@@ -100,13 +100,13 @@ def by_medloop(source: Path, folder: Path) -> None:
         write_table(folder / "split.parquet", parts)
         del known, parts
         part("split")
-        samples = open_table(folder / "samples.parquet")
+        samples = open_table(folder / "samples.parquet", coded=True)
         train = in_parts(samples, folder / "split.parquet")["train"]
         imputer = pipelines.impute.fit_impute(train, schema, pipelines.impute.ImputeParams(), each)
         _fill(imputer, samples, list(schema.features), folder / "filled.parquet", each)
         del samples, train
         part("impute")
-        of_part = in_parts(open_table(folder / "filled.parquet"), folder / "split.parquet")
+        of_part = in_parts(open_table(folder / "filled.parquet", coded=True), folder / "split.parquet")
         scales = pipelines.normalize.NormalizeParams()
         normalizer = pipelines.normalize.fit_normalize(of_part["train"], imputer.after, scales, each=each)
         for name, rows in of_part.items():

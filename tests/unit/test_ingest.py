@@ -6,6 +6,7 @@ from ruamel.yaml import YAML
 
 from contracts.errors import MedloopError
 from contracts.study import Column, Study, Target
+from contracts.tables import feature_names
 from pipelines.ingest import Ingested, Ingestion, IngestParams, ingest
 from pipelines.sources import Raw
 
@@ -136,7 +137,9 @@ def in_pieces(table: pd.DataFrame, size: int, declared: Study) -> tuple[pd.DataF
         tables = list(ingestion.tables(pieces))
     except MedloopError as error:
         return str(error)
-    return pd.concat(tables, ignore_index=True), ingestion.provenance()
+    return pd.concat(
+        [table.astype(dict.fromkeys(feature_names(table), "str")) for table in tables], ignore_index=True
+    ), ingestion.provenance()
 
 
 @pytest.mark.parametrize("ages", [["97", "9o", "60"] * 5, ["9o"] * 15, ["9o"] * 14 + ["97"]])

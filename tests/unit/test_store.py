@@ -69,3 +69,12 @@ def test_texts_that_repeat_are_read_as_categoricals_where_asked(tmp_path: Path) 
     assert [str(kind) for kind in coded.dtypes] == ["str", "category", "float64"]
     pd.testing.assert_frame_equal(coded.astype({"ward": "str"}), table)
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), table)
+
+
+def test_categoricals_are_written_as_the_texts_in_use_and_read_as_either(tmp_path: Path) -> None:
+    table = pd.DataFrame({"@id": ["1", "2", "3"], "ward": ["a", None, "c"]}, dtype="str")
+    coded = table.assign(ward=pd.Categorical(table["ward"], ["c", "Ada, of other rows", "a"]))
+    write_table(tmp_path / "t.parquet", coded)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), table)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), table)
+    assert list(read_table(tmp_path / "t.parquet", coded=True)["ward"].cat.categories) == ["c", "a"]
