@@ -19,7 +19,7 @@ WARM = [[0, "#f5f9fc"], [0.5, "#E69F00"], [1, "#D55E00"]]
 def told(explanation: Explanation) -> str:
     """What the model leans on, in a sentence."""
     if not explanation.importances and explanation.patients > 1:
-        return f"{explanation.model} reads the words of one column alone, of which none is weighed against another"
+        return f"{explanation.model} reads one column of texts alone; which words tags lean on is not worked out"
     if not explanation.importances:
         return "One patient alone: there is nobody to exchange values with, so nothing is told of columns"
     shown = [one for one in explanation.importances if one.shown]
