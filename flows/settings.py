@@ -230,9 +230,13 @@ def _told(fault: Mapping[str, Any], keys: list[str]) -> str:
 
 
 def _with_value(fault: Mapping[str, Any]) -> str:
-    """A setting is no patient's value, so what came is shown."""
+    """A setting is no patient's value, so what came is shown; an address to notify may be a secret."""
     message, came = str(fault["msg"]).removeprefix("Value error, "), fault.get("input")
-    return message if isinstance(came, dict) or came is None else f"{message}; got {str(came)[:60]!r}"
+    return (
+        message
+        if isinstance(came, dict) or came is None or "notify" in fault["loc"]
+        else f"{message}; got {str(came)[:60]!r}"
+    )
 
 
 def _valid_keys(keys: list[str]) -> list[str]:

@@ -17,9 +17,14 @@ VERDICTS = {
     "unknown": "cannot be told",
 }
 HEAD = ("", "PSI", "", "gaps", "new levels", "p, corrected", "test", "why")
+HIDDEN = (
+    "Shares of those who have a value, by cell; cells of fewer than 5 patients are left blank, and one more beside a "
+    "lone one"
+)
 STYLE = (
-    "td:nth-child(2),td:nth-child(4){white-space:nowrap}"
+    "td:nth-child(2),td:nth-child(4),td:nth-child(7){white-space:nowrap}"
     ".pair{display:grid;grid-template-columns:1fr 1fr;gap:8px 24px}.pair h3{font-size:15px;margin:10px 0 0}"
+    "h3 small{font-weight:400;color:#52606d}"
 )
 
 
@@ -28,10 +33,11 @@ def drift_page(found: Drift, title: str) -> str:
     note = f"Champion: {found.champion}. It learnt from {found.then}; compared: {found.now}. {' '.join(found.notes)}"
     if not found.columns:
         return page(title, found.sentence, note, [])
-    moved = [one for one in (*found.columns, *([found.label] if found.label else [])) if one.psi is not None]
+    every = (*found.columns, *([found.label] if found.label else []))
+    moved = [one for one in every if one.psi is not None or one.verdict == "drifted"]
+    moved.sort(key=lambda one: (one.verdict != "drifted", -(one.psi or 0)))
     sections = [section("How far each column has moved", _read(found), _bars(moved, found))]
-    furthest = sorted(moved, key=lambda one: -(one.psi or 0))[:DRAWN]
-    sections.append(section("The furthest, then and now", _hidden(found), _pairs(furthest, "column")))
+    sections.append(section("The furthest, then and now", HIDDEN, _pairs(moved[:DRAWN], "column")))
     if found.scores:
         told = "The champion's scores of new rows beside those of its own run's test rows"
         sections.append(section("Scores", told, _pairs(found.scores[:4], "score")))
@@ -46,10 +52,6 @@ def _read(found: Drift) -> str:
         f"Population stability index: under {MODERATE:g} no shift, from {found.params.psi:g} on beyond the limit. Red: "
         "beyond it, and no chance. A large index of few rows may be chance; a test, corrected for all columns, says so"
     )
-
-
-def _hidden(found: Drift) -> str:
-    return "Shares of patients by cell; cells of fewer than 5 patients are left blank, and one more beside a lone one"
 
 
 def shift_table(found: Drift) -> str:
@@ -80,11 +82,11 @@ def _short(name: str, most: int = 38) -> str:
 def _bars(moved: Sequence[Shift], found: Drift) -> str:
     import plotly.graph_objects as go
 
-    shown = sorted(moved, key=lambda one: (one.verdict != "drifted", -(one.psi or 0)))[:BARS]
+    shown = moved[:BARS]
     names = [_short(one.column) for one in shown]
     colors = [RED if one.verdict == "drifted" else FAINT if one.verdict == "told" else BLUE for one in shown]
     bars = go.Bar(
-        x=[one.psi for one in shown], y=list(range(len(shown))), orientation="h", marker={"color": colors},
+        x=[one.psi or 0 for one in shown], y=list(range(len(shown))), orientation="h", marker={"color": colors},
         text=[escape(_said(one)) for one in shown],
         textposition="outside", cliponaxis=False, hoverinfo="skip",
     )  # fmt: skip
@@ -106,42 +108,43 @@ def _bars(moved: Sequence[Shift], found: Drift) -> str:
 
 def _said(one: Shift) -> str:
     """The index, and what else is beyond its limit."""
+    if one.psi is None:
+        return one.why
     index = f"PSI {one.psi:.2f}"
     return one.why if one.why.startswith(index) else f"{index}, {one.why}" if one.why else index
 
 
 def _pairs(shown: Sequence[Shift], kind: str) -> str:
     drawn = [
-        f"<div><h3>{_short(one.column, 48)}</h3>{_pair(one, f'{kind}-{place}')}</div>"
+        f"<div><h3>{_short(one.column, 48)}{_gaps(one)}</h3>{_pair(one, f'{kind}-{place}')}</div>"
         for place, one in enumerate(shown)
         if one.cells
     ]
     return f'<div class="pair">{"".join(drawn)}</div>'
 
 
+def _gaps(one: Shift) -> str:
+    said = f"{one.missing[0]:.1%} gaps, now {one.missing[1]:.1%}" if any(one.missing) else ""
+    return f" <small>{said}</small>" if said else ""
+
+
 def _pair(one: Shift, name: str) -> str:
-    """Shares by cell, gaps beside them."""
+    """Shares by cell of those who have a value."""
     import plotly.graph_objects as go
 
     labels = [_short(cell.label, 22) for cell in one.cells]
-    gaps = [[gap] if any(one.missing) else [] for gap in one.missing]
-    known = [1 - gap for gap in one.missing]
     sides = [[cell.then for cell in one.cells], [cell.now for cell in one.cells]]
-    places = [*range(len(labels)), *([len(labels)] if any(one.missing) else [])]
+    places = list(range(len(labels)))
     traces = [
-        go.Bar(
-            x=places, y=[*(None if v is None else v * share for v in side), *gap], name=said,
-            marker={"color": color}, hovertemplate="%{y:.1%}<extra></extra>",
-        )
-        for said, side, share, gap, color in zip(("then", "now"), sides, known, gaps, (FAINT, BLUE), strict=True)
-    ]  # fmt: skip
-    ticks = [*labels, *(["(gap)"] if any(one.missing) else [])]
+        go.Bar(x=places, y=side, name=said, marker={"color": color}, hovertemplate="%{y:.1%}<extra></extra>")
+        for said, side, color in zip(("then", "now"), sides, (FAINT, BLUE), strict=True)
+    ]
     layout = {
         "height": 290,
         "barmode": "group",
         "bargap": 0.25,
         "margin": {"l": 48, "r": 8, "t": 8, "b": 80},
-        "xaxis": {"tickvals": places, "ticktext": ticks, "tickangle": -35, "tickfont": {"size": 11}},
+        "xaxis": {"tickvals": places, "ticktext": labels, "tickangle": -35, "tickfont": {"size": 11}},
         "yaxis": {"tickformat": ".0%", "rangemode": "tozero"},
         "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
     }
@@ -155,7 +158,7 @@ def _worth_told(worth: Worth) -> str:
     return (
         f"{worth.label} on {worth.rows} that are new to the champion, beside the test rows of its own run: {side} by "
         f"{abs(worth.gain.value or 0):.3f} ({worth.gain.low:+.3f} to {worth.gain.high:+.3f}); limit {worth.limit:.3g}"
-    )
+    ).replace("-", "−")
 
 
 def _worth(worth: Worth) -> str:

@@ -71,6 +71,10 @@ def test_a_challenger_is_blocked_kept_promoted_and_rolled_back(
     assert told.code == 3, told.text
     assert f"Kept: version {champion} (" in told.text
     assert "next " not in told.text, "nobody is advised to promote a worse model"
+    assert "No drift: nothing of 4 columns" in told.text
+    told = medloop(copy, "drift", "tiny")
+    assert told.code == 0 and "in 120 new rows of 60 patients" in told.text and "train@" not in told.text, told.text
+    assert [path.suffix for path in sorted((servers / "drift" / "tiny").iterdir())] == [".html", ".json"]
     rows, split = kept(servers)["rows"], pd.read_parquet(copy.data("split", "split.parquet"))
     assert rows["frozen"] and rows["new"]
     assert rows["frozen"] + rows["new"] + rows["left_out"] == (split["@part"] == "test").sum()

@@ -58,6 +58,8 @@ def test_a_models_own_training_goes_before_the_studys(tmp_path: Path, write: Cal
         ({"train": {"min_delta": float("nan")}}, r"usual size(.|\n)*tiny\.yaml, train\.min_delta"),
         ({"models": {"mlp": {"train": {"seed": 10**22}}}}, r"usual size(.|\n)*tiny\.yaml, models\.mlp\.train\.seed"),
         ({"models": {"mlp": {"train": 3}}}, r"mapping of keys(.|\n)*tiny\.yaml, models\.mlp\.train"),
+        ({"notify": {"to": ["slack://a-token"]}}, r"holds a secret, or may(?!(.|\n)*a-token)(.|\n)*notify\.to"),
+        ({"drift": {"leave_out": ["agee"]}}, r"drift\.leave_out: agee is no declared feature \(did you mean age\?\)"),
         ({"gate": {"margn": 0.1}}, r"unknown key margn \(did you mean margin\?\)(.|\n)*tiny\.yaml, gate\.margn"),
         ({"gate": {"metric": "mae"}}, r"metric: mae does not fit the task classes(.|\n)*tiny\.yaml, gate\.metric"),
         ({"gate": {"subgroups": {"sx": []}}}, r"subgroups: sx is no declared feature \(did you mean sex\?\)"),
