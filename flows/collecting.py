@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flows import console, journal, objects, past_runs, servers, tracking, workspace
+from flows import console, journal, objects, past_runs, references, servers, tracking, workspace
 from flows.disk import told
 from flows.doctor.runs import abandoned
 from flows.git import pins, told_of
@@ -76,7 +76,7 @@ def _recorded(root: Path, mlflow: Any, found: Sorted, needs: Registered, keep: K
     kept = needs.runs.union(*(run.mlflow_runs.values() for run in found.stay))
     models = {run_id for run in found.go for run_id in run.mlflow_runs.values()} - kept
     gone = list(past_runs.runs_of(mlflow, models).values())
-    gone += [page for run in found.go for page in tracking.comparisons(mlflow, run.key)]
+    gone += [page for run in found.go for page in references.comparisons(mlflow, run.key)]
     gone += _looks(mlflow, int((now.timestamp() - keep.days * DAY_S) * 1000))
     folders = {run.info.run_id: folder for run in gone if (folder := _artifacts(root, run))}
     size = sum(_size(folder) for folder in folders.values())

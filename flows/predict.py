@@ -10,7 +10,7 @@ from contracts.examples import Examples
 from contracts.payloads import Payloads
 from contracts.study import Study
 from contracts.tables import Schema
-from flows import bundle, tracking
+from flows import bundle, references
 from flows.arrays import examples
 from flows.home import scratch
 from flows.new_rows import read_new
@@ -53,7 +53,7 @@ def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
     if out.suffix not in (".csv", ".parquet"):
         raise MedloopError("predictions are written as .csv or .parquet", where=str(out), mend="--out predictions.csv")
     with scratch(root) as own:
-        folder = tracking.fetch_model(root, reference, own)
+        folder = references.fetch_model(root, reference, own)
         bundle.verify(folder)
         new = read_new(folder, data, Path.cwd())
         scores = score(folder, new.raw, _key(root, folder))

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from contracts.errors import MedloopError
 from contracts.names import check_name
-from flows import bundle, console, journal, notifying, servers, tracking
+from flows import bundle, console, journal, notifying, references, servers, tracking
 from flows.home import find_root, scratch
 from flows.notices import Notice
 from flows.tracking import CHALLENGER, CHAMPION
@@ -205,7 +205,7 @@ def _check(root: Path, study: str, chosen: Version) -> None:
 
 def fetched(root: Path, chosen: Version, folder: Path) -> Path:
     """A version's files. Raises MedloopError when they are not those that its run recorded."""
-    found = tracking.fetch_model(root, chosen.run_id, folder)
+    found = references.fetch_model(root, chosen.run_id, folder)
     bundle.verify(found)
     recorded = chosen.tags.get("medloop.manifest_sha256")
     if bundle.seal(found) != recorded:

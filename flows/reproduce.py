@@ -13,7 +13,7 @@ from typing import Any
 from contracts.errors import MedloopError
 from contracts.names import nearest
 from contracts.tables import label_names
-from flows import clones, console, environment, overrides, servers, tracking, workspace
+from flows import clones, console, environment, overrides, references, servers, tracking, workspace
 from flows.console import Watcher
 from flows.environment import Machine
 from flows.git import commit_of
@@ -61,7 +61,7 @@ class Asked:
 
 def find(root: Path, reference: str) -> Past:
     """Raises MedloopError when neither MLflow nor Git knows the reference, or Git has not the commit of the run."""
-    known = tracking.recorded(root, reference)
+    known = references.recorded(root, reference)
     if known:
         tags = known[0].tags
         revision = commit_of(root, tags.get("medloop.experiment", "")) or commit_of(root, tags.get("medloop.run", ""))

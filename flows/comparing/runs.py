@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from contracts.errors import MedloopError
-from flows import tracking
+from flows import references
 from flows.comparing import stored
 from flows.git import commit_of
 from flows.home import data_folder
@@ -76,7 +76,7 @@ def _named(root: Path, reference: str) -> list[Run]:
     study, _, model = reference.partition("/")
     if study in study_names(root) and model and not model.isdigit() and "@" not in reference:
         return [_present(root, reference, study, model)]
-    known = tracking.recorded(root, reference)
+    known = references.recorded(root, reference)
     if not known:
         raise MedloopError(
             f"no run is called {reference!r}",

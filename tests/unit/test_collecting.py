@@ -278,7 +278,7 @@ def test_files_in_mlflow_go_with_their_run_unless_another_run_has_the_same_model
     commits = {commit for commit, _ in pins(machine.root).values()}
     found = past_runs.sort(list(journal.all_journals(machine.root)), Keep(runs=1), NOW, Registered(), commits)
     assert [run.key for run in found.go] == [old]
-    monkeypatch.setattr(collecting.tracking, "comparisons", lambda mlflow, key: [])
+    monkeypatch.setattr(collecting.references, "comparisons", lambda mlflow, key: [])
     gone = collecting._recorded(machine.root, mlflow, found, Registered(runs=frozenset({"r3"})), Keep(), NOW)
     assert (gone.number, gone.size) == (2, 2 * len("weights"))
     gone.remove()

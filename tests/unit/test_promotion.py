@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.errors import MedloopError
-from flows import promotion, tracking
+from flows import promotion, references, tracking
 from flows.promotion import decisions, history, promote, rollback, up_to_now
 from flows.retrain import Side, _served_before
 from flows.store import write_json
@@ -72,7 +72,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
         return folder
 
     monkeypatch.setattr(tracking, "client", lambda root: made)
-    monkeypatch.setattr(tracking, "fetch_model", fetch)
+    monkeypatch.setattr(references, "fetch_model", fetch)
     return made
 
 
@@ -117,7 +117,7 @@ def test_a_certificate_that_is_not_clean_is_refused(registry: Registry, tmp_path
 def test_files_that_were_changed_are_refused(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole: Callable[..., Path] = tracking.fetch_model
+    whole: Callable[..., Path] = references.fetch_model
 
     def damaged(root: Path, run_id: str, folder: Path) -> Path:
         whole(root, run_id, folder)
@@ -130,7 +130,7 @@ def test_files_that_were_changed_are_refused(
         return folder
 
     for fetch, said in ((damaged, "not those that were recorded: a.json"), (forged, "manifest is not the one")):
-        monkeypatch.setattr(promotion.tracking, "fetch_model", fetch)
+        monkeypatch.setattr(promotion.references, "fetch_model", fetch)
         with pytest.raises(MedloopError, match=said):
             promote(tmp_path, "study", "2", "")
     assert registry.aliases["champion"] == "1"
