@@ -49,7 +49,7 @@ def draft_file(
 
     Raises MedloopError when the data cannot be read, a column is not there, or the study exists already.
     """
-    called = check_name(name or _name_from(data), what="study", where=data)
+    called = _called(name, data)
     path = study_file(root, called)
     if path.exists():
         raise MedloopError(f"there is a study {called} already", where=str(path), mend="give another --name")
@@ -95,9 +95,15 @@ def _file_checks(raw: Raw, pattern: str, group: str | None) -> list[str]:
     return [*left, *([] if group else [f"{patient} under group: files: {{label}}/{{patient}}_{{picture}}.jpg"])]
 
 
+def _called(name: str | None, data: str) -> str:
+    if name is None and not _name_from(data):
+        raise MedloopError("no name for the study can be made of the file's", where=data, mend="give one: --name NAME")
+    return check_name(_name_from(data) if name is None else name, what="study", where=data)
+
+
 def _name_from(data: str) -> str:
     stem = PurePosixPath(data).name.split(".")[0].lower()
-    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", stem)[:64].strip("-")
 
 
 def _from_root(root: Path, data: str) -> str:

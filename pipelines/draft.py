@@ -85,6 +85,11 @@ def draft(
             raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
     label = drafted_label(table, target, event)
     asked = label.target.read_from
+    for option, role in (("--group", group), ("--time", time)):
+        if role in asked:
+            raise MedloopError(
+                f"{option} and the label are different columns; got {role} for both", mend="name another"
+            )
     known = {name: guess for name, guess in known.items() if name not in (*asked, group, time)}
     sample_id = _sample_id(table, [name for name in names if name not in (*asked, time, *known)])
     rest = [name for name in names if name not in (*asked, sample_id, group)]

@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
+from pydantic import ValidationError
 
-from contracts.errors import MedloopError, listed
+from contracts.errors import MedloopError, listed, masked
 from contracts.study import Column, Target
 from pipelines.cells import canonical
-from pipelines.guess import Counts, Guess, TextSeries, filled, guess_number, in_order, is_missing_word
+from pipelines.guess import UNITS, Counts, Guess, TextSeries, filled, guess_number, in_order, is_missing_word
 
 MOST_CLASSES = 20
+EVENT = (
+    "name the column of days, months or years followed as --target (of dates, count them first), and the one that says "
+    "whether it happened as --event"
+)
 YES = ("1", "yes", "y", "true", "positive", "pos", "case", "dead", "died", "是", "阳性")
 
 
@@ -51,38 +56,63 @@ def _alone(name: str, cells: TextSeries) -> Label:
 def _several(table: pd.DataFrame, names: Sequence[str]) -> Label:
     read = {name: _told(table[name]) for name in names}
     classes = tuple(in_order({text for told, _ in read.values() for text in told.index}))
-    if len(classes) != 2:
+    other = [f"{name} has {len(told)}" for name, (told, _) in read.items() if len(told) != 2]
+    if other or len(classes) != 2:
+        why = listed(other) if other else f"{listed(list(names))} spell them in {len(classes)} ways"
         raise MedloopError(
-            f"several labels have the same two classes; {listed(list(names))} have {len(classes)}",
-            mend="name columns of yes and no alone, or one column as --target",
+            f"several labels have the same two classes, each some rows of both; {why}",
+            mend="name columns of yes and no alone, spelled alike, or one column as --target",
         )
     positive = _positive(pd.concat([told for told, _ in read.values()]).groupby(level=0).sum())
-    shares = listed([f"{name} ({told.get(positive, 0):,} of {told.sum():,})" for name, (told, _) in read.items()])
+    shares = listed([f"{name} ({told[positive]:,} of {told.sum():,})" for name, (told, _) in read.items()])
     declared = {name: guess for name, (_, codes) in read.items() for guess in _coded(name, classes, codes).values()}
-    target = Target(columns=tuple(names), classes=classes, positive=positive, task="multilabel")
+    target = _target(columns=tuple(names), classes=classes, positive=positive, task="multilabel")
     return Label(
         target, declared, f"labels, positive: {positive}: {shares}; what is not known of one is left out of it alone"
     )
 
 
+def _target(**said: object) -> Target:
+    """Raises MedloopError where what was named makes no label."""
+    try:
+        return Target.model_validate(said)
+    except ValidationError as error:
+        problem = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise MedloopError(problem, mend="name other columns, or rename them in the data") from None
+
+
 def _survival(table: pd.DataFrame, names: Sequence[str], event: str) -> Label:
-    (told, codes), name = _told(table[event]), names[0]
-    number = guess_number(name, table[name]) if len(names) == 1 else None
-    if number is None:
-        raise MedloopError(
-            f"the time to an event is one column of numbers; got {listed(list(names))}",
-            mend="name that column as --target, and the one that says whether it happened as --event",
-        )
+    name, time = names[0], _time(table, names)
+    if event == name:
+        raise MedloopError(f"--target is the time, --event whether it happened; got {name} for both", mend=EVENT)
+    told, codes = _told(table[event])
     classes, positive = _classes(event, told), _positive(told)
     happened = canonical(table[event].str.strip()) == positive
-    middle = pd.to_numeric(table[name].str.strip(), errors="coerce")[happened].median()
+    cells = canonical(table[name].str.strip())
+    known = happened & ~cells.isin(time.column.missing if time.column else ())
+    middle = pd.to_numeric(cells[known], errors="coerce").median()
     horizon = float(f"{middle:.2g}") if middle > 0 else 1.0
+    doubt = " (or which?)" if len(classes) > 2 else ""
     check = (
-        f"label: {name} until {event}, classes {_shares(told)}, event: {positive}, all others mean not by then; "
+        f"label: {name} until {event}, classes {_shares(told)}, event: {positive}{doubt}, all others mean not by then; "
         f"horizon {horizon:g} is the middle of the events' times: write that by which the risk is asked, and the unit"
     )
-    target = Target(column=name, event=event, classes=classes, positive=positive, horizon=horizon, task="survival")
-    return Label(target, {name: number, **_coded(event, classes, codes)}, check)
+    target = _target(column=name, event=event, classes=classes, positive=positive, horizon=horizon, task="survival")
+    return Label(target, {name: time, **_coded(event, classes, codes)}, check)
+
+
+def _time(table: pd.DataFrame, names: Sequence[str]) -> Guess:
+    """The time to an event as it is declared: a number, however few different ones there are."""
+    guess = guess_number(names[0], table[names[0]]) if len(names) == 1 else None
+    if guess is None or guess.column is None:
+        told, _ = _told(table[names[0]])
+        like = f", whose cells are like {masked(told.index[0])!r}" if len(names) == 1 and len(told) else ""
+        raise MedloopError(
+            f"the time to an event is one column of numbers; got {listed(list(names))}{like}", mend=EVENT
+        )
+    if guess.column.type == "numeric":
+        return guess
+    return Guess(column=Column(type="numeric", missing=guess.column.missing), note=guess.note, matters=(UNITS,))
 
 
 def _told(cells: TextSeries) -> tuple[Counts, tuple[str, ...]]:

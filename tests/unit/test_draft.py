@@ -1,6 +1,7 @@
 """What `medloop init` proposes: types, ranges, codes, identifiers and leaks, each marked for a person."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from ruamel.yaml import YAML
 
 from contracts.errors import MedloopError
 from contracts.study import Column, Study, Target
+from flows.draft import draft_file
 from pipelines.draft import SECTIONS, Draft, draft, render
 from pipelines.guard import suspicions
 from pipelines.guess import Guess, guess_column
@@ -322,5 +324,47 @@ def test_several_columns_of_yes_and_no_are_asked_together() -> None:
         "Yes",
     )
     assert study.columns["stroke"].missing == ("Refused",)
-    with pytest.raises(MedloopError, match="the same two classes; sick, site have 4"):
+    with pytest.raises(
+        MedloopError, match="the same two classes, each some rows of both; sick, site spell them in 4 ways"
+    ):
         draft(table(), target=["sick", "site"])
+
+
+def test_what_makes_no_label_together_is_told_by_what_is_wrong_with_it() -> None:
+    with pytest.raises(MedloopError, match="has no comma"):
+        draft(table(**{"stroke, old": ["No", "Yes"] * (ROWS // 2)}), target=["sick", "stroke, old"])
+    with pytest.raises(MedloopError, match="each once"):
+        draft(table(), target=["sick", "sick"])
+    with pytest.raises(MedloopError, match="each some rows of both; never has 1"):
+        draft(table(never=["No"] * ROWS), target=["sick", "never"])
+    with pytest.raises(MedloopError, match="sick, ill spell them in 4 ways"):
+        draft(table(ill=["1", "0"] * (ROWS // 2)), target=["sick", "ill"])
+    with pytest.raises(MedloopError, match="got sick for both"):
+        draft(table(), target=["sick"], group="sick")
+    with pytest.raises(MedloopError, match="got age for both"):
+        draft(table(), target=["age"], event="age")
+
+
+def test_a_time_to_an_event_is_a_number_however_few_there_are() -> None:
+    proposed = draft(table(years=["1", "2", "3", "unknown"] * (ROWS // 4)), target=["years"], event="sick")
+    assert proposed.columns["years"] == Column(type="numeric", missing=("unknown",))
+    assert proposed.target.horizon == 1
+
+
+def test_codes_are_no_times_of_events() -> None:
+    months = ["-99", "10.5", "20.5", "30.5"] * (ROWS // 4)
+    for row in range(0, ROWS, 8):
+        months[row] = str(10 + row / 100)
+    assert draft(table(months=months), target=["months"], event="sick").target.horizon > 10
+
+
+def test_a_date_is_told_to_be_no_time_to_an_event_and_not_shown() -> None:
+    days = [f"2020-01-{day % 28 + 1:02d}" for day in range(ROWS)]
+    with pytest.raises(MedloopError, match=r"one column of numbers; got seen, whose cells are like '9999-99-99'"):
+        draft(table(seen=days), target=["seen"], event="sick")
+
+
+def test_a_file_that_gives_no_name_is_told_how_to_name_the_study(tmp_path: Path) -> None:
+    with pytest.raises(MedloopError, match="no name for the study can be made") as fault:
+        draft_file(tmp_path, "生存.csv", {}, target=["x"], event=None, group=None, time=None, name=None)
+    assert "--name" in fault.value.mend
