@@ -355,7 +355,9 @@ def test_codes_are_no_times_of_events() -> None:
     months = ["-99", "10.5", "20.5", "30.5"] * (ROWS // 4)
     for row in range(0, ROWS, 8):
         months[row] = str(10 + row / 100)
-    assert draft(table(months=months), target=["months"], event="sick").target.horizon > 10
+    horizon = draft(table(months=months), target=["months"], event="sick").target.horizon
+    assert horizon is not None
+    assert horizon > 10
 
 
 def test_a_date_is_told_to_be_no_time_to_an_event_and_not_shown() -> None:
