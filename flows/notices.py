@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import Field, ValidationError, field_validator
 
 from contracts.errors import MedloopError
+from contracts.names import nearest
 from contracts.study import Frozen
 from flows.studies import PARAMS, read_yaml, study_file
 
@@ -93,10 +94,24 @@ def declared(root: Path, study: str) -> NotifyParams:
     try:
         return NotifyParams.model_validate({**(shared.get("notify") or {}), **(own.get("notify") or {})})
     except (ValidationError, TypeError) as error:
-        told = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else "a mapping was expected"
-        problem, _, mend = told.removeprefix("Value error, ").partition("; ")
-        where = f"{study_file(root, study) if own.get('notify') else root / PARAMS}, notify"
+        file = study_file(root, study) if own.get("notify") else root / PARAMS
+        keys, problem = _said(error)
+        problem, _, mend = problem.partition("; ")
+        where = f"{file}, {'.'.join(['notify', *keys])}"
         raise MedloopError(problem, where=where, mend=mend or "docs/notifications.md says what fits") from None
+
+
+def _said(error: ValidationError | TypeError) -> tuple[list[str], str]:
+    """Which key is wrong, and what with it; what stands there may be a secret, and is not shown."""
+    if not isinstance(error, ValidationError):
+        return [], "a mapping was expected"
+    first = error.errors(include_input=False)[0]
+    keys = [str(part) for part in first["loc"][:1]]
+    if first["type"] == "extra_forbidden":
+        return keys, f"unknown key {keys[0]}{nearest(keys[0], NotifyParams.model_fields)}"
+    if first["type"] == "tuple_type":
+        return keys, "a list was expected, in brackets"
+    return keys, str(first["msg"]).removeprefix("Value error, ")
 
 
 def filled(place: str) -> str:

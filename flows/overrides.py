@@ -39,6 +39,11 @@ def apply(root: Path, studies: Sequence[str], assignments: Sequence[str]) -> Non
         raise
 
 
+def write(path: Path, assignments: Sequence[str]) -> None:
+    """Sets values in a study's file, unchecked but for their sections."""
+    write_text(path, _changed(path.read_bytes(), assignments))
+
+
 def _changed(content: bytes, assignments: Sequence[str]) -> str:
     document = _round_trip().load(content.decode("utf-8"))
     for assignment in assignments:

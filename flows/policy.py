@@ -13,6 +13,7 @@ from flows.studies import PARAMS, read_yaml
 
 SECTION = "keep"
 Count = Annotated[int, Field(strict=True, ge=1)]
+Days = Annotated[int, Field(strict=True, ge=0, le=36_500)]  # a century: a calendar does not reach back much further
 
 
 class Keep(Frozen):
@@ -27,9 +28,9 @@ class Keep(Frozen):
     """
 
     runs: Count = 30
-    days: Annotated[int, Field(strict=True, ge=0)] = 90
+    days: Days = 90
     versions: Literal["all"] | Count = "all"
-    tried: Annotated[int, Field(strict=True, ge=0)] = 14
+    tried: Days = 14
     backups: Count = 7
     log: Count = 20
     schedule: Schedule = Schedule(cron="0 4 * * *")
@@ -47,6 +48,7 @@ def policy(root: Path) -> Keep:
         known = Keep.model_fields if len(keys) == 1 else Schedule.model_fields
         hint = nearest(keys[-1], known) if first["type"] == "extra_forbidden" else ""
         said = f"unknown key {keys[-1]}{hint}" if first["type"] == "extra_forbidden" else str(first["msg"])
+        said = "`all` or a number from 1 on was expected" if keys == ["versions"] else said
         raise MedloopError(
             said.removeprefix("Value error, "),
             where=f"{path}, {'.'.join([SECTION, *keys])}",

@@ -13,17 +13,15 @@ from typing import Any
 from contracts.errors import MedloopError
 from contracts.names import nearest
 from contracts.tables import label_names
-from flows import clones, console, environment, overrides, references, servers, tracking, workspace
+from flows import clones, console, environment, past_settings, references, servers, tracking, workspace
 from flows.console import Watcher
 from flows.environment import Machine
 from flows.git import commit_of
 from flows.home import data_folder, find_root, home
 from flows.plan import Stage, evaluating, leading_to
 from flows.reproduction import EXIT_CODES, Divergence, Kind, Reproduction, differences, gap, grade, in_spread
-from flows.settings import load
 from flows.store import read_json, read_table, write_json
 from flows.studies import default_study, study_names
-from pipelines.sources import QuerySource
 
 KEY = re.compile(r"(.+)-\d{8}-\d{4}-[a-z0-9]{4}")
 SEVERAL = "studies"  # the key of a run of several begins so
@@ -139,7 +137,7 @@ class Again:
         self.then = {model: self._judged(model) for model in self.models}
         self.do = do
         if asked.values:
-            overrides.apply(clone, [study], asked.values)
+            past_settings.change(clone, study, asked.values)
         again = self.stages if asked.source else [stage for stage in self.stages if stage not in first]
         self.diverged = {stage.name: found for stage in again if (found := self._run(stage)).files}
         self.ran = {stage.name for stage in again}
@@ -166,7 +164,7 @@ class Again:
         mine = [stage for stage in self.stages if stage.model in (None, model) and stage.name in self.ran]
         first = next((self.diverged[stage.name] for stage in mine if stage.name in self.diverged), None)
         (was, then), (predicted, now) = self.then[model], self.now[model]
-        difference, metric = gap(was, predicted), load(self.clone, self.study).compare.metric
+        difference, metric = gap(was, predicted), past_settings.metric(self.clone, self.study)
         close = difference is not None and difference <= self.asked.tolerance
         seeds = [] if first is None or close else self._seeds(model, mine, metric)
         spread = in_spread(then[metric], now[metric], seeds)
@@ -196,7 +194,7 @@ class Again:
         found: list[float] = []
         for seed in range(1, self.asked.seeds + 1):
             value = int(settings["params"]["seed"]) + seed
-            overrides.apply(self.clone, [self.study], [f"models.{model}.train.seed={value}"])
+            past_settings.change(self.clone, self.study, past_settings.seeded(self.clone, self.study, model, value))
             for stage in stages:
                 if stage.model:
                     self._run(stage, f"seed {value}")
@@ -206,12 +204,10 @@ class Again:
 
 def _link_sources(root: Path, clone: Path, study: str) -> None:
     """Data that Git does not keep lie in the workspace alone."""
-    source = load(clone, study).source
-    for table in source.tables.values() if isinstance(source, QuerySource) else [source]:
-        for path in (getattr(table, "path", None), getattr(table, "folder", None)):
-            if path and "://" not in path and (root / path).exists() and not (clone / path).exists():
-                (clone / path).parent.mkdir(parents=True, exist_ok=True)
-                (clone / path).symlink_to(root / path)
+    for path in past_settings.local_sources(clone, study):
+        if (root / path).exists() and not (clone / path).exists():
+            (clone / path).parent.mkdir(parents=True, exist_ok=True)
+            (clone / path).symlink_to(root / path)
 
 
 def _chosen(models: Sequence[str], there: Sequence[str]) -> list[str]:

@@ -74,7 +74,8 @@ def origin(root: Path) -> Finding:
 
 
 def studies(root: Path) -> Finding:
-    """Each study's settings, as a run would read them."""
+    """Each study's settings, as a run would read them, and what stays, as upkeep would."""
+    from flows.policy import policy
     from flows.settings import load
 
     names, wrong = study_names(root), list[MedloopError]()
@@ -83,6 +84,10 @@ def studies(root: Path) -> Finding:
             load(root, name)
         except MedloopError as error:
             wrong.append(error)
+    try:
+        policy(root)
+    except MedloopError as error:
+        wrong.append(error)
     if len(wrong) == 1:
         return of_error("studies", "settings that can be read", wrong[0])
     if wrong:

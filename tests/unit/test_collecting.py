@@ -309,6 +309,8 @@ def test_the_policy_is_read_and_a_wrong_key_named(tmp_path: Path) -> None:
         ("{rnus: 3}", "did you mean runs"),
         ("{runs: 0}", "greater"),
         ("{schedule: {corn: x}}", "did you mean cron"),
+        ("{days: 99999999999}", "less than or equal to 36500"),
+        ("{versions: 0}", "`all` or a number from 1 on"),
     ):
         params.write_text(f"keep: {wrong}\n")
         with pytest.raises(MedloopError, match=said) as error:

@@ -240,6 +240,10 @@ def test_a_study_that_cannot_be_read_is_named(root: Path) -> None:
     workspace = Workspace(root)
     workspace.write_study()
     assert repository.studies(root).state == "well"
+    shared = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(shared.replace("  runs: 30", "  runs: many"))
+    assert "params.yaml, keep.runs" in repository.studies(root).found
+    (root / "params.yaml").write_text(shared)
     workspace.write_study(lambda study: study["clean"].update(colums={}), "other")
     found = repository.studies(root)
     assert (found.state, "colums" in found.found) == ("fault", True)

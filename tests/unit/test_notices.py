@@ -1,6 +1,7 @@
 """Notifications: they arrive, say what to do next, hold no secret, and never break a run."""
 
 import json
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -118,6 +119,22 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(root: Path, place: str) -
 )  # fmt: skip
 def test_what_holds_no_secret_is_taken(place: str) -> None:
     assert NotifyParams(to=(place,)).on == KINDS
+
+
+@pytest.mark.parametrize(
+    ("written", "key", "said"),
+    [
+        ("{too: []}", "notify.too", "unknown key too (did you mean to?)"),
+        ("{to: 'json://me:word@host'}", "notify.to", "a list was expected"),
+        ("{on: [faild]}", "notify.on", "'failed'"),
+        ("[1]", "notify", "a mapping"),
+    ],
+)
+def test_a_wrong_key_is_named(root: Path, written: str, key: str, said: str) -> None:
+    (root / "studies" / "tiny.yaml").write_text(f"notify: {written}")
+    with pytest.raises(MedloopError, match=re.escape(said)) as fault:
+        declared(root, "tiny")
+    assert fault.value.where.endswith(f"tiny.yaml, {key}") and "word" not in str(fault.value)
 
 
 def test_a_study_says_what_differs_from_the_shared_settings(root: Path) -> None:
