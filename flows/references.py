@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ def fetch_model(root: Path, reference: str, folder: Path) -> Path:
     """
     mlflow = tracking.client(root)
     run_id = _resolve(mlflow, reference)
+    if run_id is None:
+        raise MedloopError(
+            f"no run and no registered model is called {reference!r}",
+            mend="give an MLflow run id, a run key such as diabetes-20261122-0315-k3f9/mlp, or a study: "
+            "diabetes@champion (a study whose certificate is not clean has no registered model: name its run)",
+        )
     if collected := mlflow.get_run(run_id).data.tags.get(tracking.COLLECTED):
         raise MedloopError(
             f"the files of {reference} were removed by medloop gc ({collected}); its figures are kept",
@@ -26,43 +33,49 @@ def fetch_model(root: Path, reference: str, folder: Path) -> Path:
     return Path(mlflow.download_artifacts(run_id, "model", str(folder)))
 
 
-def _resolve(mlflow: Any, reference: str) -> str:
-    for attempt in (_by_run, _by_key, _by_registered_name):
+def _resolve(mlflow: Any, reference: str, study: str = "") -> str | None:
+    for attempt in (_by_run, partial(_by_key, study=study), _by_registered_name):
         try:
             found = attempt(mlflow, reference.removeprefix("models:/").removeprefix("runs:/"))
         except tracking.refusal():
             continue
         if found:
             return found
-    raise MedloopError(
-        f"no run and no registered model is called {reference!r}",
-        mend="give an MLflow run id, a run key such as diabetes-20261122-0315-k3f9/mlp, or a study: diabetes@champion "
-        "(a study whose certificate is not clean has no registered model: name its run)",
-    )
+    return None
 
 
 def _by_run(mlflow: Any, reference: str) -> str | None:
     return str(mlflow.get_run(reference).info.run_id)
 
 
-def _by_key(mlflow: Any, reference: str) -> str | None:
-    """A run key names its comparison, which knows its models; without `/MODEL`, the best of them."""
+def _by_key(mlflow: Any, reference: str, study: str = "") -> str | None:
+    """A run key names its comparison, which knows its models; without `/MODEL`, the best of them.
+
+    Raises MedloopError where the run was of several studies that have such a model: none is the one that is meant.
+    """
     key, _, model = reference.partition("/")
-    for page in comparisons(mlflow, key):
+    found: dict[str, str] = {}  # by experiment; the newest page of each comes first
+    for page in comparisons(mlflow, key, study):
         tags = page.data.tags
-        found = tags.get(f"medloop.model.{model or tags.get('medloop.best')}")
-        if found:
-            return str(found)
-    return None
+        run_id = tags.get(f"medloop.model.{model or tags.get('medloop.best')}")
+        if run_id:
+            found.setdefault(page.info.experiment_id, str(run_id))
+    if len(found) > 1:
+        each = [f"{mlflow.get_experiment(at).name} {run_id}" for at, run_id in found.items()]
+        raise MedloopError(
+            f"{reference} is of {len(found)} studies, and which is meant is not said",
+            mend=f"name one by its MLflow run id: {', '.join(sorted(each))}",
+        )
+    return next(iter(found.values()), None)
 
 
-def comparisons(mlflow: Any, key: str) -> Iterable[Any]:
-    """The pages of a run, one a study; of what can be no key, none."""
+def comparisons(mlflow: Any, key: str, study: str = "") -> Iterable[Any]:
+    """The pages of a run, one a study, or that of one study; of what can be no key, none."""
     if "'" in key:
         return []
-    everywhere = [e.experiment_id for e in mlflow.search_experiments()]
+    everywhere = [e.experiment_id for e in mlflow.search_experiments() if study in ("", e.name)]
     clause = f"tags.`medloop.run` = '{key}' and tags.`medloop.kind` = 'comparison'"
-    found: Iterable[Any] = mlflow.search_runs(everywhere, clause)
+    found: Iterable[Any] = mlflow.search_runs(everywhere, clause) if everywhere else []
     return found
 
 
@@ -84,22 +97,21 @@ class Recorded:
     tags: Mapping[str, str]
 
 
-def recorded(root: Path, reference: str) -> list[Recorded]:
-    """The models' runs that `reference` names; of a run key without `/MODEL`, all of that run. Empty: unknown."""
+def recorded(root: Path, reference: str, study: str = "") -> list[Recorded]:
+    """The models' runs that `reference` names; of a run key without `/MODEL`, all of that run. Empty: unknown.
+
+    study: the one that is meant, where a run was of several. Raises MedloopError where it is not said and must be.
+    """
     if not elsewhere("mlflow") and not Path(tracking_uri(root).removeprefix("sqlite:///")).is_file():
         return []
     mlflow = tracking.client(root)
-    ids = list(_of_key(mlflow, reference))
-    if not ids:
-        try:
-            ids = [_resolve(mlflow, reference)]
-        except MedloopError:
-            return []
+    found = _resolve(mlflow, reference, study) if not (ids := list(_of_key(mlflow, reference, study))) else None
+    ids += [found] if found else []
     return [_recorded(mlflow, run_id) for run_id in ids]
 
 
-def _of_key(mlflow: Any, key: str) -> Iterable[str]:
-    for page in comparisons(mlflow, key):
+def _of_key(mlflow: Any, key: str, study: str) -> Iterable[str]:
+    for page in comparisons(mlflow, key, study):
         yield from (run for name, run in page.data.tags.items() if name.startswith("medloop.model."))
 
 

@@ -57,9 +57,15 @@ class Asked:
     seeds: int = 5
 
 
-def find(root: Path, reference: str) -> Past:
-    """Raises MedloopError when neither MLflow nor Git knows the reference, or Git has not the commit of the run."""
-    known = references.recorded(root, reference)
+def find(root: Path, reference: str, study: str | None = None) -> Past:
+    """`study`: the one that is meant, where a run was of several.
+
+    Raises MedloopError when neither MLflow nor Git knows the reference, when a study must be said and is not, or Git
+    has not the commit of the run.
+    """
+    known = references.recorded(root, reference, study or "")
+    if len(studies := sorted({one.study for one in known})) > 1:
+        raise MedloopError(f"{reference} is of {len(studies)} studies", mend=f"--study, one of: {', '.join(studies)}")
     if known:
         tags = known[0].tags
         revision = commit_of(root, tags.get("medloop.experiment", "")) or commit_of(root, tags.get("medloop.run", ""))
@@ -108,7 +114,7 @@ def reproduce(root: Path, reference: str, study: str | None, asked: Asked, watch
 
     Raises MedloopError when the run, its data or its models cannot be had, or a stage fails.
     """
-    past = find(root, reference)
+    past = find(root, reference, study)
     with clones.clone_at(root, past.revision) as clone:
         name = _study(clone, past, study)
         if asked.source:

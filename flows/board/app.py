@@ -3,6 +3,7 @@
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from flask import Blueprint, Flask, Response, abort, g, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
@@ -55,6 +56,8 @@ def _admit(board: Board) -> Response | None:
               "For others, start the server with: mlflow server --app-name medloop-auth")  # fmt: skip
     if request.method not in ("GET", "HEAD") and not guard.of_our_own(request):
         abort(HTTPStatus.FORBIDDEN, "This was not sent by a page of the board, so nothing was changed.")
+    if "\0" in unquote(request.full_path):  # PostgreSQL refuses it, and SQLite ends the text there
+        abort(HTTPStatus.NOT_FOUND, "No address has such a letter.")
     if board.guarded and request.endpoint != "board.static":
         g.visible = board.visible()
         if g.visible is None:

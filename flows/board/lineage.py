@@ -48,7 +48,10 @@ def reproduce(run: Known) -> str:
 
 
 def _reference(run: Known) -> str:
+    """As a command names it: a run of several studies may have a model of this name in each."""
     key = run.tags.get("medloop.run", "")
+    if key.startswith("studies-"):
+        return run.run_id
     return f"{key}/{run.model}" if key and run.model else key
 
 

@@ -27,7 +27,7 @@ def show(board: Board) -> str:
         offered, roles = _columns(connection), studies.roles(connection)
     return render_template(
         "board/runs.html",
-        view=view,
+        view=page.view,
         page=page,
         fault=fault,
         studies=[one for one in found if one.run_id and view.study in ("", one.study)],

@@ -3,7 +3,7 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -80,7 +80,13 @@ def page(c: Connection, view: View, scores: Mapping[int, str], visible: Collecti
     order = in_order(by, ascending=view.ascending)
     asked = select(db.runs.c.run_uuid).select_from(joined).where(*having).order_by(*order, db.runs.c.run_uuid)
     ids = c.scalars(asked).all()  # a count would cost the search once more
+    view = _within(view, len(ids))
     return Page(rows=list(_rows(c, [[one] for one in _part(ids, view)], view, scores)), total=len(ids), view=view)
+
+
+def _within(view: View, total: int) -> View:
+    """The last page there is, where the address asks for one beyond: runs may have gone since."""
+    return replace(view, page=min(view.page, max(1, -(-total // ROWS))))
 
 
 def _part(whole: Sequence[str], view: View) -> Sequence[str]:
@@ -96,6 +102,7 @@ def _grouped(
     middle = [sql.avg(e) if view.sort.startswith(("metrics.", SCORE)) else sql.max(e) for e in by]
     asked = select(group).select_from(joined).where(*having).group_by(*each)
     every = c.scalars(asked.order_by(*in_order(middle, ascending=view.ascending), group)).all()
+    view = _within(view, len(every))
     names = _part(every, view)
     members = select(group, db.runs.c.run_uuid).select_from(joined).where(*having, group.in_(names))
     found: dict[str, list[str]] = {name: [] for name in names}

@@ -19,6 +19,7 @@ PREFIXES = ("metrics", "params", "tags")
 ROWS = 50
 LONGEST = 500  # letters of a search
 COMPARISON = re.compile(r"(?P<name>[^<>=!:]+)(?P<sign>>=|<=|!=|=|>|<)(?P<value>.+)", re.DOTALL)
+SIGN = re.compile(r"\s*(>=|<=|!=|=|>|<)\s*")  # with the spaces that a person writes around it
 FIELDS = ("study", "model", "run", "status", "since", "until")
 
 
@@ -104,7 +105,7 @@ def terms(q: str) -> list[Term]:
 
     Raises MedloopError for what cannot be understood.
     """
-    words = shlex.shlex(q, posix=True, punctuation_chars=False)
+    words = shlex.shlex(SIGN.sub(r"\1", q), posix=True, punctuation_chars=False)
     words.whitespace_split, words.commenters, words.quotes = True, "", '"'
     words.escape = ""
     try:
@@ -119,6 +120,8 @@ def _term(word: str) -> Term:
     found = COMPARISON.fullmatch(word)
     if found:
         return _comparison(Term(name=found["name"], sign=found["sign"], value=found["value"]))
+    if SIGN.match(word) or SIGN.search(word[-1:]):
+        raise MedloopError(f"{word!r} compares nothing", where="search", mend="as in test_auroc>0.85")
     field, colon, value = word.partition(":")
     if not colon or not field.isalpha():
         return Term(name="", sign="", value=word)

@@ -31,8 +31,8 @@ EVALUATION = ("evaluation.json", "predictions.parquet")
 class Judged:
     """A run with what it says of its own test rows.
 
-    parts: `@id`, `@group` and `@part` of its samples. names: what names rows and patients. data, split: hashes of
-    its samples and of these with their parts.
+    parts: `@id`, `@group` and `@part` of its samples. names: what names rows and patients. label: the columns that
+    the label is read from. data, split: hashes of its samples and of these with their parts.
     """
 
     run: Run
@@ -43,6 +43,7 @@ class Judged:
     schema: Schema
     certificate: Certificate
     names: Mapping[str, object]
+    label: Sequence[str]
     data: str
     split: str
 
@@ -106,6 +107,7 @@ def _read(of: Files, found: Mapping[str, Mapping[str, Path]]) -> Judged:
             "protect": named,
             "key": provenance.get("key"),
         },
+        label=sorted(study.target.read_from),
         data=data,
         split=f"{data} {of.outputs('split').get(f'data/{of.run.study}/split/split.parquet', id(of))}",
     )
@@ -168,13 +170,18 @@ def shared(judged: Sequence[Judged]) -> Shared:
     rows = _samples(first, ids)[same].reset_index(drop=True)
     if not same.any():
         raise MedloopError("not comparable: no shared test row has the same label in all runs")
+    if relabelled := int((~same).sum()):
+        cautions.append(
+            f"{relabelled:,} shared test rows are left out, since their label is not the same in all runs; where the "
+            "label was defined anew, the others are no fair sample"
+        )
     cautions += _cautions(kept)
     return Shared(
         judged=kept,
         entries={name: _asked(entry, same, entries[first.run.name]) for name, entry in entries.items()},
         rows=rows,
         left_out=left_out,
-        relabelled=int((~same).sum()),
+        relabelled=relabelled,
         cautions=cautions,
     )
 
@@ -191,6 +198,8 @@ def _stranger(first: Judged, other: Judged) -> str:
     one, two = first.entry.evaluation, other.entry.evaluation
     if one.task != two.task or one.question != two.question:
         return "they answer different questions (task, classes, unit or horizon of the label)"
+    if first.label != other.label:
+        return f"they predict different labels ({listed(other.label)}, not {listed(first.label)})"
     differs = [what for what, name in first.names.items() if other.names[what] != name]
     if differs:
         return f"rows or patients are named otherwise ({listed(differs)}), so that none can be told to be the same"

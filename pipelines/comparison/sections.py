@@ -37,7 +37,8 @@ def standing_section(of: Standing) -> str:
     said = (
         f"In brackets the {of.confidence:.0%} interval of a patient-level bootstrap, of one difference alone. "
         + ("p is corrected (Holm) for all pairs of runs, since the best was found on these very rows. " if many else "")
-        + "“Shown” takes a corrected p and an interval that leave no difference out."
+        + "“Shown” takes a corrected p and an interval that leave no difference out; "
+        + "a run's leaderboard asks for the interval alone."
     )
     head = ["run", name, "behind the best by", "p", "corrected", "shown to be behind?"]
     return note(said) + table(head, lines, f"runs by {name}", classes=["", "n", "n", "n", "n"])
@@ -59,7 +60,9 @@ def metrics_section(entries: Mapping[str, Entry], drawn: Draws, order: Sequence[
         head += [f"{text(order[0])} better by", "p", "corrected"]
         said += (
             " Differences are paired, on the same resamples; p by DeLong (AUROC of two classes), McNemar (accuracy), "
-            "else the bootstrap; corrected (Holm) for the number of metrics that are not the primary one."
+            "else the bootstrap; corrected (Holm) for the number of metrics that are not the primary one. The sentence "
+            "at the top says “better” where both p and interval leave no difference out; a run's leaderboard asks for "
+            "the interval alone."
         )
         for line, cells in zip(lines, _differences(entries, drawn, order, names), strict=True):
             line.extend(cells)

@@ -192,8 +192,15 @@ def _of_two(of: Standing, label: str) -> str:
         return f"Cannot tell: {best.model} and {other.model} are level on {label}, {best.value}"
     return (
         f"Cannot tell: {best.model} is ahead of {other.model} on {label} by {_lead(other, of.confidence, 2)}, "
-        "which may be chance"
+        f"which may be chance{_torn(other, of.confidence)}"
     )
+
+
+def _torn(place: Place, confidence: float) -> str:
+    """Why it may be chance, where the interval alone would say that it is none."""
+    if place.adjusted is None or place.lead is None or place.lead.low is None or place.lead.low <= 0:
+        return ""
+    return f": the interval leaves 0 out, but p is not below {1 - confidence:.2g}"
 
 
 def _lead(place: Place, confidence: float, models: int) -> str:

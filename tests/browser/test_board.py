@@ -175,6 +175,20 @@ def test_it_is_used_by_keys_alone(opened: Callable[..., Any], server: tuple[str,
     page.wait_for_url(f"**/board/run/{ids['boosting']}")
 
 
+def test_a_star_keeps_what_is_selected_and_where_one_is(opened: Callable[..., Any]) -> None:
+    page = opened()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    page.keyboard.press("ArrowDown")
+    there = page.evaluate("document.activeElement.href")
+    page.keyboard.press("s")
+    page.wait_for_selector(".star[aria-pressed=true]")
+    assert page.inner_text("#compare-button") == "Compare 1 selected"
+    assert page.evaluate("document.activeElement.href") == there
+    page.keyboard.press("s")
+    page.wait_for_selector(".star[aria-pressed=true]", state="detached")
+
+
 def test_a_comparison_runs_its_script_and_can_ask_nothing(browser: Any, server: tuple[str, dict[str, str]]) -> None:
     address, ids = server
     page = browser.new_page()

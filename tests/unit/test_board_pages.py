@@ -133,6 +133,7 @@ def test_a_run_shows_where_its_rows_went_and_how_to_have_it_again(client: FlaskC
         ("/board/study/nothing", 404),
         ("/board/run/plain/page/model/weights", 404),
         ("/board/run/plain/page/..%2Freport.html", 404),
+        ("/board/?q=a%00b", 404),
         ("/board/compare?run=plain", 400),
         ("/board/compare?run=plain&run=nasty", 400),
     ],

@@ -57,6 +57,10 @@ def test_a_search_is_taken_apart() -> None:
     ]
 
 
+def test_spaces_around_a_sign_change_nothing() -> None:
+    assert terms("mlp auroc > 0.85 a!= b") == terms("mlp auroc>0.85 a!=b") != terms("mlp")
+
+
 @pytest.mark.parametrize(
     ("q", "told"),
     [
@@ -64,6 +68,8 @@ def test_a_search_is_taken_apart() -> None:
         ("since:yesterday", "'yesterday' is no date"),
         ("until:9999-12-31", "is no date"),
         ("auroc>high", "which is no number"),
+        ("auroc>", "compares nothing"),
+        (">0.5", "compares nothing"),
         ('"open', 'a " opens'),
     ],
 )

@@ -94,7 +94,7 @@ def judged(monkeypatch: pytest.MonkeyPatch):
         made = Judged(
             run=Run(reference="", study="a", model=name, name=name), files=None, ids=ids, parts=parts, schema=None,
             entry=Entry(evaluation=found, target=target, predicted=probability, group=group),
-            certificate=certificate, names={"id": "id", "group": "p"}, data="d", split=name,
+            certificate=certificate, names={"id": "id", "group": "p"}, label=["ill"], data="d", split=name,
         )  # fmt: skip
         return replace(made, **other)
 
@@ -123,6 +123,7 @@ def test_a_changed_label_is_left_out_and_counted(judged) -> None:
     target[3] = 1 - target[3]
     found = shared([first, replace(second, entry=replace(second.entry, target=target))])
     assert found.relabelled == 1 and len(found.rows) == 9
+    assert "1 shared test rows are left out" in found.cautions[0]
 
 
 def test_the_stored_evaluation_stands_where_nothing_differs(judged) -> None:
@@ -135,6 +136,7 @@ def test_what_cannot_be_compared_is_said_why(judged) -> None:
     for other, why in (
         (judged("b", [*range(20, 30)], []), r"the test rows differ \(0 of 10 shared\)"),
         (judged("b", [*range(10)], [*range(11)]), "are training or validation rows of one of them"),
+        (judged("b", [*range(10)], [], label=["dead"]), r"different labels \(dead, not ill\)"),
         (judged("b", [*range(10)], [], names={"id": "number", "group": "p"}), r"named otherwise \(id\)"),
     ):
         with pytest.raises(MedloopError, match=why):

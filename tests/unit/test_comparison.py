@@ -79,6 +79,13 @@ def test_what_may_be_chance_cannot_be_told() -> None:
     assert sentence(found).endswith("which may be chance.")
 
 
+def test_an_interval_and_a_p_that_disagree_are_explained() -> None:
+    best, other = told(scored({"a": 1.0, "b": 1.0}, rows=80)).places
+    torn = other.model_copy(update={"lead": Interval(value=0.021, low=0.001, high=0.043), "adjusted": 0.0503})
+    found = told(scored({"a": 1.0, "b": 1.0}, rows=80)).model_copy(update={"places": (best, torn)})
+    assert sentence(found).endswith("which may be chance: the interval leaves 0 out, but p is not below 0.05.")
+
+
 def test_few_rows_are_a_caution() -> None:
     assert "do not rely on this" in sentence(told(scored({"a": 0.1, "b": 5.0}, rows=40)))
 

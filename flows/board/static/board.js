@@ -27,6 +27,21 @@
   document.addEventListener("change", count);
   window.addEventListener("pageshow", count);
 
+  // A star, or that a row is hidden, loads the page anew: what was selected and where one was outlives that.
+  const marking = "medloop.marking";
+  document.getElementById("marking")?.addEventListener("submit", () => {
+    const kept = { chosen: chosen().map((row) => row.dataset.run), at: rows[at]?.dataset.run };
+    sessionStorage.setItem(marking, JSON.stringify(kept));
+  });
+  const kept = JSON.parse(sessionStorage.getItem(marking));
+  if (kept && rows.length) {
+    sessionStorage.removeItem(marking);
+    for (const row of rows) box(row).checked = kept.chosen.includes(row.dataset.run);
+    const there = rows.findIndex((row) => row.dataset.run === kept.at);
+    if (there >= 0) move(there);
+    count();
+  }
+
   const toggle = (row) => { box(row).checked = !box(row).checked; count(); };
   const keys = {
     ArrowDown: () => move(at + 1), j: () => move(at + 1),
