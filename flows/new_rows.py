@@ -13,7 +13,7 @@ from pipelines.sources.file import read_file
 from pipelines.sources.pattern import PLACEHOLDER
 from pipelines.sources.query import read_query
 
-TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ def read_new(bundle: Path, data: str, root: Path) -> NewRows:
     """
     target = read_model(bundle / "declaration.json", Study).target
     label = target.column or ", ".join(target.columns)
-    if target.task == "tagging" and Path(data).suffix in TABLES:  # texts and ids are all that is needed
+    if target.task == "tagging" and data.lower().endswith(TABLES):  # texts and ids are all that is needed
         return _read(FileSource(path=data, ragged="quarantine"), label, root)
     if (bundle / "query.json").is_file():
         query = with_channels(read_model(bundle / "query.json", QuerySource), bundle)

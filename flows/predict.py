@@ -48,10 +48,12 @@ class Outcome(NamedTuple):
 def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
     """Scores the rows of `data` into `out` (.csv or .parquet); of tagging a line an entity.
 
-    Raises MedloopError when the model or the data cannot be read, or `out` is of another kind.
+    Raises MedloopError when the model or the data cannot be read, or `out` is of another kind or the data themselves.
     """
     if out.suffix not in (".csv", ".parquet"):
         raise MedloopError("predictions are written as .csv or .parquet", where=str(out), mend="--out predictions.csv")
+    if out.exists() and Path(data).exists() and out.samefile(data):
+        raise MedloopError("predictions would be written over the rows they are of", where=data, mend="another --out")
     with scratch(root) as own:
         folder = references.fetch_model(root, reference, own)
         bundle.verify(folder)

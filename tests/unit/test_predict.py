@@ -16,7 +16,7 @@ from contracts.study import Column, Protection, Study, Target
 from contracts.tables import Schema
 from flows.bundle import _layout, _placeless, as_trained, forms
 from flows.new_rows import read_new, without_label
-from flows.predict import _write, score
+from flows.predict import _write, predict, score
 from flows.store import read_model, read_table, write_json
 from pipelines.clean import CleanParams, clean
 from pipelines.impute import ImputeParams, apply_impute, fit_impute
@@ -244,3 +244,26 @@ def test_only_a_folder_that_is_the_label_alone_may_be_left_out() -> None:
     assert without_label("{sick}/{patient}/{scan}.jpg", "sick") == "{patient}/{scan}.jpg"
     assert without_label("all/{patient}_{sick}/{scan}.jpg", "sick") == "all/{patient}_{sick}/{scan}.jpg"
     assert without_label("{scan}_{sick}.jpg", "sick") == "{scan}_{sick}.jpg"
+
+
+def test_predictions_are_never_written_over_the_rows_they_are_of(tmp_path: Path) -> None:
+    rows = tmp_path / "new.csv"
+    rows.write_text("age\n70\n")
+    with pytest.raises(MedloopError, match="over the rows"):
+        predict(tmp_path, "ward@champion", str(rows), rows)
+    assert rows.read_text() == "age\n70\n"
+
+
+@pytest.mark.parametrize("name", ["new.csv", "NEW.CSV", "new.tsv.gz"])
+def test_texts_to_be_tagged_come_as_one_table_whatever_its_ending_looks_like(tmp_path: Path, name: str) -> None:
+    target = Target(column="spans", task="tagging", classes=("drug",))
+    write_json(
+        tmp_path / "declaration.json",
+        Study(name="notes", title="notes", target=target, columns={"text": Column(type="text")}),
+    )
+    write_json(
+        tmp_path / "query.json", QuerySource(kind="query", tables={"marks": FileSource(path="m.csv")}, query="SELECT 1")
+    )
+    sign = "\t" if "tsv" in name else ","
+    pd.DataFrame({"id": ["a"], "text": ["of one"]}).to_csv(tmp_path / name, sep=sign, index=False)
+    assert read_new(tmp_path, name, tmp_path).raw.table["text"].tolist() == ["of one"]
