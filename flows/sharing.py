@@ -64,6 +64,8 @@ def _pushed(root: Path, run: Journal, address: str) -> MedloopError | None:
         return None
     try:
         _push(root, run, address, *pin)
+    except MedloopError as error:
+        return MedloopError(error.problem, where=f"run {run.key}, {error.where}", mend=error.mend)
     except Exception as error:  # whatever a remote's own library raises
         return told(error, doing=f"sharing {run.key}")
     return None
