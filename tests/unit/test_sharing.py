@@ -20,3 +20,17 @@ def test_what_cannot_be_shared_names_its_run(tmp_path: Path, monkeypatch: pytest
     failed = sharing._pushed(tmp_path, run, "/mnt/team")
     assert failed is not None
     assert (failed.problem, failed.where) == ("an object is lost", "run tiny-20261122-2351-9at6, 3f2a")
+
+
+@pytest.mark.parametrize("address", ["webdavs://bob:hidden@host/x", "ssh://bob:hid@den@host:22/x"])
+def test_a_password_is_refused_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setattr(sharing, "find_root", lambda: tmp_path)
+    monkeypatch.setattr(sharing.workspace, "share_with", lambda *_: pytest.fail("it was written"))
+    with pytest.raises(MedloopError, match="holds a password") as fault:
+        sharing.share(address)
+    assert "hid" not in str(fault.value)
+
+
+@pytest.mark.parametrize("address", ["/mnt/a:b@c", "ssh://bob@host:22/x", "s3://team/medloop@1:2"])
+def test_other_addresses_are_taken(address: str) -> None:
+    sharing._refuse_password(address)
