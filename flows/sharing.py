@@ -1,5 +1,6 @@
 """Runs go where others can have them: what they wrote to DVC's default remote, their commits to Git's `origin`."""
 
+import re
 from itertools import takewhile
 from pathlib import Path
 
@@ -18,9 +19,10 @@ NOTE = "shared.json"
 def share(address: str | None) -> None:
     """`medloop share`: sets the address, if one is given, and pushes every run that was not pushed there yet.
 
-    Raises MedloopError where no address is set, and when something did not arrive.
+    Raises MedloopError where no address is set, where it holds a password, and when something did not arrive.
     """
     root = find_root()
+    _refuse_password(address or "")
     with journal.sole_run(root):
         if address:
             workspace.share_with(root, address)
@@ -36,6 +38,15 @@ def share(address: str | None) -> None:
     if failed:
         raise failed[0]
     console.console.print("All runs are shared." + (" Commit .dvc/config, so that clones know it." if address else ""))
+
+
+def _refuse_password(address: str) -> None:
+    """Raises MedloopError for an address with a password, which is not shown: .dvc/config lies in Git."""
+    if re.match(r"[^/]*://[^/]*:[^/]*@", address):
+        raise MedloopError(
+            "the address holds a password, and .dvc/config, where it would be written, lies in Git",
+            mend="share with the address without it; then dvc remote modify --local shared password …",
+        )
 
 
 def push_new(root: Path) -> None:
@@ -64,6 +75,8 @@ def _pushed(root: Path, run: Journal, address: str) -> MedloopError | None:
         return None
     try:
         _push(root, run, address, *pin)
+    except MedloopError as error:
+        return MedloopError(error.problem, where=f"run {run.key}, {error.where}", mend=error.mend)
     except Exception as error:  # whatever a remote's own library raises
         return told(error, doing=f"sharing {run.key}")
     return None

@@ -46,7 +46,8 @@ def push(root: Path, revision: str, names: Collection[str]) -> int:
                     raise MedloopError(
                         f"an object of this run, {oid[:8]}…, is neither in the cache as it was nor in the remote",
                         where=revision,
-                        mend="what is lost everywhere stays lost; the other runs are shared all the same",
+                        mend="medloop run makes it again where data and settings are those of this run; "
+                        "the other runs are shared all the same",
                     )
             repo.cloud.push(set(sent.values()), odb=remote)
             missing = len(sent) - len(set(remote.oids_exist(list(sent))))

@@ -1,0 +1,36 @@
+"""Sharing runs: what does not get there is told with the run that it is of."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.errors import MedloopError
+from flows import sharing
+from flows.journal import Journal
+
+
+def test_what_cannot_be_shared_names_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: Any) -> int:
+        raise MedloopError("an object is lost", where="3f2a", mend="medloop run")
+
+    monkeypatch.setattr(sharing, "pin_of", lambda root, key: ("3f2a", f"refs/exps/3f/2a/{key}"))
+    monkeypatch.setattr(sharing.workspace, "push", lost)
+    run = Journal.model_construct(key="tiny-20261122-2351-9at6", stages=[])
+    failed = sharing._pushed(tmp_path, run, "/mnt/team")
+    assert failed is not None
+    assert (failed.problem, failed.where) == ("an object is lost", "run tiny-20261122-2351-9at6, 3f2a")
+
+
+@pytest.mark.parametrize("address", ["webdavs://bob:hidden@host/x", "ssh://bob:hid@den@host:22/x"])
+def test_a_password_is_refused_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setattr(sharing, "find_root", lambda: tmp_path)
+    monkeypatch.setattr(sharing.workspace, "share_with", lambda *_: pytest.fail("it was written"))
+    with pytest.raises(MedloopError, match="holds a password") as fault:
+        sharing.share(address)
+    assert "hid" not in str(fault.value)
+
+
+@pytest.mark.parametrize("address", ["/mnt/a:b@c", "ssh://bob@host:22/x", "s3://team/medloop@1:2"])
+def test_other_addresses_are_taken(address: str) -> None:
+    sharing._refuse_password(address)
