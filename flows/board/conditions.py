@@ -82,7 +82,7 @@ def _in_metrics(key: str, sign: str, text: str) -> Condition:
     value = number(text)
     if value is None:
         return false()
-    names = (key, f"test_{key}")
+    names = {name for one in (key, key.lower()) for name in (one, f"test_{one}")}  # columns are headed AUROC
     met = and_(db.metrics.c.key.in_(names), ~db.metrics.c.is_nan, db.metrics.c.value.op(_sql(sign))(value))
     return db.runs.c.run_uuid.in_(select(db.metrics.c.run_uuid).where(met))
 

@@ -125,6 +125,13 @@ def test_a_run_shows_where_its_rows_went_and_how_to_have_it_again(client: FlaskC
     assert "Calibration slope" in text
 
 
+def test_an_empty_table_says_why(client: FlaskClient, tmp_path: Path) -> None:
+    assert "No run is like this" in client.get("/board/?q=nothing").get_data(as_text=True)
+    assert "There is no study of this name" in client.get("/board/?study=hart").get_data(as_text=True)
+    empty = mount(Board(root=None, uri=make_database(tmp_path / "new.db", []), mlflow=mlflow_like([], [])))
+    assert "Nothing is recorded yet" in empty.test_client().get("/board/").get_data(as_text=True)
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [

@@ -62,6 +62,7 @@ def test_models_are_shown_newest_first_and_what_is_hidden_deleted_or_holds_other
         ("model:ridge", ["liver"]),
         ("run:key-seed1", ["seed1"]),
         ("auroc>0.84", ["other", "seed2"]),
+        ("AUROC>0.84", ["other", "seed2"]),
         ("metrics.test_auroc<=0.84", ["seed1", "seed0"]),
         ("train.rate=0.001", ["other"]),
         ("train.rate=0.01 train.seed!=1", ["seed2", "seed0"]),
