@@ -88,6 +88,13 @@ def pins(root: Path) -> dict[str, tuple[str, str]]:
     return {ref.rpartition("/")[2]: (found, ref) for found, ref in (line.split(maxsplit=1) for line in listing)}
 
 
+def newest_pin(root: Path) -> str | None:
+    """The commit that pins the newest run here; None where none is pinned."""
+    return (
+        git(root, "for-each-ref", "--sort=-committerdate", "--count=1", "--format=%(objectname)", "refs/exps") or None
+    )
+
+
 def _named(listing: str, name: str) -> tuple[str, str] | None:
     """The hash and the ref whose last part is the name."""
     refs = [line.split(maxsplit=1) for line in listing.splitlines()]

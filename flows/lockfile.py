@@ -5,10 +5,12 @@ DVC parses and writes all entries for each stage that ran, which takes longer th
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import MedloopError
+from flows.git import newest_pin
 from flows.store import write_text
 
 NAME = "dvc.lock"
@@ -43,9 +45,17 @@ def read(root: Path) -> Lock:
     files = [len(re.findall(rf"^    {key} ", text, re.MULTILINE)) for key in ("- path:", "  md5:")]
     if "schema:" not in text or counts[0] != counts[1] or files[0] != files[1]:
         raise MedloopError(
-            "dvc.lock is damaged", where=str(path), mend="git checkout dvc.lock, or delete it to run every stage again"
+            "dvc.lock is damaged", where=str(path), mend=f"{_whole(root)}, or delete it to run every stage again"
         )
     return Lock(text, _entries(text))
+
+
+def _whole(root: Path) -> str:
+    """The command that has it as the last run left it, which Git's branch may never have been told."""
+    with suppress(MedloopError):
+        if pin := newest_pin(root):
+            return f"git show {pin[:12]}:{NAME} > {NAME} (as the last run left it)"
+    return f"git checkout {NAME}"
 
 
 def _entries(text: str) -> dict[str, str] | None:

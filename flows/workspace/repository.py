@@ -72,7 +72,7 @@ def _explained(error: BaseException | None) -> MedloopError:
     return MedloopError(
         "; ".join(dict.fromkeys(c for c in causes if c)),
         where="dvc",
-        mend="dvc status tells more; a damaged dvc.lock: git checkout dvc.lock",
+        mend="dvc status tells more; what a damaged dvc.lock asks for, medloop status says",
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import MedloopError
+from flows import lockfile
 from flows.git import git, pin_commit, pin_of
 
 
@@ -71,3 +72,14 @@ def test_without_a_first_commit_the_mend_is_told(tmp_path: Path) -> None:
     with pytest.raises(MedloopError, match="could not be pinned") as stopped:
         pin_commit(tmp_path, "key", [])
     assert "git init" in str(stopped.value.mend)
+
+
+def test_a_damaged_lock_is_had_again_from_the_newest_pin(repository: Path) -> None:
+    whole, lock = f"{lockfile.HEAD}  ingest@a:\n    cmd: x\n    outs:\n", repository / lockfile.NAME
+    lock.write_text(whole)
+    pin_commit(repository, "a-20261122-0315-k3f9", [lockfile.NAME])
+    lock.write_text(whole[:-10])
+    with pytest.raises(MedloopError, match="damaged") as damaged:
+        lockfile.read(repository)
+    subprocess.run(str(damaged.value.mend).split(" (")[0], cwd=repository, shell=True, check=True)
+    assert lock.read_text() == whole
