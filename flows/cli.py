@@ -175,7 +175,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="Where to write: .csv or .parquet.")] = Path("predictions.csv"),
 ) -> None:
     """Score new rows with exactly the fitted steps and weights of a run."""
-    from flows.commands import predict_rows
+    from flows.predict import predict_rows
 
     predict_rows(model, data, out)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
-from flows import board, checked, console, disk, journal, recovery, servers, sharing, tracking, workers, workspace
+from flows import board, checked, console, disk, journal, recovery, servers, sharing, workers, workspace
 from flows.home import data_folder, find_root, set_aside
 from flows.plan import Stage, unheard
 from flows.store import read_json
@@ -253,13 +253,15 @@ def _loaded(root: Path, chosen: Sequence[str], *, look: bool = False) -> "dict[s
 
 def start_servers() -> None:
     """`medloop up` and `medloop ui`: both servers, and their addresses; a team's own need no start."""
+    from flows.tracking import prepare_database
+
     root = find_root()
     servers.prepare_environment(root)
     names: tuple[servers.Name, ...] = ("prefect", "mlflow")
     ours = [name for name in names if not servers.elsewhere(name)]
     with console.console.status("starting the servers"):
         if "mlflow" in ours:
-            tracking.prepare_database(root)
+            prepare_database(root)
         for name in ours:
             servers.launch(root, name)
         for name in ours:
@@ -286,15 +288,3 @@ def stop_servers() -> None:
     console.console.print(
         f"Stopped {' and '.join(stopped)}." if stopped else "No server of this workspace was running."
     )
-
-
-def predict_rows(model: str, data: str, out: Path) -> None:
-    """`medloop predict`: scores, and the rows that could not be scored with the reason."""
-    from flows.predict import predict
-
-    root = find_root()
-    servers.prepare_environment(root)
-    done = predict(root, model, data, out)
-    if done.others:
-        console.warn(f"{done.others:,} files of {data} were left out: their paths do not match the study's `files`")
-    console.console.print(f"[green]✓[/] {done.scored:,} rows scored, {done.failed:,} could not be; all are in {out}")

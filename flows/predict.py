@@ -10,9 +10,10 @@ from contracts.examples import Examples
 from contracts.payloads import Payloads
 from contracts.study import Study
 from contracts.tables import Schema
-from flows import bundle, references
+from flows import bundle, references, servers
 from flows.arrays import examples
-from flows.home import scratch
+from flows.console import console, warn
+from flows.home import find_root, scratch
 from flows.new_rows import read_new
 from flows.pseudonyms import same_key
 from flows.store import read_json, read_model, replacing, write_table
@@ -43,6 +44,16 @@ class Outcome(NamedTuple):
     scored: int
     failed: int
     others: int
+
+
+def predict_rows(model: str, data: str, out: Path) -> None:
+    """`medloop predict`: scores, and the rows that could not be scored with the reason."""
+    root = find_root()
+    servers.prepare_environment(root)
+    done = predict(root, model, data, out)
+    if done.others:
+        warn(f"{done.others:,} files of {data} were left out: their paths do not match the study's `files`")
+    console.print(f"[green]✓[/] {done.scored:,} rows scored, {done.failed:,} could not be; all are in {out}")
 
 
 def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:

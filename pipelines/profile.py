@@ -84,7 +84,7 @@ class Profile:
         """(N,) numbers, years of dates, categories; a text that is no declared level stays as it is written."""
         cells, column = self.cells(name), self.reading.columns[name]
         if column.levels and cells.unreadable.any():
-            return cells.values.mask(cells.unreadable, self.texts(name))
+            return cells.values.astype("str").mask(cells.unreadable, self.texts(name).astype("str"))
         years: pd.Series[Any] = cells.values.dt.year if column.type == "datetime" else cells.values
         return years
 

@@ -49,24 +49,18 @@ def test_a_card_is_drafted_from_the_record(finished: Workspace, medloop: Medloop
     assert "names 3 runs" in medloop(finished, "card", finished.key).text
 
 
-def test_a_damaged_object_is_no_evidence(copy: Workspace, medloop: Medloop) -> None:
+def test_a_damaged_object_is_no_evidence(finished: Workspace, copy: Workspace, medloop: Medloop) -> None:
     from flows import home
     from flows.comparing import runs
     from flows.comparing.files import of
 
-    run = runs.find(copy.root, [f"{copy_key(copy)}/mlp", "tiny/mlp"])[0]
+    run = runs.find(copy.root, [f"{finished.key}/mlp", "tiny/mlp"])[0]
     place = of(copy.root, run).paths("evaluate", ["evaluation.json"])["evaluation.json"]
     place.chmod(0o644)
     place.write_text("{}")
-    told = medloop(copy, "compare", f"{copy_key(copy)}/mlp", "tiny/logistic")
+    told = medloop(copy, "compare", f"{finished.key}/mlp", "tiny/logistic")
     assert told.code == 3 and "neither DVC's cache nor a remote has this file as that run wrote it" in told.text
     assert home.find_root(copy.root) == copy.root
-
-
-def copy_key(workspace: Workspace) -> str:
-    from flows import journal
-
-    return next(run.key for run in journal.all_journals(workspace.root) if "tiny" in run.recorded)
 
 
 def test_wrong_input_is_told(finished: Workspace, medloop: Medloop, tmp_path: Path) -> None:

@@ -145,7 +145,9 @@ def test_the_answer_comes_first_in_words() -> None:
     )
     assert told(explanation(rises=(0.01, 0.0))).startswith("No column is shown to matter to mlp")
     assert "reads column <0> alone" in told(explanation(rises=(0.2,)))
-    assert told(explanation(rises=())).startswith("One patient alone")
+    without = explanation(rises=())
+    assert told(without.model_copy(update={"patients": 1})).startswith("One patient alone")
+    assert "which words tags lean on is not worked out" in told(without)
 
 
 def test_pages_stand_alone_and_escape_what_they_name() -> None:
