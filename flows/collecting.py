@@ -6,14 +6,14 @@ which the next collection finds the rest, goes last. A DVC remote and Git's `ori
 
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flows import console, journal, objects, past_runs, references, servers, tracking, workspace
+from flows import console, disk, journal, objects, past_runs, references, servers, tracking, workspace
 from flows.disk import told
 from flows.doctor.runs import abandoned
 from flows.git import pins, told_of
@@ -79,7 +79,7 @@ def _recorded(root: Path, mlflow: Any, found: Sorted, needs: Registered, keep: K
     gone += [page for run in found.go for page in references.comparisons(mlflow, run.key)]
     gone += _looks(mlflow, int((now.timestamp() - keep.days * DAY_S) * 1000))
     folders = {run.info.run_id: folder for run in gone if (folder := _artifacts(root, run))}
-    size = sum(_size(folder) for folder in folders.values())
+    size = sum(disk.size(folder) for folder in folders.values())
     return Waste(
         kind="runs' files in MLflow", number=len(folders), size=size, remove=partial(_clear, mlflow, folders, now)
     )
@@ -147,20 +147,7 @@ def _newest(path: Path) -> float:
 
 
 def _files(kind: str, paths: Sequence[Path]) -> Waste:
-    return Waste(kind=kind, number=len(paths), size=sum(map(_size, paths)), remove=partial(_remove, paths))
-
-
-def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.lstat().st_size for file in files if not file.is_dir() or file.is_symlink())
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    return Waste(kind=kind, number=len(paths), size=sum(map(disk.size, paths)), remove=partial(disk.remove, paths))
 
 
 def collect(*, yes: bool) -> None:

@@ -25,11 +25,7 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
     watch = journal.Stopwatch()
     root = find_root()
     chosen = _chosen(root, studies)
-    with journal.sole_run(root):
-        if set_aside(root).is_dir():
-            from flows.restore import put_back
-
-            put_back(root)
+    with alone(root):
         if values:
             from flows import overrides
 
@@ -50,6 +46,17 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
     for name in chosen:
         show_result(root, name)
     _show_addresses(root)
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Holds the workspace for one run; what a sweep that was cut short has changed is put back first."""
+    with journal.sole_run(root):
+        if set_aside(root).is_dir():
+            from flows.restore import put_back
+
+            put_back(root)
+        yield
 
 
 def settings_of(root: Path, chosen: Sequence[str]) -> "dict[str, Settings]":

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from contracts.errors import MedloopError
@@ -16,20 +16,35 @@ COPIES = 2  # a stage's outputs lie in the workspace and in DVC's cache
 FEWEST_FILES = 10_000
 
 
-def told(size: float) -> str:
+def told(number: float) -> str:
     """`1.4 GiB`, in the unit that fits."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "bytes" or number >= 100 else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def size(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder; a link counts as itself."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files if not file.is_dir() or file.is_symlink())
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Files, and folders with all that is in them; of a link only itself."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def needed(root: Path, stages: Collection[str] | None = None) -> int:
     """The bytes that a run of these stages takes, or of all: what they wrote last time, and a floor."""
     entries = lockfile.read(root).entries or {}
     wrote = (text.partition("    outs:")[2] for name, text in entries.items() if stages is None or name in stages)
-    return FLOOR + COPIES * sum(int(size) for text in wrote for size in re.findall(r"^\s+size: (\d+)$", text, re.M))
+    return FLOOR + COPIES * sum(int(number) for text in wrote for number in re.findall(r"^\s+size: (\d+)$", text, re.M))
 
 
 def free(path: Path) -> int:

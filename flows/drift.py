@@ -9,7 +9,7 @@ from pathlib import Path
 from flows import commands, console, events, journal, notifying, promotion, servers, tracking, workers, workspace
 from flows.drift_rows import looked_at
 from flows.faults import told
-from flows.home import find_root, home, scratch, set_aside
+from flows.home import find_root, home, scratch
 from flows.notices import Notice
 from flows.plan import leading_to, unheard
 from flows.promotion import Version
@@ -125,11 +125,7 @@ def drift_study(study: str | None) -> int:
     root = find_root()
     servers.prepare_environment(root)
     name = study or default_study(root)
-    with journal.sole_run(root):
-        if set_aside(root).is_dir():
-            from flows.restore import put_back
-
-            put_back(root)
+    with commands.alone(root):
         found = drift(root, name, f"medloop retrain {name}")
     if found is None:
         console.console.print(f"{name} has no champion to compare with: medloop run {name} makes one.")

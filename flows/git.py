@@ -16,12 +16,7 @@ TOGETHER = 16  # files that one process of Git's hands out; a dvc.lock may be me
 
 def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """What the command prints, stripped; `env` adds to the environment. Raises MedloopError with Git's own words."""
-    own = {**os.environ, **(env or {})}
-    done = subprocess.run(["git", *arguments], cwd=folder, env=own, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise MedloopError(f"git {arguments[0]}: {said[-1] if said else 'failed'}", where=str(folder))
-    return done.stdout.strip()
+    return told_of(folder, "", *arguments, env=env).decode(errors="replace").strip()
 
 
 def pin_commit(root: Path, key: str, files: Iterable[str]) -> str:
@@ -67,25 +62,18 @@ def commit_of(root: Path, name: str) -> str | None:
         return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     except MedloopError:
         pass
-    if here := pin_of(root, name):
+    if here := pins(root).get(name):
         return here[0]
     for remote in git(root, "remote").split():
-        there = _named(git(root, "ls-remote", remote, "refs/exps/*"), name)
-        if there:
+        if there := _by_key(git(root, "ls-remote", remote, "refs/exps/*")).get(name):
             git(root, "fetch", "--quiet", remote, f"{there[1]}:{there[1]}")
             return there[0]
     return None
 
 
-def pin_of(root: Path, key: str) -> tuple[str, str] | None:
-    """The commit, and its ref, that pins the run of this key in this repository."""
-    return _named(git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"), key)
-
-
 def pins(root: Path) -> dict[str, tuple[str, str]]:
     """By its key the commit, and its ref, of every run that is pinned in this repository."""
-    listing = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    return {ref.rpartition("/")[2]: (found, ref) for found, ref in (line.split(maxsplit=1) for line in listing)}
+    return _by_key(git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"))
 
 
 def newest_pin(root: Path) -> str | None:
@@ -95,10 +83,10 @@ def newest_pin(root: Path) -> str | None:
     )
 
 
-def _named(listing: str, name: str) -> tuple[str, str] | None:
-    """The hash and the ref whose last part is the name."""
-    refs = [line.split(maxsplit=1) for line in listing.splitlines()]
-    return next(((found, ref) for found, ref in refs if ref.rpartition("/")[2] == name), None)
+def _by_key(listing: str) -> dict[str, tuple[str, str]]:
+    """The hash and the ref of each line, by the last part of the ref."""
+    lines = (line.split(maxsplit=1) for line in listing.splitlines())
+    return {ref.rpartition("/")[2]: (found, ref) for found, ref in lines}
 
 
 def blobs(folder: Path, names: Sequence[str]) -> Iterator[str]:
@@ -113,9 +101,11 @@ def blobs(folder: Path, names: Sequence[str]) -> Iterator[str]:
             said = said[size + 1 :]
 
 
-def told_of(folder: Path, asked: str, *arguments: str) -> bytes:
+def told_of(folder: Path, asked: str, *arguments: str, env: Mapping[str, str] | None = None) -> bytes:
     """What the command, given lines to read, prints. Raises MedloopError with Git's own words."""
-    done = subprocess.run(["git", *arguments], cwd=folder, input=asked.encode(), capture_output=True, check=False)
+    own = {**os.environ, **(env or {})}
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=folder, env=own, input=asked.encode(), capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise MedloopError(f"git {arguments[0]}: {said[-1] if said else 'failed'}", where=str(folder))

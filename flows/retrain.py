@@ -11,7 +11,7 @@ from pydantic import Field
 from contracts.study import Frozen
 from flows import commands, console, drift, journal, notifying, promotion, servers, tracking, workers, workspace
 from flows.champion import Compared, compared, same_schema
-from flows.home import data_folder, find_root, home, scratch, set_aside
+from flows.home import data_folder, find_root, home, scratch
 from flows.journal import Journal
 from flows.notices import Kind, Notice
 from flows.plan import unheard
@@ -248,11 +248,7 @@ def retrain_study(study: str | None) -> int:
     root = find_root()
     servers.prepare_environment(root)
     name = study or default_study(root)
-    with journal.sole_run(root):
-        if set_aside(root).is_dir():
-            from flows.restore import put_back
-
-            put_back(root)
+    with commands.alone(root):
         gate = retrain(root, name)
     if gate is None:
         return _first(root, name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from contracts.errors import MedloopError
 from flows import console, journal, workspace
 from flows.faults import told
-from flows.git import git, pin_of
+from flows.git import git, pins
 from flows.home import find_root, home
 from flows.journal import Journal
 from flows.store import read_json, write_json
@@ -70,7 +70,7 @@ def _there(root: Path) -> dict[str, list[str]]:
 
 def _pushed(root: Path, run: Journal, address: str) -> MedloopError | None:
     """Pushes a run, unless it is of another workspace; what went wrong."""
-    pin = pin_of(root, run.key)
+    pin = pins(root).get(run.key)
     if pin is None:
         return None
     try:

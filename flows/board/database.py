@@ -59,6 +59,12 @@ version_tags = table(
 )
 
 
+def with_study() -> Select[Any]:
+    """Every run with the name of its study."""
+    joined = runs.join(experiments, runs.c.experiment_id == experiments.c.experiment_id)
+    return select(runs, experiments.c.name.label("study")).select_from(joined)
+
+
 @cache
 def opened(uri: str) -> Engine:
     """The database at MLflow's own address of it, for reading only."""

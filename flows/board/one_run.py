@@ -78,10 +78,8 @@ class Known:
 
 def known(c: Connection, run_id: str, visible: Collection[int] | None = None) -> Known | None:
     """A run that is not deleted and may be seen."""
-    e, r = db.experiments.c, db.runs.c
-    joined = db.runs.join(db.experiments, r.experiment_id == e.experiment_id)
-    having = [r.run_uuid == run_id, r.lifecycle_stage == db.ACTIVE]
-    found = c.execute(select(db.runs, e.name.label("study")).select_from(joined).where(*having)).first()
+    having = [db.runs.c.run_uuid == run_id, db.runs.c.lifecycle_stage == db.ACTIVE]
+    found = c.execute(db.with_study().where(*having)).first()
     if found is None or (visible is not None and found.experiment_id not in visible):
         return None
     tags = _pairs(c, db.tags, run_id)

@@ -138,13 +138,8 @@ def _rows(c: Connection, groups: Sequence[Sequence[str]], view: View, scores: Ma
 
 
 def _heads(c: Connection, ids: Sequence[str]) -> Iterable[Any]:
-    joined = db.runs.join(db.experiments, db.runs.c.experiment_id == db.experiments.c.experiment_id)
     for some in _portions(ids):
-        yield from c.execute(
-            select(db.runs, db.experiments.c.name.label("study"))
-            .select_from(joined)
-            .where(db.runs.c.run_uuid.in_(some))
-        )
+        yield from c.execute(db.with_study().where(db.runs.c.run_uuid.in_(some)))
 
 
 def _numbers(c: Connection, ids: Sequence[str], keys: Collection[str]) -> dict[str, dict[str, float]]:

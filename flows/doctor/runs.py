@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -11,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import listed
-from flows import databases, journal, servers, tracking
-from flows.disk import told
+from flows import databases, disk, journal, servers, tracking
 from flows.doctor.finding import Asked, Finding, fault, note, well
 from flows.home import home
 
-GONE = "the process ended without a word"
 MEND = "medloop doctor --mend; the next run does so too"
 
 
@@ -154,9 +151,7 @@ def locks(root: Path) -> Finding:
     except (ValueError, KeyError, TypeError, AttributeError):
         found_says, mend = f"{path} cannot be read: DVC refuses to work", "medloop doctor --mend removes it"
         return fault("locks", found_says, "DVC's list of who reads and writes", mend, partial(_unlock, root, path))
-    stale = {
-        pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).create_time() > path.stat().st_mtime + 2
-    }
+    stale = {pid for pid in pids if psutil.pid_exists(pid) and _came_after(psutil.Process(pid), path)}
     if stale:
         found_says = f"{path} names process {listed(sorted(stale))}, another by now: DVC waits in vain"
         mend = "medloop doctor --mend removes it"
@@ -177,11 +172,11 @@ def _unlock(root: Path, path: Path) -> str:
 def leftovers(root: Path) -> Finding:
     """Files and clones that a killed process did not finish."""
     found = abandoned(root)
-    size = sum(_size(path) for path in found)
+    size = sum(map(disk.size, found))
     if found:
         return note(
             "leftovers",
-            f"{len(found)} unfinished files and clones, {told(size)}",
+            f"{len(found)} unfinished files and clones, {disk.told(size)}",
             "medloop gc --yes",
             partial(_clear, found),
         )
@@ -207,14 +202,8 @@ def _rests(path: Path) -> bool:
         return False
 
 
-def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())
-
-
 def _clear(found: Sequence[Path]) -> str:
-    for path in found:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    disk.remove(found)
     return f"{len(found)} unfinished files and clones are removed"
 
 

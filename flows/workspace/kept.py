@@ -1,13 +1,13 @@
 """Single files that past runs wrote, out of DVC's cache or a remote, without a clone of the past."""
 
 import contextlib
-import hashlib
 import json
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from contracts.errors import MedloopError
+from flows.objects import FOLDER, file_of, is_whole
 
 _ONE_THREAD = threading.Lock()
 _caches: dict[Path, Path] = {}
@@ -34,7 +34,7 @@ def _hash_of(root: Path, outputs: Mapping[str, str], path: str) -> str | None:
     if path in outputs:
         return outputs[path]
     for folder, value in outputs.items():
-        if path.startswith(f"{folder}/") and value.endswith(".dir"):
+        if path.startswith(f"{folder}/") and value.endswith(FOLDER):
             within = json.loads(_had(root, value, folder).read_text(encoding="utf-8"))
             return next((str(one["md5"]) for one in within if f"{folder}/{one['relpath']}" == path), None)
     return None
@@ -43,7 +43,7 @@ def _hash_of(root: Path, outputs: Mapping[str, str], path: str) -> str | None:
 def _had(root: Path, value: str, path: str) -> Path:
     """The object of this hash; one that is missing or damaged is fetched. Opening DVC takes longer than reading it."""
     if root in _caches and _sound(_caches[root], value):
-        return _place(_caches[root], value)
+        return file_of(_caches[root], value)
     cache = _fetch(root, value)
     if not _sound(cache, value):
         raise MedloopError(
@@ -51,7 +51,7 @@ def _had(root: Path, value: str, path: str) -> Path:
             where=path,
             mend="dvc remote add --default NAME URL where it was pushed to; what is lost everywhere stays lost",
         )
-    return _place(cache, value)
+    return file_of(cache, value)
 
 
 def _fetch(root: Path, value: str) -> Path:
@@ -63,20 +63,13 @@ def _fetch(root: Path, value: str) -> Path:
     with _ONE_THREAD, contextlib.closing(Repo(str(root))) as repo:
         cache = _caches[root] = Path(repo.cache.local.path)
         if not _sound(cache, value):
-            _place(cache, value).unlink(missing_ok=True)
+            file_of(cache, value).unlink(missing_ok=True)
             with contextlib.suppress(DvcException, OSError):
                 repo.cloud.pull([HashInfo("md5", value)])
     return cache
 
 
-def _place(cache: Path, value: str) -> Path:
-    return cache / value[:2] / value[2:]
-
-
 def _sound(cache: Path, value: str) -> bool:
-    """Whether the content is what its name says."""
-    place = _place(cache, value)
-    if not place.is_file():
-        return False
-    with place.open("rb") as opened:
-        return hashlib.file_digest(opened, "md5").hexdigest() == value.removesuffix(".dir")
+    """Whether it is there, and its content what its name says."""
+    place = file_of(cache, value)
+    return place.is_file() and is_whole(value, place)

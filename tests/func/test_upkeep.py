@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows import databases, journal, tracking
-from flows.git import pin_of
+from flows.git import pins
 from flows.store import read_json, write_json
 from tests.func.conftest import Outcome
 from tests.workspace import Workspace
@@ -59,9 +59,9 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
     YAML().dump(params, copy.root / "params.yaml")
     told = medloop(copy, "gc")
     assert "medloop gc --yes removes" in told.text and "runs to go 1" in told.text
-    assert pin_of(copy.root, second)
+    assert second in pins(copy.root)
     assert "are removed." in medloop(copy, "gc", "--yes").text
-    assert not pin_of(copy.root, second)
+    assert second not in pins(copy.root)
     assert {run.key for run in journal.all_journals(copy.root)} == {finished.key}
     assert not unneeded.exists()
     assert "Nothing may go" in medloop(copy, "gc").text

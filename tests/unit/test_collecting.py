@@ -15,7 +15,7 @@ import pytest
 from contracts.errors import MedloopError
 from flows import collecting, journal, past_runs, workspace
 from flows.collecting import Waste, collect_now, sentence
-from flows.git import git, pin_of, pins
+from flows.git import git, pins
 from flows.home import home
 from flows.journal import Journal
 from flows.past_runs import Registered
@@ -128,7 +128,7 @@ def test_the_newest_and_the_young_runs_stay_with_all_that_they_need(machine: Mac
     assert machine.known() == {keys[-1]}
     kept = {md5(each).hexdigest() for each in (b"shared", b"of 3")}
     assert kept < machine.there() and len(machine.there()) == 3
-    assert pin_of(machine.root, keys[-1]) and not pin_of(machine.root, keys[0])
+    assert keys[-1] in pins(machine.root) and keys[0] not in pins(machine.root)
     assert machine.collect(runs=1, days=30) == {}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.errors import MedloopError
 from flows import lockfile
-from flows.git import git, pin_commit, pin_of
+from flows.git import git, pin_commit, pins
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_edits_and_new_files_are_pinned_and_nothing_here_changes(repository: Pat
     commit = pin_commit(repository, "a-20261122-0315-k3f9", ["dvc.lock"])
     assert all_files(repository) == before
     head = git(repository, "rev-parse", "HEAD")
-    assert pin_of(repository, "a-20261122-0315-k3f9") == (
+    assert pins(repository)["a-20261122-0315-k3f9"] == (
         commit,
         f"refs/exps/{head[:2]}/{head[2:]}/a-20261122-0315-k3f9",
     )

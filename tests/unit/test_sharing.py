@@ -14,7 +14,8 @@ def test_what_cannot_be_shared_names_its_run(tmp_path: Path, monkeypatch: pytest
     def lost(*_: Any) -> int:
         raise MedloopError("an object is lost", where="3f2a", mend="medloop run")
 
-    monkeypatch.setattr(sharing, "pin_of", lambda root, key: ("3f2a", f"refs/exps/3f/2a/{key}"))
+    pin = ("3f2a", "refs/exps/3f/2a/tiny-20261122-2351-9at6")
+    monkeypatch.setattr(sharing, "pins", lambda root: {"tiny-20261122-2351-9at6": pin})
     monkeypatch.setattr(sharing.workspace, "push", lost)
     run = Journal.model_construct(key="tiny-20261122-2351-9at6", stages=[])
     failed = sharing._pushed(tmp_path, run, "/mnt/team")
