@@ -1,7 +1,6 @@
 """A DVC repository opened, under its lock, one thread at a time."""
 
 import contextlib
-import functools
 import json
 import logging
 import threading
@@ -11,6 +10,7 @@ from typing import Any
 
 from contracts.errors import MedloopError
 from flows import lockfile
+from flows.workspace.parsing import parse_once
 
 # DVC keeps state of its own in the process, so its code runs in one thread at a time; a stage's work does not.
 _ONE_THREAD = threading.Lock()
@@ -23,7 +23,7 @@ def repository(root: Path) -> Iterator[Any]:
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
-    _parse_settings_once()
+    parse_once()
     lockfile.read(root)
     try:
         with _ONE_THREAD, contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo, repo.lock:
@@ -42,26 +42,6 @@ def _drop_cut_reservations(path: Path) -> None:
         return
     except ValueError:
         path.unlink()
-
-
-def _parse_settings_once() -> None:
-    """DVC parses a study some ten times a stage; here once, while the file's stat is the same, as DVC itself judges."""
-    from dvc.utils.serialize import LOADERS, load_yaml
-
-    def load(path: str, fs: Any = None, **options: Any) -> Any:
-        if options or getattr(fs, "protocol", "") != "local":
-            return load_yaml(path, fs=fs, **options)
-        stat = Path(path).stat()
-        return _parsed(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
-
-    LOADERS[".yaml"] = load
-
-
-@functools.lru_cache(maxsize=64)
-def _parsed(path: str, stamp: tuple[int, int, int]) -> Any:
-    from dvc.utils.serialize import load_yaml
-
-    return load_yaml(path)
 
 
 def _explained(error: BaseException | None) -> MedloopError:
