@@ -126,7 +126,7 @@ class Protection(Frozen):
     cap: whole units above this one read as the next: ages over 89 as 90.
     redact: in a column of type text, what can be told by its form to identify reads [date], [name] …
     keep: the reason why the column stays as it is.
-    Blank cells and the column's own missing codes stay.
+    Blank cells and the column's own missing codes stay; bin and cap leave what lies outside its range outside.
     """
 
     drop: Literal[True] | None = None

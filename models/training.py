@@ -14,6 +14,7 @@ from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from models.family import COMPOSED, check_reads, check_task, configured, is_network
 from models.family import load as load_family
+from models.held_out import HeldOut
 from models.members import Fitted, members
 from models.params import Progress, TrainParams, Watch
 from models.store import Trained, check_features, score
@@ -64,7 +65,15 @@ def fit(
     if not is_network(module):
         history({"epoch": 1.0, **facts})
     mend, threshold = task.finished(
-        params, inputs, train, validation, predicted, correction, network=is_network(module)
+        HeldOut(
+            params=params,
+            inputs=inputs,
+            train=train,
+            validation=validation,
+            predicted=predicted,
+            correction=correction,
+            network=is_network(module),
+        )
     )
     return Trained(
         family=family,

@@ -229,13 +229,13 @@ def _check(used: set[str], columns: list[str], undeclared: list[str], params: In
     if absent:
         told = [f"{name}{nearest(name, undeclared or columns)}" for name in absent]
         raise MedloopError(
-            f"the study declares {len(absent)} columns that the source does not have",
-            where=f"columns {listed(told)}",
+            f"the study declares {len(absent)} column{'s' * (len(absent) > 1)} that the source does not have",
+            where=f"column{'s' * (len(absent) > 1)} {listed(told)}",
             mend="correct their names in the study, or the source",
         )
     if undeclared and params.undeclared == "fail":
         raise MedloopError(
-            f"the source has {len(undeclared)} columns that the study does not name",
-            where=f"columns {listed(undeclared)}",
+            f"the source has {len(undeclared)} column{'s' * (len(undeclared) > 1)} that the study does not name",
+            where=f"column{'s' * (len(undeclared) > 1)} {listed(undeclared)}",
             mend="declare each under `columns`, or under `drop` with a reason; ingest.undeclared: drop leaves all out",
         )

@@ -10,11 +10,9 @@ from pipelines.charts import PALETTE, dotted, drawn
 from pipelines.compare import JudgedPart
 from pipelines.metrics import GRID
 from pipelines.page import section
-from pipelines.result_tables import cell, in_brackets, metric_table
-from pipelines.tasks import METRICS
+from pipelines.result_tables import in_brackets, label_table, metric_table, short, worst_to_best
 from pipelines.tasks.multilabel import OWN, LabelsEvaluation
 
-LONGEST = 24  # letters of a label above its small chart
 MEANING = {
     "auroc": "how often a row with the label is scored above one without, averaged over the labels",
     "average_precision": "area under the precision–recall curve, averaged over the labels",
@@ -28,11 +26,7 @@ def answer(evaluation: LabelsEvaluation) -> str:
     values = {label: value for label, value in told.items() if value is not None}
     if not values:
         return "No label is told well enough to judge."
-    worst, best = min(values, key=lambda label: values[label]), max(values, key=lambda label: values[label])
-    return (
-        f"Mean AUROC of {len(told)} labels {evaluation.metrics['auroc']}: from {values[worst]:.3f} ({escape(worst)}) "
-        f"to {values[best]:.3f} ({escape(best)})."
-    )
+    return f"Mean AUROC of {len(told)} labels {evaluation.metrics['auroc']}{worst_to_best(values)}."
 
 
 def counts(evaluation: LabelsEvaluation, part: JudgedPart) -> str:
@@ -64,15 +58,10 @@ def overlay(shown: list[str], evaluations: Mapping[str, LabelsEvaluation]) -> st
 
 
 def _labels(evaluation: LabelsEvaluation) -> str:
-    head = "".join(f"<th>{METRICS[name].label}</th>" for name in OWN)
-    lines = "".join(
-        f'<tr><td>{escape(of.label)}</td><td class="number">{of.positives:,} of {of.rows:,}</td>'
-        f'<td class="number">{of.threshold:.3f}</td>'
-        + "".join(f'<td class="number">{cell(of.metrics[name])}</td>' for name in OWN)
-        + "</tr>"
-        for of in evaluation.labels
-    )
-    return f"<table><tr><th>label</th><th>rows with it</th><th>threshold</th>{head}</tr>{lines}</table>"
+    labels = {
+        of.label: ([f"{of.positives:,} of {of.rows:,}", f"{of.threshold:.3f}"], of.metrics) for of in evaluation.labels
+    }
+    return label_table(labels, ["rows with it", "threshold"], OWN)
 
 
 def _small(evaluations: Mapping[str, LabelsEvaluation], *, across: int) -> str:
@@ -109,7 +98,6 @@ def _grid(labels: list[str], across: int) -> dict[str, Any]:
         wide, up = [left + 0.05, left + width - 0.02], [top - height + 0.12 / lines, top - 0.14 / lines]
         layout[f"xaxis{k + 1}"] = {**axis, "domain": wide, "anchor": f"y{k + 1}"}
         layout[f"yaxis{k + 1}"] = {**axis, "domain": up, "anchor": f"x{k + 1}"}
-        short = label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
-        title = {"text": escape(short), "x": sum(wide) / 2, "y": up[1], "xref": "paper", "yref": "paper"}
+        title = {"text": short(label), "x": sum(wide) / 2, "y": up[1], "xref": "paper", "yref": "paper"}
         layout["annotations"].append({**title, "showarrow": False, "xanchor": "center", "yanchor": "bottom"})
     return layout

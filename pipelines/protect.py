@@ -218,15 +218,26 @@ def _redacted(cells: TextSeries, column: Column) -> TextSeries:
 
 
 def _coarser(cells: TextSeries, column: Column, protection: Protection) -> TextSeries:
-    """Numbers capped, or rounded down to a bin; a text without a digit, such as `unknown`, stays."""
+    """Numbers capped, or rounded down to a bin; a text without a digit, such as `unknown`, stays.
+
+    What is plausible stays so, and what is not is coarse and implausible, for validation and cleaning to tell.
+    """
     read = read_cells(cells, Column(type="numeric", missing=column.missing), missing=(), name="")
-    numbers = read.values
+    numbers = read.values.to_numpy()
+    low, high = _plausible(column)
     if protection.cap is not None:
-        changed = (numbers >= protection.cap + 1).to_numpy(dtype=bool)
-        coarse = pd.Series(protection.cap + 1, index=cells.index)
+        changed, coarse = numbers >= protection.cap + 1, np.full(len(numbers), protection.cap + 1)
     else:
-        changed = ~numbers.isna().to_numpy(dtype=bool)
-        coarse = np.floor(numbers / float(protection.bin or 1)) * float(protection.bin or 1)
-    texts = coarse.map(lambda number: f"{number:.15g}").astype("str")
+        changed, width = ~np.isnan(numbers), float(protection.bin or 1)
+        coarse = np.floor(numbers / width) * width
+    coarse = np.where(numbers > high, np.maximum(coarse, np.floor(high) + 1), coarse)
+    coarse = np.where((numbers >= low) & (numbers <= high), np.clip(coarse, low, high), coarse)
+    texts = pd.Series(coarse, index=cells.index).map(lambda number: f"{number:.15g}").astype("str")
     lost = read.unreadable & cells.str.contains(r"\d").to_numpy(dtype=bool)
     return cells.mask(changed, texts).mask(lost, UNREADABLE)
+
+
+def _plausible(column: Column) -> tuple[float, float]:
+    """The ends of the declared range; where cells are written in several units, none can be told from the text."""
+    low, high = (None, None) if column.convert or column.type != "numeric" else column.range or (None, None)
+    return -np.inf if low is None else low, np.inf if high is None else high

@@ -45,10 +45,10 @@ def check_columns(raw: pd.DataFrame | Table, needed: Iterable[str | None]) -> No
     """Raises MedloopError when a column of `needed` is absent."""
     absent = sorted({name for name in needed if name} - set(raw.columns))
     if absent:
-        like = nearest(absent[0], raw.columns)
+        like, several = nearest(absent[0], raw.columns), "s" * (len(absent) > 1)
         raise MedloopError(
-            f"the data lack {len(absent)} columns that the study declares: {listed(absent)}{like}",
-            mend="correct the study's columns, or the source",
+            f"the data lack {len(absent)} column{several} that the study declares: {listed(absent)}{like}",
+            mend="correct the study's columns, or the source; to new rows add them, blank where not known",
         )
 
 

@@ -7,11 +7,9 @@ from typing import Any
 from pipelines.charts import PALETTE, drawn
 from pipelines.compare import JudgedPart
 from pipelines.page import section
-from pipelines.result_tables import cell, in_brackets, metric_table
-from pipelines.tasks import METRICS
+from pipelines.result_tables import in_brackets, label_table, metric_table, short, worst_to_best
 from pipelines.tasks.tagging import OWN, TagsEvaluation
 
-LONGEST = 24  # letters of a label beside its marks
 MEANING = {
     "f1": "harmonic mean of precision and recall",
     "precision": "share of the entities found that are right: label, first and last word",
@@ -26,10 +24,7 @@ def answer(evaluation: TagsEvaluation) -> str:
     told = {of.label: of.metrics["f1"].value for of in evaluation.labels}
     values = {label: value for label, value in told.items() if value is not None}
     whole = f"Entity F1 {evaluation.metrics['f1']}"
-    if len(values) < 2:
-        return f"{whole}."
-    worst, best = min(values, key=lambda label: values[label]), max(values, key=lambda label: values[label])
-    return f"{whole}: from {values[worst]:.3f} ({escape(worst)}) to {values[best]:.3f} ({escape(best)})."
+    return f"{whole}{worst_to_best(values) if values else ''}."
 
 
 def counts(evaluation: TagsEvaluation, part: JudgedPart) -> str:
@@ -60,19 +55,13 @@ def overlay(shown: list[str], evaluations: Mapping[str, TagsEvaluation]) -> str:
 
 
 def _labels(evaluation: TagsEvaluation) -> str:
-    head = "".join(f"<th>{METRICS[name].label}</th>" for name in OWN)
-    lines = "".join(
-        f'<tr><td>{escape(of.label)}</td><td class="number">{of.entities:,}</td><td class="number">{of.called:,}</td>'
-        + "".join(f'<td class="number">{cell(of.metrics[name])}</td>' for name in OWN)
-        + "</tr>"
-        for of in evaluation.labels
-    )
-    return f"<table><tr><th>label</th><th>entities</th><th>found, right or not</th>{head}</tr>{lines}</table>"
+    labels = {of.label: ([f"{of.entities:,}", f"{of.called:,}"], of.metrics) for of in evaluation.labels}
+    return label_table(labels, ["entities", "found, right or not"], OWN)
 
 
 def _marks(evaluations: Mapping[str, TagsEvaluation]) -> str:
     labels = [of.label for of in next(iter(evaluations.values())).labels]
-    names = [escape(label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…") for label in labels]
+    names = [short(label) for label in labels]
     traces = [
         _trace(name, evaluation, place, len(evaluations), color)
         for place, ((name, evaluation), color) in enumerate(zip(evaluations.items(), PALETTE, strict=False))

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs, Kind
 from contracts.follow_up import followed
 from contracts.tasks import Task
 from models import hazards
+from models.linear import Penalties, best
 
 READS: tuple[Kind, ...] = ("table",)
 TASKS: tuple[Task, ...] = ("survival",)
@@ -22,20 +22,12 @@ STEPS, ENOUGH, LEAST = 50, 1e-8, 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Penalties):
     """The penalty is the one of `penalties` with the smallest loss on validation rows.
 
     penalties: candidates for the weight of half the squared coefficients beside the partial log-likelihood, summed over
         events; one alone is taken as it is
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
-
-    penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0)
-
-    def __post_init__(self) -> None:
-        if not self.penalties or min(self.penalties) <= 0:
-            raise ValueError(f"penalties are numbers above 0, one at least; got {list(self.penalties)}")
 
 
 def fit(
@@ -57,9 +49,7 @@ def fit(
         np.average(hazards.losses(spared, validation.target, inputs.cuts), weights=validation.weight)
         for spared in given
     ]
-    if not np.isfinite(losses).all():
-        raise MedloopError("Cox regression diverged", mend="normalise the columns, or raise `penalties`")
-    penalty, arrays = candidates[int(np.argmin(losses))]
+    arrays, penalty = best(candidates, losses, "Cox regression", "normalise the columns, or raise `penalties`")
     return arrays, {"penalty": penalty}
 
 

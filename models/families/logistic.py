@@ -3,16 +3,16 @@
 Of several labels one regression each, of the rows of which the label is known.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
+from models import linear
+from models.linear import best, check_candidates
 from models.tasks import multilabel
 from models.tasks.classes import predicted
 
@@ -34,8 +34,7 @@ class Config:
     max_iter: int = 1000
 
     def __post_init__(self) -> None:
-        if not self.strengths or min(self.strengths) <= 0:
-            raise ValueError(f"strengths are numbers above 0, one at least; got {list(self.strengths)}")
+        check_candidates("strengths", self.strengths)
         if self.max_iter < 1:
             raise ValueError(f"max_iter is 1 or more; got {self.max_iter}")
 
@@ -52,9 +51,7 @@ def fit(
     with threadpool_limits(threads):
         candidates = [(c, _fitted(train, c, config, inputs)) for c in config.strengths]
     losses = [_log_loss(arrays, validation, inputs) for _, arrays in candidates]
-    if not np.isfinite(losses).all():
-        raise MedloopError("logistic regression diverged", mend="normalise the columns, or lower `strengths`")
-    strength, arrays = candidates[int(np.argmin(losses))]
+    arrays, strength = best(candidates, losses, "logistic regression", "normalise the columns, or lower `strengths`")
     return arrays, {"strength": strength}
 
 
@@ -71,13 +68,9 @@ def _fitted(train: Examples, strength: float, config: Config, inputs: Inputs) ->
 
 def _regressed(train: Examples, strength: float, config: Config) -> tuple[NDArray[Any], NDArray[Any]]:
     """Coefficients and intercepts, of two classes those of the second alone. Shape: (F, K), (K,)."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=strength, max_iter=config.max_iter)
-    with warnings.catch_warnings():  # stopping early only regularises a little more
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(train.table.astype(np.float64), train.target, sample_weight=train.weight)
+    assert train.target is not None
+    table = train.table.astype(np.float64)
+    model = linear.logistic(table, train.target, train.weight, strength=strength, max_iter=config.max_iter)
     return model.coef_.T, model.intercept_
 
 

@@ -8,26 +8,19 @@ from numpy.typing import NDArray
 
 from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
+from models.linear import Penalties, best
 
 READS: tuple[Kind, ...] = ("table",)
 TASKS: tuple[Task, ...] = ("regression", "forecasting")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Penalties):
     """The penalty is the one of `penalties` with the smallest squared error on validation rows.
 
     penalties: candidates for the weight of the squared coefficients beside the sum of squared errors; one alone is
         taken as it is
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
-
-    penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0)
-
-    def __post_init__(self) -> None:
-        if not self.penalties or min(self.penalties) <= 0:
-            raise ValueError(f"penalties are numbers above 0, one at least; got {list(self.penalties)}")
 
 
 def fit(
@@ -47,7 +40,7 @@ def fit(
         np.average(_squares(outputs(arrays, validation.table), goal), weights=validation.weight)
         for _, arrays in candidates
     ]
-    penalty, arrays = candidates[int(np.argmin(errors))]
+    arrays, penalty = best(candidates, errors, "linear regression", "normalise the columns, or raise `penalties`")
     return arrays, {"penalty": penalty}
 
 

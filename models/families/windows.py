@@ -4,17 +4,17 @@ A word's tag is told by which words stand where in its window, itself included, 
 word that is rare in training is known as such alone, and by those around it.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs, Kind
 from contracts.tags import tags_of
 from contracts.tasks import Task
+from models import linear
+from models.linear import best, check_candidates
 from models.tasks.tagging import losses, predicted
 
 READS: tuple[Kind, ...] = ("text",)
@@ -40,8 +40,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.around < 0 or self.max_iter < 1:
             raise ValueError(f"around is 0 or more, max_iter 1 or more; got {self.around} and {self.max_iter}")
-        if not self.strengths or min(self.strengths) <= 0:
-            raise ValueError(f"strengths are numbers above 0, one at least; got {list(self.strengths)}")
+        check_candidates("strengths", self.strengths)
 
 
 def fit(
@@ -59,9 +58,7 @@ def fit(
     found = [
         float(losses(predicted(outputs(arrays, validation), inputs), validation).mean()) for _, arrays in candidates
     ]
-    if not np.isfinite(found).all():
-        raise MedloopError("the regression on windows diverged", mend="lower `strengths`")
-    strength, arrays = candidates[int(np.argmin(found))]
+    arrays, strength = best(candidates, found, "the regression on windows", "lower `strengths`")
     return arrays, {"strength": strength}
 
 
@@ -69,8 +66,6 @@ def _fitted(
     train: Examples, strength: float, config: Config, vocabulary: int, inputs: Inputs
 ) -> dict[str, NDArray[Any]]:
     from scipy.sparse import csr_array
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
 
     assert train.target is not None
     words = _words(train)
@@ -81,10 +76,7 @@ def _fitted(
     seen = csr_array((np.ones(windows.size), windows.ravel(), places), shape=(len(windows), wide))
     tags = train.target[:, : words.shape[1]][own]
     weight = None if train.weight is None else np.broadcast_to(train.weight[:, None], words.shape)[own]
-    model = LogisticRegression(C=strength, max_iter=config.max_iter)
-    with warnings.catch_warnings():  # stopping early only regularises a little more
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(seen, tags, sample_weight=weight)
+    model = linear.logistic(seen, tags, weight, strength=strength, max_iter=config.max_iter)
     return _arrays(model, 2 * config.around + 1, tags_of(len(inputs.labels)))
 
 

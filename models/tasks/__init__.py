@@ -4,7 +4,7 @@ A network's head gives `outputs(inputs)` numbers a row, on whatever scale the ta
 `predicted` makes of them what is told of a row, such as the probability of each class.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from contracts.examples import Examples, Inputs
 from contracts.names import nearest
 from contracts.tasks import Asked, Task
 from models.calibration import Calibration
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.tasks import classes, forecasting, multilabel, ordinal, regression, survival, tagging
 from models.threshold import Threshold
@@ -53,17 +54,7 @@ class TaskModule(Protocol):
     def scores(self, predicted: Floats, examples: Examples, inputs: Inputs) -> dict[str, float]:
         """The metrics that a training is watched by, `validation_loss` among them."""
 
-    def finished(
-        self,
-        params: TrainParams,
-        inputs: Inputs,
-        train: Examples,
-        validation: Examples,
-        predicted: Floats,
-        correction: Sequence[float] | None,
-        *,
-        network: bool,
-    ) -> tuple[Calibration | None, Threshold]:
+    def finished(self, held: HeldOut) -> tuple[Calibration | None, Threshold]:
         """How predictions are mended, and the threshold of a decision; learnt on validation rows."""
 
     def columns(self, target: Asked) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Which of several classes a row is of: a probability each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from contracts.examples import Examples, Inputs
 from contracts.tasks import Asked
 from models import calibration
 from models.calibration import Calibration
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.sampling import class_shares
 from models.scores import scores as class_scores
@@ -87,20 +88,11 @@ def scores(predicted: Floats, examples: Examples, inputs: Inputs) -> dict[str, f
     return class_scores(predicted, examples, inputs.positive)
 
 
-def finished(
-    params: TrainParams,
-    inputs: Inputs,
-    train: Examples,
-    validation: Examples,
-    predicted: Floats,
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> tuple[Calibration | None, float | None]:
+def finished(held: HeldOut) -> tuple[Calibration | None, float | None]:
     """The calibration, and for two classes the threshold on calibrated probabilities."""
-    mend = calibrated(params, train, validation, predicted, correction, network=network)
-    mended = calibration.apply(mend, predicted) if mend else predicted
-    return mend, _threshold(params, inputs, validation, mended)
+    mend = calibrated(held)
+    mended = calibration.apply(mend, held.predicted) if mend else held.predicted
+    return mend, _threshold(held.params, held.inputs, held.validation, mended)
 
 
 def columns(target: Asked) -> dict[str, str]:
@@ -115,23 +107,16 @@ def answers(predicted: Floats, inputs: Inputs, threshold: Threshold) -> list[NDA
     return [called, *predicted.T]
 
 
-def calibrated(
-    params: TrainParams,
-    train: Examples,
-    validation: Examples,
-    probabilities: Floats,
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> Calibration | None:
-    """How probabilities (N, C) are mended; None where nothing was asked for."""
-    if params.calibration == "none":
+def calibrated(held: HeldOut) -> Calibration | None:
+    """How probabilities are mended; None where nothing was asked for."""
+    asked, probabilities = held.params.calibration, held.predicted
+    if asked == "none":
         return None
-    if params.calibration == "prior":
-        factor = np.ones(probabilities.shape[1]) if correction is None else np.array(correction, dtype=np.float64)
-        return calibration.prior(factor * _own_shift(params, train) if network else factor)
-    assert validation.target is not None
-    return calibration.fit(probabilities, validation.target, params.calibration)
+    if asked == "prior":
+        factor = np.ones(probabilities.shape[1]) if held.correction is None else np.array(held.correction, np.float64)
+        return calibration.prior(factor * _own_shift(held.params, held.train) if held.network else factor)
+    assert held.validation.target is not None
+    return calibration.fit(probabilities, held.validation.target, asked)
 
 
 def _own_shift(params: TrainParams, train: Examples) -> Floats:

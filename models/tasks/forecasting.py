@@ -4,17 +4,17 @@ What is learnt is by how much each value differs from the last known one, so tha
 which is the naive forecast. Everything else is as of a regression, whose numbers these are, several a row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.examples import Examples, Inputs
+from contracts.examples import Inputs
 from contracts.tasks import Asked
 from models import conformal
 from models.calibration import Calibration
-from models.params import TrainParams
+from models.held_out import HeldOut
 from models.tasks import regression
 from models.tasks.regression import HEADLINE, check, informed, loss, patients, predicted, scores
 from models.threshold import Threshold
@@ -42,21 +42,13 @@ def outputs(inputs: Inputs) -> int:
     return int(inputs.horizon)
 
 
-def finished(
-    params: TrainParams,
-    inputs: Inputs,
-    train: Examples,
-    validation: Examples,
-    predicted: Floats,
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> tuple[Calibration | None, Threshold]:
+def finished(held: HeldOut) -> tuple[Calibration | None, Threshold]:
     """The margin of each value's interval, which holds that value for its share of the rows; there is no threshold."""
-    assert validation.target is not None
-    errors = np.abs(validation.target.reshape(predicted.shape) - predicted)
-    margins = [conformal.fit(error, patients(validation), params.coverage).state["margin"] for error in errors.T]
-    return Calibration(method="conformal", state={"coverage": params.coverage, "margin": margins}), None
+    assert held.validation.target is not None
+    errors = np.abs(held.validation.target.reshape(held.predicted.shape) - held.predicted)
+    patient, coverage = patients(held.validation), held.params.coverage
+    margins = [conformal.fit(error, patient, coverage).state["margin"] for error in errors.T]
+    return Calibration(method="conformal", state={"coverage": coverage, "margin": margins}), None
 
 
 def columns(target: Asked) -> dict[str, str]:

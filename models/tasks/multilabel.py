@@ -1,6 +1,6 @@
 """Several yes or no answers of a row, not all of which need be known: a probability of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from contracts.tasks import Asked
 from models.calibration import Calibration
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.scores import scores as class_scores
 from models.threshold import Threshold, choose
@@ -93,23 +94,15 @@ def losses(predicted: Floats, examples: Examples, inputs: Inputs) -> Floats:
     return np.asarray(nats.sum(axis=1) / np.maximum((answers != UNKNOWN).sum(axis=1), 1), dtype=np.float64)
 
 
-def finished(
-    params: TrainParams,
-    inputs: Inputs,
-    train: Examples,
-    validation: Examples,
-    predicted: Floats,
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> tuple[Calibration | None, Threshold]:
+def finished(held: HeldOut) -> tuple[Calibration | None, Threshold]:
     """Nothing is mended; the threshold of each label."""
-    if not isinstance(params.threshold, str):
-        return None, [float(params.threshold)] * len(inputs.labels)
+    threshold = held.params.threshold
+    if not isinstance(threshold, str):
+        return None, [float(threshold)] * len(held.inputs.labels)
     found = []
-    for k, part in enumerate(apart(validation, inputs)):
+    for k, part in enumerate(apart(held.validation, held.inputs)):
         assert part.target is not None
-        found.append(choose(part.target == YES, predicted[part.at, k], params.threshold))
+        found.append(choose(part.target == YES, held.predicted[part.at, k], threshold))
     return None, found
 
 

@@ -5,7 +5,7 @@ networks for rank-consistent ordinal regression based on conditional probabiliti
 26, 2023), so that the chance to exceed a class falls from class to class, whatever the network says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from contracts.examples import Examples, Inputs
 from contracts.ordinal import median_class
 from contracts.tasks import Asked
 from models.calibration import Calibration
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.tasks import classes
 from models.threshold import Threshold
@@ -77,18 +78,9 @@ def scores(predicted: Floats, examples: Examples, inputs: Inputs) -> dict[str, f
     }
 
 
-def finished(
-    params: TrainParams,
-    inputs: Inputs,
-    train: Examples,
-    validation: Examples,
-    predicted: Floats,
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> tuple[Calibration | None, float | None]:
+def finished(held: HeldOut) -> tuple[Calibration | None, float | None]:
     """The calibration, as of classes without an order; there is no threshold."""
-    return classes.calibrated(params, train, validation, predicted, correction, network=network), None
+    return classes.calibrated(held), None
 
 
 def columns(target: Asked) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Models work on the label less its mean, divided by its standard deviation, both of the training rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from contracts.examples import Examples, Inputs
 from contracts.tasks import Asked
 from models import conformal
 from models.calibration import Calibration
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.threshold import Threshold
 
@@ -76,20 +77,11 @@ def scores(predicted: Floats, examples: Examples, inputs: Inputs) -> dict[str, f
     }
 
 
-def finished(
-    params: TrainParams,
-    inputs: Inputs,
-    train: Examples,
-    validation: Examples,
-    predicted: Floats,
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> tuple[Calibration | None, float | None]:
+def finished(held: HeldOut) -> tuple[Calibration | None, float | None]:
     """The margin of the interval; there is no threshold."""
-    assert validation.target is not None
-    error = np.abs(validation.target - predicted[:, 0])
-    return conformal.fit(error, patients(validation), params.coverage), None
+    assert held.validation.target is not None
+    error = np.abs(held.validation.target - held.predicted[:, 0])
+    return conformal.fit(error, patients(held.validation), held.params.coverage), None
 
 
 def columns(target: Asked) -> dict[str, str]:

@@ -4,7 +4,7 @@ and those who were not.
 Models give the log-odds of the hazard of each interval that ends at `cuts` (`models.hazards`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from contracts.follow_up import followed
 from contracts.tasks import Asked
 from models import hazards
 from models.calibration import Calibration
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.threshold import Threshold
 
@@ -93,18 +94,9 @@ def scores(predicted: Floats, examples: Examples, inputs: Inputs) -> dict[str, f
     }
 
 
-def finished(
-    params: TrainParams,
-    inputs: Inputs,
-    train: Examples,
-    validation: Examples,
-    predicted: Floats,
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> tuple[Calibration | None, float | None]:
+def finished(held: HeldOut) -> tuple[Calibration | None, float | None]:
     """How the chances at the cuts are told at the same moments by every model; there is no threshold."""
-    state = {"cuts": inputs.cuts, "times": follow_up.times(inputs.horizon).tolist()}
+    state = {"cuts": held.inputs.cuts, "times": follow_up.times(held.inputs.horizon).tolist()}
     return Calibration(method="moments", state=state), None
 
 

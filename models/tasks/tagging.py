@@ -1,7 +1,7 @@
 """Where in a text something is named, and what: a tag for each word, and the entities that tags make up."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from contracts.examples import Examples, Inputs
 from contracts.tags import NO_WORD, counted, entities, tags_of
 from contracts.tasks import Asked
 from models.calibration import Calibration
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.threshold import Threshold
 
@@ -89,16 +90,7 @@ def losses(predicted: Floats, examples: Examples) -> Floats:
     return np.asarray(nats.sum(axis=1) / _words(examples.target), dtype=np.float64)
 
 
-def finished(
-    params: TrainParams,
-    inputs: Inputs,
-    train: Examples,
-    validation: Examples,
-    predicted: Floats,
-    correction: Sequence[float] | None,
-    *,
-    network: bool,
-) -> tuple[Calibration | None, Threshold]:
+def finished(held: HeldOut) -> tuple[Calibration | None, Threshold]:
     """Nothing is mended, and each word has its most probable tag."""
     return None, None
 

@@ -65,7 +65,7 @@ def _undeclared(name: str, where: str) -> MedloopError:
     return MedloopError(
         "numbers have a decimal point, but most cells look like 9,9",
         where=f"{where}, column {name}",
-        mend='write `decimal: ","` under source, or `decimal: "."` when they are no numbers',
+        mend='write `decimal: ","` under source, or `decimal: "."` when they are no numbers; of init, --decimal',
     )
 
 

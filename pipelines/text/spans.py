@@ -38,14 +38,14 @@ def read_spans(cell: str, text: str, labels: Sequence[str]) -> list[Span] | str:
     """The spans of a cell, in order; or what is wrong with them, in words that tell nothing of the text."""
     try:
         found = sorted(_span(item) for item in _items(cell))
-    except ValueError:
+    except (ValueError, RecursionError):  # of brackets within brackets
         return 'is no list [[start, end, "label"], …] of whole numbers and a label'
     for span in found:
         where = f"a span from {span.start} to {span.end}"
         if span.label not in labels:
             return f"has {where} whose label is none of {', '.join(labels)}{nearest(span.label, labels)}"
         if not 0 <= span.start < span.end:
-            return f"has {where}, which is empty or upside down"
+            return f"has {where}, which is empty, upside down or begins before 0"
         if span.end > len(text):
             return f"has {where}, and the text ends at {len(text)}"
     for one, other in pairwise(found):

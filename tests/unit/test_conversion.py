@@ -65,7 +65,7 @@ def test_new_rows_are_converted_alike() -> None:
     trained = clean(table, study(SAID), CleanParams())
     scored = clean_rows(table.drop(columns="sick"), study(SAID), trained.schema, CleanParams())
     assert scored.samples["glucose"].tolist() == trained.samples["glucose"].tolist()
-    with pytest.raises(MedloopError, match=r"lack 1 columns.*unit"):
+    with pytest.raises(MedloopError, match=r"lack 1 column that.*unit"):
         clean_rows(table.drop(columns="unit"), study(SAID), trained.schema, CleanParams())
 
 

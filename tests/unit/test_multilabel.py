@@ -12,6 +12,7 @@ from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from contracts.study import Column, Study, Target
 from contracts.tables import Schema
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.tasks import multilabel as of_models
 from pipelines.compare import CompareParams, compare
@@ -145,12 +146,21 @@ def test_training_is_watched_by_the_same_means() -> None:
 def test_every_label_has_a_threshold_of_its_own() -> None:
     rows = Examples(table=np.zeros((ROWS, 1), np.float32), target=TARGET)
     given = probability(0.5)
-    _, thresholds = of_models.finished(TrainParams(), INPUTS, rows, rows, given, None, network=True)
+    held = HeldOut(
+        params=TrainParams(),
+        inputs=INPUTS,
+        train=rows,
+        validation=rows,
+        predicted=given,
+        correction=None,
+        network=True,
+    )
+    _, thresholds = of_models.finished(held)
     assert isinstance(thresholds, list)
     assert len(set(thresholds)) == 3
     called = of_models.answers(given, INPUTS, thresholds)[0]
     assert called[0] == (", ".join(np.array(LABELS)[given[0] >= thresholds]) or "none")
-    assert of_models.finished(TrainParams(threshold=0.3), INPUTS, rows, rows, given, None, network=True)[1] == [0.3] * 3
+    assert of_models.finished(replace(held, params=TrainParams(threshold=0.3)))[1] == [0.3] * 3
 
 
 def test_the_truer_model_is_first_and_pages_show_every_label() -> None:

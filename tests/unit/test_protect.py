@@ -86,6 +86,24 @@ def test_coarser_dates_codes_and_numbers() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("treatment", "told"),
+    [
+        ({"cap": 89}, ["18.5", "90", "90", "121", "121", "-4", "999"]),
+        ({"cap": 130}, ["18.5", "97", "120", "121", "131", "-4", "999"]),
+        ({"bin": 10}, ["18", "90", "120", "121", "300", "-10", "999"]),
+    ],
+    ids=["cap", "cap above the range", "bin"],
+)
+def test_what_is_implausible_stays_so_and_yet_tells_no_value(treatment: dict[str, object], told: list[str]) -> None:
+    column = {"type": "numeric", "range": [18, 120], "missing": [999]}
+    declared = study({"age": treatment}, columns={"age": column})
+    cells = pd.DataFrame({"@row": range(7), "age": ["18.5", "97", "120", "121", "300", "-4", "999"]})
+    assert protect(cells, declared)[0]["age"].tolist() == told
+    open_end = study({"age": treatment}, columns={"age": {**column, "range": [18, None]}})
+    assert protect(cells, open_end)[0]["age"].tolist()[4] in ("90", "131", "300")
+
+
 def test_a_text_is_redacted_and_a_column_that_is_none_is_refused() -> None:
     cells = {"mrn": ["Seen by Dr. Smith on 03/04/2020, ada@mail.org.", "no change", ""]}
     assert treated(cells, {"mrn": "redact"})["mrn"].tolist() == [

@@ -36,8 +36,9 @@ def imported(path: Path) -> frozenset[Path]:
 
 def closure(stage: str) -> set[str]:
     reached, waiting = set[Path](), [ROOT / "flows" / "stages" / f"{stage}.py"]
-    if stage in ("train", "explain", "evaluate"):  # families are found by name, and compose these
-        waiting += [*sorted((ROOT / "models" / "layers").glob("[a-z]*.py")), ROOT / "models" / "members.py"]
+    if stage in ("train", "explain", "evaluate"):  # families are found by name, each a dependency of its own models
+        families = sorted((ROOT / "models" / "families").glob("[a-z]*.py"))
+        waiting += sorted({file for family in families for file in imported(family)} - set(families))
     while waiting:
         path = waiting.pop()
         if path not in reached:

@@ -122,12 +122,13 @@ def test_a_span_takes_the_words_that_it_touches() -> None:
         ('[[0, 5.0, "drug"]]', "no list"),
         ('[[0, 5, ["drug"]]]', "no list"),
         ('[[0, 5, "drgu"]]', r"from 0 to 5 whose label is none of drug, dose \(did you mean drug\?\)"),
-        ('[[5, 5, "drug"]]', "from 5 to 5, which is empty or upside down"),
-        ('[[-1, 5, "drug"]]', "from -1 to 5, which is empty"),
+        ("[" * 100_000, "no list"),
+        ('[[5, 5, "drug"]]', "from 5 to 5, which is empty, upside down"),
+        ('[[-1, 5, "drug"]]', "from -1 to 5, .*or begins before 0"),
         ('[[0, 999, "drug"]]', "from 0 to 999, and the text ends at 30"),
         ('[[4, 9, "dose"], [0, 5, "drug"]]', "from 0 to 5 and from 4 to 9, which overlap"),
     ],
-    ids=["text", "mapping", "float", "list", "label", "empty", "before", "beyond", "overlap"],
+    ids=["text", "mapping", "float", "list", "label", "deep", "empty", "before", "beyond", "overlap"],
 )
 def test_spans_that_cannot_be_are_told_by_row_and_id_without_the_text(cell: str, told: str) -> None:
     with pytest.raises(MedloopError, match=told) as error:
@@ -211,6 +212,8 @@ def test_pages_and_the_comparison_tell_of_labels_and_of_no_text() -> None:
     assert "earns its place" in board.verdict
     pages = [report(one.evaluation, "T"), leaderboard_page(board, {n: e.evaluation for n, e in entries.items()}, "T")]
     assert "Entity F1 0.667" in pages[0]
+    assert ": from 0.500 (dose) to 0.800 (drug)." in pages[0]
+    assert "from 0.000" not in report(other, "T")
     assert all("dose" in page and "F1 by label" in page for page in pages)
 
 
