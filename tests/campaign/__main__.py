@@ -13,6 +13,7 @@ import random
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -118,6 +119,9 @@ class Campaign:
             subprocess.run(["git", *who, *arguments], cwd=self.root, check=True)
         shutil.copytree(self.root, self.folder / "fresh", symlinks=True)
         self.scratch.mkdir()
+        self.home.mkdir()
+        own = {"pid": 1, "port": free_port(), "started": 0.0}  # a forked command knows the first address only
+        (self.home / "servers.json").write_text(json.dumps({"prefect": own}))
         self.finish("a first run, which starts the servers")
         self.fresh()
         self.time()
@@ -281,6 +285,15 @@ class Campaign:
 
 KEPT = {"prefect", "servers.json", "servers.lock", "logs"}
 ERRORS = ("ENOSPC", "EIO", "EROFS")
+
+
+def free_port() -> int:
+    """One that no other server takes while this one is down, as it might the usual one or one that the kernel gives."""
+    for port in range(21_000, 31_000):
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port")
 
 
 def conduct(campaign: Campaign, asked: argparse.Namespace) -> None:

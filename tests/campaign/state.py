@@ -100,8 +100,8 @@ def faults(root: Path, home: Path, scratch: Path, clean: dict[str, Any], began: 
     twice = rows(database, "select run_uuid, key, step, count(*) from metrics group by 1, 2, 3 having count(*) > 1")
     if twice:
         found.append(f"MLflow has metrics twice: {twice[:3]}")
-    prefect, keys = home / "prefect" / "prefect.db", "', '".join(j["key"] for j in journals)
-    mine, going = f"name in ('{keys}')", "state_type in ('RUNNING', 'PENDING', 'CANCELLING')"
+    prefect, first = home / "prefect" / "prefect.db", min((j["started"] for j in journals), default="9999")
+    mine, going = f"created >= datetime('{first}')", "state_type in ('RUNNING', 'PENDING', 'CANCELLING')"
     of_mine = f"flow_run_id in (select id from flow_run where {mine})"
     for table, which in (("flow_run", mine), ("task_run", of_mine)):
         if live := rows(prefect, f"select name, state_type from {table} where {going} and {which}"):
