@@ -3,12 +3,11 @@
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
-    FlowRunFilterId,
+    FlowRunFilterName,
     FlowRunFilterState,
     FlowRunFilterStateType,
     TaskRunFilter,
@@ -27,18 +26,19 @@ NEWEST = 100  # runs that are asked for
 def end_abandoned(root: Path) -> None:
     """Tells Prefect that this workspace's runs have crashed that it shows as under way, and their tasks.
 
-    None may be: the workspace must be held (`journal.sole_run`). One that was killed, or interrupted while Prefect was
+    By their names, since one that was killed while it began had not yet noted its flow run's number. None may be
+    under way: the workspace must be held (`journal.sole_run`). One that was killed, or interrupted while Prefect was
     away, could not tell it.
     """
-    ids = [UUID(journal.flow_run) for journal in islice(all_journals(root), NEWEST) if journal.flow_run]
-    if not ids:
+    keys = [journal.key for journal in islice(all_journals(root), NEWEST)]
+    if not keys:
         return
     gone: State[Any] = Crashed(message="the process ended without a word")
     going = FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY))
     tasks = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=UNDER_WAY)))
-    mine = FlowRunFilterId(any_=ids)
+    mine = FlowRunFilterName(any_=keys)
     with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(id=mine, state=going)):
+        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(name=mine, state=going)):
             client.set_flow_run_state(run.id, gone, force=True)
-        for task in client.read_task_runs(flow_run_filter=FlowRunFilter(id=mine), task_run_filter=tasks):
+        for task in client.read_task_runs(flow_run_filter=FlowRunFilter(name=mine), task_run_filter=tasks):
             client.set_task_run_state(task.id, gone, force=True)

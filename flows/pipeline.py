@@ -16,8 +16,8 @@ from uuid import UUID
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import get_run_context
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import run_flow
@@ -225,15 +225,21 @@ def _persistently(work: Callable[[], tuple[StageState, str]], say: Callable[[str
 
 
 def _flow(key: str, studies: list[str]) -> State[Any]:
-    """The flow's end state; as the flow run that waits for it in Prefect, where one does, else as a new one."""
+    """The flow's end state; as the flow run that waits for it in Prefect, where one does, else as a new one.
+
+    A new one bears the run's key from the first: by it `end_abandoned` finds a run that is killed while it begins.
+    """
+    given = {"key": key, "studies": studies}
+    with get_client(sync_client=True) as client:
+        known = _waiting(client, studies) or client.create_flow_run(pipeline, name=key, parameters=given)
+    return cast("State[Any]", run_flow(pipeline, flow_run=known, parameters=given, return_type="state"))
+
+
+def _waiting(client: SyncPrefectClient, studies: list[str]) -> FlowRun | None:
     waits = os.environ.pop(journals.FLOW_RUN, None) if studies else None
     with suppress(ObjectNotFound):
-        if waits:
-            with get_client(sync_client=True) as client:
-                known = client.read_flow_run(UUID(waits))
-            given = {"key": key, "studies": studies}
-            return cast("State[Any]", run_flow(pipeline, flow_run=known, parameters=given, return_type="state"))
-    return pipeline(key, studies, return_state=True)
+        return client.read_flow_run(UUID(waits)) if waits else None
+    return None
 
 
 def execute(run: Run) -> Journal:

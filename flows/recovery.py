@@ -12,10 +12,9 @@ def recover(root: Path) -> None:
     The workspace must be held (`journal.sole_run`).
     """
     _clear_drafts(root)
-    crashed = journal.reconcile(root)
-    if crashed:
-        workspace.clear_leftovers(root, [gone.pid for gone in crashed])
-    for gone in crashed:
+    if journal.any_open(root):
+        workspace.clear_leftovers(root)  # first, so that one that is killed meanwhile is not the last to see to it
+    for gone in journal.reconcile(root):
         console.warn(f"{gone.key} had crashed; going on from its last finished stage")
 
 

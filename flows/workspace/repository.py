@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import MedloopError
-from flows import lockfile
+from flows import lockfile, servers
 from flows.workspace.parsing import parse_once
 
 # DVC keeps state of its own in the process, so its code runs in one thread at a time; a stage's work does not.
@@ -27,21 +27,45 @@ def repository(root: Path) -> Iterator[Any]:
     lockfile.read(root)
     try:
         with _ONE_THREAD, contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo, repo.lock:
-            _drop_cut_reservations(Path(repo.tmp_dir) / "rwlock")
+            _drop_stale_reservations(Path(repo.tmp_dir) / "rwlock")
             repo._reset()
             yield repo
     except DvcException as error:
         raise _explained(error) from error
 
 
-def _drop_cut_reservations(path: Path) -> None:
-    """DVC writes in place what is read and written now: killed meanwhile, it would refuse every command afterwards."""
+def _drop_stale_reservations(path: Path) -> None:
+    """What DVC says is read and written now (rwlock), without what processes had reserved that are gone.
+
+    DVC takes a later process with the number of one for the one itself, and refuses whatever that had reserved. It
+    writes the file in place: one that was cut by a kill would stop every command, and goes.
+    """
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        held, written = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
     except FileNotFoundError:
         return
     except ValueError:
         path.unlink()
+        return
+    read, write = held.get("read", {}), held.get("write", {})
+    pids = {one["pid"] for one in (*write.values(), *(one for those in read.values() for one in those))}
+    if gone := {pid for pid in pids if not _ran(pid, written)}:
+        left = {at: [one for one in those if one["pid"] not in gone] for at, those in read.items()}
+        kept = {"read": {at: those for at, those in left.items() if those}}
+        kept["write"] = {at: one for at, one in write.items() if one["pid"] not in gone}
+        path.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def _ran(pid: int, then: float) -> bool:
+    """Whether the process that bears this number now ran at that time, as far as can be told."""
+    import psutil  # type: ignore[import-untyped]
+
+    try:
+        return bool(psutil.Process(pid).create_time() <= then + servers.CLOCK_SLACK_S)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
 
 
 def _explained(error: BaseException | None) -> MedloopError:

@@ -53,6 +53,39 @@ def test_drafts_and_reservations_of_a_killed_run_are_cleared_and_others_stay(roo
     assert [found.state for found in journal.all_journals(root)] == ["crashed"]
 
 
+def test_a_reservation_goes_that_a_plan_left_before_there_was_a_journal_and_one_of_a_number_that_is_anothers_now(
+    root: Path,
+) -> None:
+    reserved = root / ".dvc" / "tmp" / "rwlock"
+    killed, reborn = {"pid": dead(), "cmd": "medloop run"}, {"pid": os.getpid(), "cmd": "medloop run"}
+    reserved.write_text(json.dumps({"read": {"x": [killed, reborn]}, "write": {"y": reborn}}))
+    workspace.plan(root, [])
+    assert json.loads(reserved.read_text()) == {"read": {"x": [reborn]}, "write": {"y": reborn}}
+    os.utime(reserved, (1, 1))  # before this process began
+    workspace.plan(root, [])
+    assert json.loads(reserved.read_text()) == {"read": {}, "write": {}}
+
+
+def test_a_recovery_that_is_killed_itself_leaves_the_next_one_nothing_undone(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed = journal.start(root, ["a"], {})
+    draft = root / ".dvc" / "cache" / "files" / "md5" / ".C-RgDkq2vNs6rk2Bh8bmbg.tmp"
+    draft.parent.mkdir(parents=True)
+    draft.write_text("half")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("flows.workspace.clear_leftovers", "flows.journal.reconcile"):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(step, killed)
+            recovery.recover(root)
+    recovery.recover(root)
+    assert not draft.exists()
+    assert [(found.key, found.state) for found in journal.all_journals(root)] == [(crashed.key, "crashed")]
+
+
 def test_reservations_that_were_cut_stop_nothing(root: Path) -> None:
     reserved = root / ".dvc" / "tmp" / "rwlock"
     reserved.write_text("")
