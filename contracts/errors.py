@@ -25,6 +25,16 @@ class MedloopError(Exception):
         return "\n".join(parts)
 
 
+class SchemaError(MedloopError):
+    """The source has other columns than the study declares: those it does not name, and those that are gone."""
+
+    def __init__(
+        self, problem: str, *, where: str = "", mend: str = "", new: Sequence[str] = (), gone: Sequence[str] = ()
+    ) -> None:
+        super().__init__(problem, where=where, mend=mend)
+        self.new, self.gone = tuple(new), tuple(gone)
+
+
 def masked(value: object) -> str:
     """The shape of a value: letters become x and digits 9, so `12,5 mg` reads `99,9 xx`."""
     shape = "".join("9" if c.isdigit() else "x" if c.isalpha() else c for c in str(value))

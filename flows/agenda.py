@@ -13,11 +13,13 @@ from flows.schedule import Schedule, local, scheduled, upcoming
 from flows.studies import refuse_unknown, study_file
 
 MEANS: dict[State, str] = {"unchanged": "nothing new", "overdue": "ended, over its deadline", "due": "waits"}
+CUT_SHORT: dict[State, str] = {"running": "cut short: its process is gone; medloop serve sees to it when it starts"}
 
 
 def show_agenda(studies: Sequence[str]) -> None:
     """Of each study with a schedule: when it is run, what comes next, what came last, and whether anyone serves."""
     root = find_root()
+    holder = journal.holder(root, "serve")
     for name in chosen_studies(root, studies):
         try:
             schedule, _ = serving.read(root, study_file(root, name))
@@ -26,8 +28,9 @@ def show_agenda(studies: Sequence[str]) -> None:
             warn(f"{name}: {fault.problem} ({fault.where})")
             continue
         console.print(name, style="bold")
-        show_facts({"  when": schedule.told, "  next": told_next(schedule), **_past(schedule, kept)})
-    holder = journal.holder(root, "serve")
+        show_facts(
+            {"  when": schedule.told, "  next": told_next(schedule), **_past(schedule, kept, served=bool(holder))}
+        )
     console.print(f"\nServed by process {holder}." if holder else "\nNot served now; start it: medloop serve")
 
 
@@ -50,14 +53,17 @@ def told_next(schedule: Schedule) -> str:
     return local(at, schedule) if at else "when its source changes"
 
 
-def _past(schedule: Schedule, kept: Ledger | None) -> dict[str, str]:
+def _past(schedule: Schedule, kept: Ledger | None, *, served: bool) -> dict[str, str]:
     if not kept:
         return {"  last": "never served"}
+    means = MEANS if served else MEANS | CUT_SHORT
     last, facts = kept.last, {"  last": "none yet"}
     if last:
-        what = f"{MEANS.get(last.state, last.state)}{f', run {last.key}' if last.key else ''}"
+        what = f"{means.get(last.state, last.state)}{f', run {last.key}' if last.key else ''}"
         facts = {"  last": f"{local(last.at, schedule)}: {what}"}
         if last.told:
             facts["  why"] = last.told.splitlines()[0]
     counts = sorted(kept.totals().items())
-    return facts | ({"  in all": ", ".join(f"{n} {MEANS.get(s, s)}" for s, n in counts)} if counts else {})
+    return facts | (
+        {"  in all": ", ".join(f"{n} {means.get(s, s).split(':')[0]}" for s, n in counts)} if counts else {}
+    )

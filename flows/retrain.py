@@ -4,14 +4,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field
-
-from contracts.study import Frozen
+from contracts.errors import SchemaError
+from contracts.tables import Schema
 from flows import commands, console, drift, journal, notifying, promotion, servers, tracking, workers, workspace
 from flows.champion import Compared, compared, same_schema
-from flows.home import data_folder, find_root, home, scratch
+from flows.home import data_folder, find_root, scratch
 from flows.journal import Journal
 from flows.notices import Kind, Notice
 from flows.plan import unheard
@@ -19,39 +17,10 @@ from flows.promotion import Version, What
 from flows.settings import Settings
 from flows.store import read_json, read_model, write_json
 from flows.studies import default_study
-from pipelines.gate import Criterion, GateParams, Outcome, Rows, decided
-from pipelines.paired import Paired
+from flows.verdict import Gate, Side, Verdict, evidence, show
+from pipelines.gate import Criterion, Outcome, decided, source_changed
 
 EXIT_CODES = {"promoted": 0, "first": 0, "nothing new": 0, "kept": 3, "asks": 4, "blocked": 5}
-Verdict = Literal["promoted", "first", "nothing new", "kept", "asks", "blocked"]
-
-
-class Side(Frozen):
-    """A model in the comparison: its registered version, where it has one, its MLflow run and its name."""
-
-    version: str
-    run_id: str
-    model: str
-
-    def __str__(self) -> str:
-        return f"version {self.version} ({self.model})" if self.version else self.model
-
-
-class Gate(Frozen):
-    """A retraining's verdict with its evidence, as it is kept. `next`: the one command that a person may want."""
-
-    study: str
-    verdict: Verdict
-    sentence: str
-    key: str
-    decided: str
-    champion: Side
-    challenger: Side | None = None
-    criteria: tuple[Criterion, ...] = ()
-    rows: Rows | None = None
-    differences: dict[str, tuple[Paired, ...]] = Field(default={})
-    params: GateParams
-    next: str = ""
 
 
 def retrain(root: Path, name: str) -> Gate | None:
@@ -67,8 +36,7 @@ def retrain(root: Path, name: str) -> Gate | None:
             _bring(root, name, settings)
             return None
         folder = promotion.fetched(root, champion, own)
-        drift.bring_samples(root, name, settings)
-        schema = workers.call("the schema", _schema, root, name, folder, say=unheard)
+        schema = _schema_kept(root, name, settings, folder)
         if schema.state == "failed":
             key = f"blocked-{hashlib.sha256(schema.sentence.encode()).hexdigest()[:12]}"
             found = Compared(criteria=[schema], differences={})
@@ -77,6 +45,16 @@ def retrain(root: Path, name: str) -> Gate | None:
             drift.watched(root, settings[name], champion, folder)
         _bring(root, name, settings)
         return _judge(root, settings[name], champion, folder)
+
+
+def _schema_kept(root: Path, name: str, settings: Mapping[str, Settings], folder: Path) -> Criterion:
+    """Whether today's cleaned rows are such as the champion takes; a source with other columns gives none."""
+    try:
+        drift.bring_samples(root, name, settings)
+    except SchemaError as error:
+        return source_changed(read_model(folder / "schema.json", Schema), error.new, error.gone)
+    kept: Criterion = workers.call("the schema", _schema, root, name, folder, say=unheard)
+    return kept
 
 
 def _schema(root: Path, name: str, folder: Path, say: object) -> Criterion:
@@ -192,12 +170,6 @@ _NOTICES: dict[Verdict, Kind] = {"promoted": "promoted", "asks": "asks", "blocke
 _DECISIONS: dict[Verdict, What] = {"asks": "asked", "kept": "kept", "blocked": "blocked"}
 
 
-def evidence(root: Path, gate: Gate) -> Path:
-    """Where a verdict is kept: a file for each, since one that led to a decision must not be written over."""
-    grounds = gate.model_copy(update={"decided": ""}).model_dump_json()
-    return home(root) / "gates" / gate.study / f"{gate.key}-{hashlib.sha256(grounds.encode()).hexdigest()[:8]}.json"
-
-
 def _tell(root: Path, gate: Gate, path: Path) -> None:
     """MLflow holds the evidence with the challenger's run, and the decision with the version that it is of."""
     told = gate.challenger
@@ -230,7 +202,8 @@ def _next(outcome: Outcome, study: str, challenger: Side | None, criteria: Seque
     if outcome == "promote":
         return f"medloop rollback {study}, should it not do"
     if challenger is None:
-        return f"put the columns back; or, if the change is meant, medloop run {study}, then medloop promote {study}"
+        meant = f"if the change is meant, declare it, medloop run {study}, then medloop promote {study}"
+        return f"put the columns back; or, {meant}"
     failed = any(criterion.state == "failed" for criterion in criteria)
     return "" if failed or not challenger.version else f"medloop promote {study} {challenger.version}"
 
@@ -265,28 +238,3 @@ def _first(root: Path, name: str) -> int:
         f"{name} has no champion: none of its models is registered, which takes a clean leak certificate."
     )
     return EXIT_CODES["blocked"]
-
-
-def show(root: Path, gate: Gate) -> None:
-    """The verdict, what it rests on, and the one command that may come next."""
-    console.console.print(f"\n{gate.sentence}\n", style="bold", markup=False, soft_wrap=True)
-    console.show_facts({one.name: f"{_MARKS[one.state]} {one.sentence}" for one in gate.criteria})
-    if gate.rows:
-        console.show_facts({"rows": _rows(gate.rows)})
-    for name in ("frozen", "new"):
-        for one in gate.differences.get(name, ()):
-            console.show_facts({f"on {name} rows": f"{one.metric} {one.second} after {one.first}"})
-    if gate.criteria:
-        console.show_facts({"evidence": evidence(root, gate)})
-    if gate.next:
-        console.show_facts({"next": gate.next})
-
-
-_MARKS = {"met": "✓", "open": "?", "failed": "✗"}
-
-
-def _rows(rows: Rows) -> str:
-    return (
-        f"{rows.frozen:,} test rows of both runs and {rows.new:,} new ones, of {rows.patients:,} patients; "
-        f"{rows.left_out:,} left out, since they or their patient's others were no test rows of the champion"
-    )

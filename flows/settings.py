@@ -232,6 +232,8 @@ def _told(fault: Mapping[str, Any], keys: list[str]) -> str:
 def _with_value(fault: Mapping[str, Any]) -> str:
     """A setting is no patient's value, so what came is shown; an address to notify may be a secret."""
     message, came = str(fault["msg"]).removeprefix("Value error, "), fault.get("input")
+    if fault["type"] in ("tuple_type", "list_type") and isinstance(came, str | int | float):
+        return f"a list was expected: [{str(came)[:60]}]; got {str(came)[:60]!r}"
     return (
         message
         if isinstance(came, dict) or came is None or "notify" in fault["loc"]

@@ -93,31 +93,61 @@ def schema_kept(
     forms: by image and sequence column the form of their files, then and now.
     """
     old, new = then.features, now.features
-    said = [f"{name} is new" for name in new if name not in old]
-    said += [f"{name} is gone (not declared, empty or constant)" for name in old if name not in new]
-    said += [told for name in old if name in new for told in _column_drift(name, old[name], new[name])]
-    said += [
-        f"the label's {what} is {getattr(now, what)!r}, was {getattr(then, what)!r}"
-        for what in ("classes", "positive", "task", "unit")
-        if getattr(now, what) != getattr(then, what)
-    ]
-    said += [
-        f"files of {name} are {forms[1].get(name)}, were {of}"
+    found = [Difference(what=name, now=new[name].type) for name in new if name not in old]
+    found += [Difference(what=name, then=old[name].type) for name in old if name not in new]
+    found += [told for name in old if name in new for told in _column_drift(name, old[name], new[name])]
+    found += _apart("the label's", then, now, ("classes", "positive", "task", "unit"))
+    found += [
+        Difference(what=f"files of {name}", then=str(of), now=str(forms[1].get(name)))
         for name, of in forms[0].items()
         if name in new and forms[1].get(name) != of
     ]
-    if said:
-        told = f"the schema has changed: {listed(said, 20)}"
-        return Criterion(name="schema", state="failed", sentence=told, evidence={"differences": said})
-    return Criterion(name="schema", state="met", sentence=f"the same {len(old)} features and label")
+    return (
+        _changed(found)
+        if found
+        else Criterion(name="schema", state="met", sentence=f"the same {len(old)} features and label")
+    )
 
 
-def _column_drift(name: str, old: Column, new: Column) -> list[str]:
-    return [
-        f"{name}: {what} is {_plain(getattr(new, what))}, was {_plain(getattr(old, what))}"
-        for what in DECLARED
-        if getattr(old, what) != getattr(new, what)
-    ]
+def source_changed(then: Schema, new: Sequence[str], gone: Sequence[str]) -> Criterion:
+    """The same of a source that has columns which the study does not name, or lacks some that it does."""
+    types = {name: column.type for name, column in then.features.items()}
+    found = [Difference(what=name, now="not named by the study") for name in new]
+    found += [Difference(what=name, then=types.get(name, "declared"), now="not in the source") for name in gone]
+    return _changed(found)
+
+
+class Difference(Frozen):
+    """What is otherwise now than it was; None where it is not there at all."""
+
+    what: str
+    then: str | None = None
+    now: str | None = None
+
+    def __str__(self) -> str:
+        if self.then is None:
+            return f"{self.what} is new"
+        if self.now is None:
+            return f"{self.what} is gone (not declared, empty or constant)"
+        return f"{self.what} is {self.now}, was {self.then}"
+
+
+def _changed(found: Sequence[Difference]) -> Criterion:
+    return Criterion(
+        name="schema",
+        state="failed",
+        sentence=f"the schema has changed: {listed(found, 20)}",
+        evidence={"differences": [one.model_dump() for one in found]},
+    )
+
+
+def _column_drift(name: str, old: Column, new: Column) -> list[Difference]:
+    return _apart(f"{name}:", old, new, DECLARED)
+
+
+def _apart(of: str, old: Column | Schema, new: Column | Schema, names: Sequence[str]) -> list[Difference]:
+    both = [(name, _plain(getattr(old, name)), _plain(getattr(new, name))) for name in names]
+    return [Difference(what=f"{of} {name}", then=then, now=now) for name, then, now in both if then != now]
 
 
 def _plain(value: object) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from contracts.errors import MedloopError, listed
+from contracts.errors import MedloopError, SchemaError, listed
 from contracts.names import nearest
 from contracts.payloads import Payloads
 from contracts.study import Column, Frozen, Study
@@ -226,16 +226,20 @@ def _used(study: Study) -> set[str]:
 
 def _check(used: set[str], columns: list[str], undeclared: list[str], params: IngestParams) -> None:
     absent = sorted(used - set(columns))
+    new = undeclared if params.undeclared == "fail" else []
     if absent:
         told = [f"{name}{nearest(name, undeclared or columns)}" for name in absent]
-        raise MedloopError(
+        raise SchemaError(
             f"the study declares {len(absent)} column{'s' * (len(absent) > 1)} that the source does not have",
             where=f"column{'s' * (len(absent) > 1)} {listed(told)}",
             mend="correct their names in the study, or the source",
+            new=new,
+            gone=absent,
         )
-    if undeclared and params.undeclared == "fail":
-        raise MedloopError(
+    if new:
+        raise SchemaError(
             f"the source has {len(undeclared)} column{'s' * (len(undeclared) > 1)} that the study does not name",
             where=f"column{'s' * (len(undeclared) > 1)} {listed(undeclared)}",
             mend="declare each under `columns`, or under `drop` with a reason; ingest.undeclared: drop leaves all out",
+            new=new,
         )

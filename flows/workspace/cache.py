@@ -4,8 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from contracts.errors import MedloopError
-from flows.workspace.repository import repository
+from flows.workspace.repository import opened, repository
 
 
 def objects(root: Path) -> Path:
@@ -13,14 +12,8 @@ def objects(root: Path) -> Path:
 
     Raises MedloopError where DVC cannot open the workspace.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with contextlib.closing(Repo(str(root))) as repo:
-            return Path(repo.cache.local.path)
-    except DvcException as error:
-        raise MedloopError(str(error), where=str(root), mend="dvc doctor tells more") from error
+    with opened(root) as repo:
+        return Path(repo.cache.local.path)
 
 
 @contextlib.contextmanager

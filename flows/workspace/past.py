@@ -7,7 +7,7 @@ from typing import Any
 from contracts.errors import MedloopError
 from flows.workspace.bringing import drop_damaged
 from flows.workspace.graph import sentences
-from flows.workspace.repository import repository, stage_of, unlocked
+from flows.workspace.repository import opened, repository, stage_of, unlocked
 
 
 def revision(root: Path) -> str:
@@ -20,13 +20,13 @@ def share_cache(root: Path, clone: Path) -> None:
     """Lets a clone of this repository use its cache and the remotes of today, which its commit may not know yet."""
     from dvc.config import Config
 
-    with repository(root) as repo:
+    with opened(root) as repo:
         own, place = repo.config.load_one("local"), repo.cache.local_cache_dir
         remotes, default = repo.config["remote"], repo.config["core"].get("remote")
     with Config(str(clone / ".dvc")).edit("local", validate=False) as local:
         local.update(own)
         local.setdefault("cache", {})["dir"] = place
-        local["remote"] = {**remotes, **local.get("remote", {})}
+        local["remote"] = dict(remotes)
         if default:
             local.setdefault("core", {})["remote"] = default
 

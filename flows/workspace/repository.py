@@ -34,6 +34,22 @@ def repository(root: Path) -> Iterator[Any]:
         raise _explained(error) from error
 
 
+@contextlib.contextmanager
+def opened(root: Path) -> Iterator[Any]:
+    """A repository for its settings alone: a run under way is no hindrance, nor a damaged dvc.lock.
+
+    Raises MedloopError where DVC cannot open the workspace.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with contextlib.closing(Repo(str(root))) as repo:
+            yield repo
+    except DvcException as error:
+        raise MedloopError(str(error), where=str(root), mend="dvc doctor tells more") from error
+
+
 def _drop_stale_reservations(path: Path) -> None:
     """What DVC says is read and written now (rwlock), without what processes had reserved that are gone.
 

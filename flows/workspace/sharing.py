@@ -71,6 +71,7 @@ def _remote(repo: Any) -> Any:
 def _objects(repo: Any, revision: str, names: Collection[str]) -> dict[str, Any]:
     """By its name each object that these stages wrote; a damaged one is removed from the cache."""
     wanted: dict[str, Any] = {}
+    repo._config = {"remote": repo.config["remote"]}  # one whose key lies in config.local: a past commit lacks its url
     for _ in repo.brancher(revs=[revision], workspace=False):
         for stage in (stage for stage in repo.index.stages if stage.name in names):
             drop_damaged(stage.outs)

@@ -60,6 +60,11 @@ def kept(servers: Path) -> dict:
 def test_a_challenger_is_blocked_kept_promoted_and_rolled_back(
     copy: Workspace, champion: str, servers: Path, medloop: Medloop
 ) -> None:
+    copy.write_data(patients().rename(columns={"smoker": "smokes"}))
+    told = medloop(copy, "retrain", "tiny")
+    assert told.code == 5 and "smokes – not named by the study smoker categorical not in the source" in told.text, (
+        told.text
+    )
     more_patients(copy)
     study(copy, margin="better", smoker=False)
     told = medloop(copy, "retrain", "tiny")

@@ -25,6 +25,9 @@ def test_a_shared_run_is_had_again_with_git_and_the_remote_alone(
     git(tmp_path, "init", "--bare", "origin.git")
     git(copy.root, "remote", "add", "origin", str(tmp_path / "origin.git"))
     git(copy.root, "push", "origin", "HEAD:main")
+    assert medloop(copy, "share", str(tmp_path / "first")).code == 0
+    own = "['remote \"shared\"']\n    jobs = 1\n"  # as a key file or a password: the run's commit has no such remote
+    (copy.root / ".dvc" / "config.local").write_text(own)
     told = medloop(copy, "share", str(tmp_path / "store"))
     assert told.code == 0, told.text
     assert f"shared {finished.key}: " in told.text
@@ -36,6 +39,8 @@ def test_a_shared_run_is_had_again_with_git_and_the_remote_alone(
     assert lost.code == 1  # .dvc/config, which names the remote, was not committed yet
     assert "nor a remote has data/tiny/ingest/table.parquet" in lost.text
     (elsewhere.root / ".dvc" / "config").write_bytes((copy.root / ".dvc" / "config").read_bytes())
+    (elsewhere.root / ".dvc" / "config.local").write_text(own)
+    (elsewhere.root / "dvc.lock").write_text("schema: '2.0'\nstages:\n  ingest@tiny:\n    cmd: cut")  # its own: unread
     again = medloop(elsewhere, "reproduce", f"{finished.key}/logistic")
     assert again.code == 0, again.text
     assert "logistic bit-identical" in again.text

@@ -13,12 +13,14 @@ from pipelines.evaluate import Entry, EvaluateParams, evaluate
 from pipelines.gate import (
     CALIBRATION,
     Criterion,
+    Difference,
     GateParams,
     calibration_kept,
     decided,
     groups,
     no_worse,
     schema_kept,
+    source_changed,
     subgroups_unharmed,
 )
 from pipelines.paired import Paired
@@ -102,15 +104,27 @@ def test_every_difference_of_schema_is_told() -> None:
     now = SCHEMA.model_copy(update={"features": features, "classes": ("no", "yes", "more")})
     found = schema_kept(SCHEMA, now, ({"scan": {"size": [1, 1]}}, {"scan": {"size": [2, 2]}}))
     assert found.state == "failed"
-    assert found.evidence["differences"] == [
+    assert [str(Difference(**one)) for one in found.evidence["differences"]] == [
         "new is new",
         "sex is gone (not declared, empty or constant)",
         "age: type is ordinal, was numeric",
         "age: unit is None, was years",
         "age: levels is [a, b], was []",
-        "the label's classes is ('no', 'yes', 'more'), was ('no', 'yes')",
-        "files of scan are {'size': [2, 2]}, were {'size': [1, 1]}",
+        "the label's classes is [no, yes, more], was [no, yes]",
+        "files of scan is {'size': [2, 2]}, was {'size': [1, 1]}",
     ]
+    assert found.evidence["differences"][1] == {"what": "sex", "then": "categorical", "now": None}
+
+
+def test_columns_that_the_source_lacks_or_the_study_does_not_name_are_told_with_what_they_were() -> None:
+    found = source_changed(SCHEMA, ["ward"], ["age", "record"])
+    assert [tuple(one.values()) for one in found.evidence["differences"]] == [
+        ("ward", None, "not named by the study"),
+        ("age", "numeric", "not in the source"),
+        ("record", "declared", "not in the source"),
+    ]
+    assert "ward is new" in found.sentence
+    assert decided([found], GateParams()) == "blocked"
 
 
 def criteria(**states: str) -> list[Criterion]:

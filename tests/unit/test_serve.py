@@ -12,9 +12,9 @@ from uuid import UUID
 import psutil
 import pytest
 
-from flows import serve, slot, standby
+from flows import agenda, ledger, serve, slot, standby
 from flows.journal import FLOW_RUN, HeldError, holder, sole_service
-from flows.ledger import Outcome, Slot
+from flows.ledger import Ledger, Outcome, Slot
 from flows.plan import Stage
 from flows.schedule import Schedule
 from flows.serve import SlotProcess
@@ -107,6 +107,22 @@ def test_the_second_to_serve_leaves_naming_the_first(tmp_path: Path) -> None:
         with sole_service(tmp_path):
             pass
     assert holder(tmp_path, "serve") is None
+
+
+def test_a_slot_whose_process_is_gone_is_not_said_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = Ledger(through=AT, slots=[Slot(at=AT, state="running", attempts=1, started=AT)])
+    ledger.save(tmp_path, "tiny", running)
+    for name, value in {"find_root": lambda: tmp_path, "chosen_studies": lambda *_: ["tiny"]}.items():
+        monkeypatch.setattr(agenda, name, value)
+    monkeypatch.setattr(agenda.serving, "read", lambda *_: (NIGHTLY, []))
+    with sole_service(tmp_path):
+        agenda.show_agenda([])
+    assert "running" in capsys.readouterr().out
+    agenda.show_agenda([])
+    told = capsys.readouterr().out
+    assert "cut short: its process is gone" in told and "1 cut short\n" in told and "running" not in told
 
 
 def test_a_prefect_that_is_away_does_not_answer(tmp_path: Path) -> None:

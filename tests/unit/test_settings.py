@@ -59,6 +59,7 @@ def test_a_models_own_training_goes_before_the_studys(tmp_path: Path, write: Cal
         ({"models": {"mlp": {"train": {"seed": 10**22}}}}, r"usual size(.|\n)*tiny\.yaml, models\.mlp\.train\.seed"),
         ({"models": {"mlp": {"train": 3}}}, r"mapping of keys(.|\n)*tiny\.yaml, models\.mlp\.train"),
         ({"notify": {"to": ["slack://a-token"]}}, r"holds a secret, or may(?!(.|\n)*a-token)(.|\n)*notify\.to"),
+        ({"drift": {"leave_out": "age"}}, r"a list was expected: \[age\]; got 'age'(.|\n)*drift\.leave_out"),
         ({"drift": {"leave_out": ["agee"]}}, r"drift\.leave_out: agee is no declared feature \(did you mean age\?\)"),
         ({"gate": {"margn": 0.1}}, r"unknown key margn \(did you mean margin\?\)(.|\n)*tiny\.yaml, gate\.margn"),
         ({"gate": {"metric": "mae"}}, r"metric: mae does not fit the task classes(.|\n)*tiny\.yaml, gate\.metric"),
