@@ -103,6 +103,13 @@ def known(c: Connection, run_id: str, visible: Collection[int] | None = None) ->
     )
 
 
+def there(c: Connection, ids: Collection[str], visible: Collection[int] | None = None) -> set[str]:
+    """Those of these runs that are not deleted and may be seen."""
+    r = db.runs.c
+    asked = select(r.run_uuid, r.experiment_id).where(r.run_uuid.in_(list(ids)), r.lifecycle_stage == db.ACTIVE)
+    return {run for run, experiment in c.execute(asked) if visible is None or experiment in visible}
+
+
 def _pairs(c: Connection, of: Any, run_id: str) -> dict[str, str]:
     asked = select(of.c.key, of.c.value).where(of.c.run_uuid == run_id).order_by(of.c.key)
     return {str(key): str(value or "") for key, value in c.execute(asked)}

@@ -22,6 +22,8 @@ SHOWN = {  # pages that a run keeps of itself, and of which run: the model's own
     "validation/docs.html": "above",
     "missingness/missingness.html": "above",
 }
+MOST_COMPARED = 500
+NO_RUN = "There is no run of this name, or it was deleted."
 TITLES = ("Figures and metrics", "Explanation", "Leaderboard", "Validation", "Missing values")
 
 
@@ -55,7 +57,7 @@ def _known(board: Board, run_id: str) -> Known:
     with board.reading() as (connection, visible):
         run = one_run.known(connection, run_id, visible)
     if run is None:
-        abort(HTTPStatus.NOT_FOUND, "There is no run of this name, or it was deleted.")
+        abort(HTTPStatus.NOT_FOUND, NO_RUN)
     return run
 
 
@@ -117,8 +119,11 @@ def compare(board: Board) -> Response:
         raise MedloopError(
             "this server knows no workspace, and a comparison reads the runs' data there", mend="start it by medloop ui"
         )
-    for run_id in chosen:
-        _known(board, run_id)
+    if len(chosen) > MOST_COMPARED:
+        raise MedloopError(f"{len(chosen):,} runs are too many for a page", mend=f"select {MOST_COMPARED} or fewer")
+    with board.reading() as (connection, visible):
+        if set(chosen) - one_run.there(connection, chosen, visible):
+            abort(HTTPStatus.NOT_FOUND, NO_RUN)
     from flows.comparing import comparison_html
 
     back = render_template("board/way_back.html")

@@ -10,18 +10,20 @@ from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column
 from flows.comparing import runs as finding
+from flows.comparing.many import beside
 from flows.comparing.recipes import data
 from flows.comparing.rows import Judged, Shared, alone_on_its_rows, load, shared
 from flows.comparing.runs import Run
 from flows.settings import Settings
 from flows.settings import load as load_settings
 from pipelines.comparison.differs import DataDifference
+from pipelines.comparison.many import Many
 from pipelines.comparison.standing import Draws, Standing, draws, sentence, standing
 from pipelines.comparison.subgroups import Groups, by_group, harm, usual
 from pipelines.gate import GateParams
 from pipelines.tasks import SETTINGS
 
-MOST, FEW = 12, 3  # from more runs on, the predictions of a few are read, the best by the stored metric
+MOST, FEW = 12, 3  # of more runs all are set beside the first, and a few, the best by the stored metric, drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Comparison:
     """What was found. `shared` and what follows from it are None where the runs cannot be compared.
 
     order: the names of the runs compared, best first. stored_only: runs known by what MLflow has of them alone.
+    many: where there are more than MOST, all runs beside the first.
     """
 
     root: Path
@@ -43,6 +46,7 @@ class Comparison:
     changed: Mapping[str, DataDifference] = field(default_factory=dict)
     gate: GateParams = field(default_factory=GateParams)
     stored_only: Sequence[Run] = ()
+    many: Many | None = None
 
     @property
     def order(self) -> list[str]:
@@ -69,8 +73,7 @@ def compared(root: Path, references: Sequence[str], by: Mapping[str, Sequence[fl
     judged, cautions = _loaded(root, chosen)
     if rest:
         cautions.append(
-            f"{len(runs)} runs are many: the {len(chosen)} best by their stored value are compared on their "
-            "predictions, the others told by their stored metrics alone; the first of so many is flattered by chance"
+            f"the first of {len(runs)} runs is flattered by chance: judge it anew on rows of later patients"
         )
     try:
         both = shared(_first_with(judged))
@@ -85,17 +88,15 @@ def compared(root: Path, references: Sequence[str], by: Mapping[str, Sequence[fl
         list(next(iter(both.entries.values())).evaluation.metrics) if len(both.entries) == 2 and not rest else [metric]
     )
     cautions += both.cautions
-    changed = _other_data(both)
+    changed = {} if rest else _other_data(both)
     cautions += [
         f"{name} was made of other data than {both.judged[0].run.name}: {of.sentence}" for name, of in changed.items()
     ]
     drawn = draws(both.entries, list(dict.fromkeys([metric, *(name for name in names if _drawable(both, name))])))
     found = standing(both.entries, drawn, metric)
     groups = None if rest else _groups(both, found, by, gate)
-    said = harm(groups, found.places[1].model, gate.subgroup_margin) if groups and len(found.places) == 2 else ""
-    answer = sentence(found, said)
-    if alike := _alike(both):
-        answer = f"No difference: {' and '.join(alike)} say the same of every row."
+    many = beside(root, runs, _first(both, found), metric) if rest else None
+    answer = many.sentence if many else _answer(both, found, groups, gate)
     return Comparison(
         root=root,
         runs=runs,
@@ -109,7 +110,19 @@ def compared(root: Path, references: Sequence[str], by: Mapping[str, Sequence[fl
         changed=changed,
         gate=gate,
         stored_only=[*rest, *(run for run in chosen if run.name not in both.entries)],
+        many=many,
     )
+
+
+def _first(both: Shared, found: Standing) -> Judged:
+    return next(one for one in both.judged if one.run.name == found.best)
+
+
+def _answer(both: Shared, found: Standing, groups: Groups | None, gate: GateParams) -> str:
+    if alike := _alike(both):
+        return f"No difference: {' and '.join(alike)} say the same of every row."
+    said = harm(groups, found.places[1].model, gate.subgroup_margin) if groups and len(found.places) == 2 else ""
+    return sentence(found, said)
 
 
 def _settings(root: Path, study: str) -> Settings | None:

@@ -18,11 +18,12 @@ OF_MODEL = ("train", "explain", "evaluate")
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """The files of a run. `revision`: the commit that pins it; None is the working tree."""
+    """The files of a run. `revision`: the commit that pins it; None is the working tree. `told`: its dvc.lock, read."""
 
     root: Path
     run: Run
     revision: str | None
+    told: str = ""
 
     def paths(self, stage: str, names: Sequence[str]) -> dict[str, Path]:
         """Where these files of a stage lie; without those that it did not write.
@@ -40,7 +41,9 @@ class Files:
     @property
     def lock(self) -> str:
         """The text of the run's dvc.lock."""
-        return _lock(self.root, self.revision) if self.revision else (self.root / "dvc.lock").read_text("utf-8")
+        if self.told or not self.revision:
+            return self.told or (self.root / "dvc.lock").read_text("utf-8")
+        return _lock(self.root, self.revision)
 
     def outputs(self, stage: str, model: str = "") -> dict[str, str]:
         """By path of each output of a stage its hash, as dvc.lock has it."""

@@ -4,11 +4,14 @@ from datetime import UTC, datetime
 
 from flows.comparing.assemble import Comparison
 from flows.comparing.recipes import code, machines, packages, params_that_differ
+from flows.comparing.runs import Run
 from flows.comparing.training import curves, spreads, training
+from pipelines.bootstrap import Interval
 from pipelines.comparison import recipe_sections, sections
 from pipelines.comparison.decision import SMALL, Decisions, decisions
 from pipelines.comparison.disagreement import disagreement
 from pipelines.comparison.page import comparison_page
+from pipelines.comparison.recipe_sections import Stored
 from pipelines.evaluate import Evaluation
 from pipelines.figures import FIGURES
 from pipelines.results import Entry
@@ -22,7 +25,9 @@ def html(of: Comparison) -> str:
     if of.shared and of.standing:
         parts += _figures(of, drawing)
         parts.append(("Training", _training(of, drawing)))
-    if of.stored_only or not of.standing:
+    if of.many:
+        parts.insert(0, ("All runs", _stored(of)))
+    elif of.stored_only or not of.standing:
         parts.append(("Stored metrics", _stored(of)))
     parts.append(("What differs", _differs(of)))
     if of.shared and len(of.order) == 2 and (found := _disagreement(of)):
@@ -34,9 +39,10 @@ def html(of: Comparison) -> str:
 def _note(of: Comparison) -> str:
     if not of.shared or not of.standing:
         return "No figure is shown, for none would be fair."
-    told = f"On {of.standing.rows:,} test rows of {of.standing.patients:,} patients that the runs share"
+    on, share = (of.many, "the first was tested on") if of.many else (of.standing, "the runs share")
+    told = f"On {on.rows:,} test rows of {on.patients:,} patients that {share}"
     told += f"; {of.shared.left_out:,} others are left out: not test rows of all, or learnt from by one" * bool(
-        of.shared.left_out
+        of.shared.left_out and not of.many
     )
     told += f"; {of.shared.relabelled:,} whose label differs" * bool(of.shared.relabelled)
     return f"{told}. No patient's row is in this file."
@@ -48,7 +54,7 @@ def _figures(of: Comparison, drawing: dict[str, object]) -> list[tuple[str, str]
     ordered = {name: entries[name] for name in order}
     drawn = dict(list(ordered.items())[: sections.DRAWN])
     parts = []
-    if len(order) > 2:
+    if len(order) > 2 and not of.many:
         parts.append(("Who is best", sections.standing_section(of.standing)))
     parts.append(("Metrics", sections.metrics_section(drawn, of.drawn, list(drawn), of.metric)))
     evaluations = sections.of_two_classes({name: entry.evaluation for name, entry in drawn.items()})
@@ -102,23 +108,30 @@ def _training(of: Comparison, drawing: dict[str, object]) -> str:
 
 
 def _stored(of: Comparison) -> str:
-    runs = of.stored_only if of.standing else of.runs
-    named = f"test_{of.metric}"
+    """The runs as they were evaluated then, best first; of many each beside the first of them, too."""
+    runs = of.stored_only if of.standing and not of.many else of.runs
+    names = [name for name in METRICS if any(f"test_{name}" in run.metrics for run in runs)]
+    names.sort(key=lambda name: name != of.metric)
+    behind = of.many.behind if of.many else {}
     told = [
-        {
-            "name": run.name,
-            "study": run.study,
-            "value": run.metrics.get(named),
-            "low": run.metrics.get(f"{named}_low"),
-            "high": run.metrics.get(f"{named}_high"),
-            "when": f"{datetime.fromtimestamp(run.started / 1000, UTC):%Y-%m-%d %H:%M}" if run.started else "now",
-        }
+        Stored(
+            name=run.name,
+            study=run.study,
+            when=f"{datetime.fromtimestamp(run.started / 1000, UTC):%Y-%m-%d %H:%M}" if run.started else "now",
+            values=[_interval(run, name) for name in names],
+            behind="first" if of.many and run.name == of.many.first else behind.get(run.name),
+        )
         for run in runs
     ]
-    metric = METRICS[of.metric]
-    sign = -1 if metric.higher_is_better else 1
-    told.sort(key=lambda one: sign * one["value"] if isinstance(one["value"], float) else float("inf"))
-    return recipe_sections.stored_section(told, metric.label)
+    sign = -1 if METRICS[of.metric].higher_is_better else 1
+    values = {run.name: run.metrics.get(f"test_{of.metric}") for run in runs}
+    told.sort(key=lambda one: float("inf") if (value := values[one.name]) is None else sign * value)
+    return recipe_sections.stored_section(told, names, of.many)
+
+
+def _interval(run: Run, name: str) -> Interval:
+    value, low, high = (run.metrics.get(f"test_{name}{end}") for end in ("", "_low", "_high"))
+    return Interval(value=value, low=low, high=high)
 
 
 def _differs(of: Comparison) -> str:

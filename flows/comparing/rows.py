@@ -1,6 +1,5 @@
 """On which test rows runs can be compared fairly, and what each says of these."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,21 +9,17 @@ import numpy as np
 
 from contracts.errors import MedloopError, listed
 from contracts.study import Study
-from contracts.tables import ASIDE, Schema, label_names, labels_of
+from contracts.tables import ASIDE, Schema
 from flows.comparing import files
+from flows.comparing.entries import EVALUATION, entry
 from flows.comparing.files import Files
 from flows.comparing.runs import Run
-from flows.stages.compare import entry as read_entry
 from flows.store import read_json, read_model, read_table
 from pipelines.audit import Certificate
-from pipelines.evaluate import evaluate
-from pipelines.results import Entry, EvaluateParams
-from pipelines.tasks import RESULTS
+from pipelines.results import Entry
 
 if TYPE_CHECKING:
     import pandas as pd
-
-EVALUATION = ("evaluation.json", "predictions.parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +87,11 @@ def _read(of: Files, found: Mapping[str, Mapping[str, Path]]) -> Judged:
     split = read_table(found["split"]["split.parquet"], ["@id", "@part"])
     samples = read_table(found["clean"]["samples.parquet"], ["@id", "@group"])
     named = {name: str(study.protect.get(name)) for name in (study.id, study.group) if name}
-    data = of.outputs("clean").get(f"data/{of.run.study}/clean/samples.parquet", "")
+    data = _data(of)
     return Judged(
         run=of.run,
         files=of,
-        entry=_entry(of, found["evaluate"], schema),
+        entry=entry(of, found["evaluate"], schema),
         ids=read_table(predictions, ["@id"])["@id"],
         parts=samples.merge(split, on="@id"),
         schema=schema,
@@ -109,44 +104,17 @@ def _read(of: Files, found: Mapping[str, Mapping[str, Path]]) -> Judged:
         },
         label=sorted(study.target.read_from),
         data=data,
-        split=f"{data} {of.outputs('split').get(f'data/{of.run.study}/split/split.parquet', id(of))}",
+        split=split_of(of),
     )
 
 
-def _entry(of: Files, found: Mapping[str, Path], schema: Schema) -> Entry:
-    evaluation, predictions = (found[name] for name in EVALUATION)
-    if evaluation.name == EVALUATION[0]:
-        return read_entry(evaluation.parent, RESULTS[schema.task])
-    try:
-        read_model(evaluation, RESULTS[schema.task])
-    except MedloopError:
-        return _judged_again(of, predictions, schema)
-    with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:  # the cache names files by their hash
-        folder = Path(scratch)
-        (folder / EVALUATION[0]).symlink_to(evaluation)
-        (folder / EVALUATION[1]).symlink_to(predictions)
-        return read_entry(folder, RESULTS[schema.task])
+def _data(of: Files) -> str:
+    return of.outputs("clean").get(f"data/{of.run.study}/clean/samples.parquet", "")
 
 
-def _judged_again(of: Files, path: Path, schema: Schema) -> Entry:
-    """Predictions whose evaluation an earlier version wrote, judged as this one does; of classes alone."""
-    if schema.task != "classes":
-        raise MedloopError("it was evaluated by an earlier version of medloop, in a form that this one cannot read")
-    described = read_json(of.paths("train", ["model/model.json"])["model/model.json"])
-    table = read_table(path)
-    target, group = labels_of(table), table["@group"].to_numpy()
-    predicted = table.drop(columns=["@id", "@group", *label_names(table)]).to_numpy()
-    threshold, positive = described.get("threshold"), schema.positive_index
-    evaluation = evaluate(
-        target=target,
-        probability=predicted,
-        group=group,
-        threshold=threshold,
-        classes=list(schema.classes),
-        positive=positive,
-        params=EvaluateParams(),
-    )
-    return Entry(evaluation=evaluation, target=target, predicted=predicted, group=group)
+def split_of(of: Files) -> str:
+    """What names a run's samples and the part of each; of runs that do not tell, no two are alike."""
+    return f"{_data(of)} {of.outputs('split').get(f'data/{of.run.study}/split/split.parquet', id(of))}"
 
 
 def shared(judged: Sequence[Judged]) -> Shared:
@@ -208,6 +176,8 @@ def _stranger(first: Judged, other: Judged) -> str:
 
 def _nothing(first: Judged, other: Judged) -> str:
     """Why there is no row to compare them on; nothing where there is one."""
+    if first.split == other.split:
+        return ""
     ids, _ = _common([first, other])
     if len(ids):
         return ""
@@ -233,10 +203,14 @@ def _common(judged: Sequence[Judged]) -> "tuple[pd.Series[str], int]":
             continue
         seen.add(one.split)
         learnt = one.parts[~one.parts["@part"].isin(["test", ASIDE])]
-        keep &= ids.isin(one.ids).to_numpy()
-        keep &= ~(ids.isin(learnt["@id"]) | group.isin(learnt["@group"])).to_numpy()
+        keep &= _among(ids, one.ids) & ~(_among(ids, learnt["@id"]) | _among(group, learnt["@group"]))
     everyone = pd.concat([one.ids for one in judged]).nunique()
     return ids[keep].reset_index(drop=True), everyone - int(keep.sum())
+
+
+def _among(values: "pd.Series[Any]", others: "pd.Series[Any]") -> Any:
+    """Which of the values are among the others; as objects, since pandas takes ten times as long of its strings."""
+    return values.astype(object).isin(others.astype(object)).to_numpy()
 
 
 def _aligned(one: Judged, ids: "pd.Series[str]") -> Entry:
@@ -250,8 +224,8 @@ def _aligned(one: Judged, ids: "pd.Series[str]") -> Entry:
 
 def _same_labels(entries: Sequence[Entry]) -> Any:
     same = np.ones(len(entries[0].target), dtype=bool)
-    for entry in entries[1:]:
-        equal = (entry.target == entries[0].target) | (_blank(entry.target) & _blank(entries[0].target))
+    for other in entries[1:]:
+        equal = (other.target == entries[0].target) | (_blank(other.target) & _blank(entries[0].target))
         same &= equal if equal.ndim == 1 else equal.all(axis=1)
     return same
 

@@ -8,10 +8,12 @@ from flows import console, servers, tracking
 from flows.comparing import Comparison, compared
 from flows.home import find_root
 from flows.store import write_text
-from pipelines.comparison.standing import p_text
+from pipelines.comparison.many import Many, in_words
+from pipelines.comparison.standing import p_text, sign
 from pipelines.tasks import METRICS
 
 NOT_COMPARABLE = 3
+LISTED = 20  # of many runs in the terminal
 
 
 def compare_runs(runs: Sequence[str], path: Path | None, by: Sequence[str]) -> int:
@@ -50,7 +52,10 @@ def _show(of: Comparison) -> None:
     console.console.print(f"\n{of.answer}\n", style="bold", markup=False, soft_wrap=True)
     for caution in of.cautions:
         console.warn(caution)
-    if of.standing and of.shared:
+    if of.many:
+        header = ["", "run", METRICS[of.metric].label, "behind the first by", "p", "shown to be behind?"]
+        console.show_leaderboard("", header, _many(of, of.many))
+    elif of.standing and of.shared:
         rows = [[str(at), *cells] for at, cells in enumerate(_standing(of), start=1)]
         header = ["", "run", METRICS[of.metric].label, "behind the best by", "p", *_others(of)]
         console.show_leaderboard("", header, rows)
@@ -74,6 +79,21 @@ def _standing(of: Comparison) -> list[list[str]]:
         p = "" if place.lead is None else p_text(place.adjusted).removeprefix("p ").removeprefix("= ")
         lines.append([place.model, str(place.value), lead, p, *others])
     return lines
+
+
+def _many(of: Comparison, many: Many) -> list[list[str]]:
+    """The first runs by their stored value; the page has all."""
+    lines = [["1", many.first, str(many.value), "first", "", ""]]
+    stored = {run.name: run.metrics.get(f"test_{of.metric}") for run in of.runs}
+    order = sorted(many.behind, key=lambda name: -sign(of.metric) * (stored[name] or 0.0))
+    for at, name in enumerate(order[: LISTED - 1], start=2):
+        p, apart = in_words(many.behind[name])
+        value = "–" if stored[name] is None else f"{stored[name]:.3f}"
+        lines.append([str(at), name, value, str(many.behind[name].lead), p, apart])
+    more = many.models - len(lines)
+    return (
+        [*lines, ["", f"and {more:,} more, all of them on the page (--html FILE)", "", "", "", ""]] if more else lines
+    )
 
 
 def _groups(of: Comparison) -> str:

@@ -6,6 +6,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from pipelines.bootstrap import Interval
+
 
 def comparison_page(
     title: str, answer: str, about: str, cautions: Sequence[str], sections: Sequence[tuple[str, str]], data: object
@@ -70,6 +72,12 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]], label: str, *, cl
         f'<div class="scroll" role="region" tabindex="0" aria-label="{text(label)}"><table>'
         f"<thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def interval(of: Interval) -> str:
+    """A value with its interval in small, or why there is none."""
+    number, _, ends = str(of).partition(" ")
+    return f"{number} <small>{text(ends or of.reason)}</small>"
 
 
 def figure(name: str, title: str, said: str) -> str:

@@ -1,12 +1,16 @@
 """The parts of a comparison's page that tell what differs, how runs were trained, and where they disagree."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
+from pipelines.bootstrap import Interval
 from pipelines.comparison.differs import DataDifference
 from pipelines.comparison.disagreement import Disagreement
-from pipelines.comparison.page import clean, figure, note, runs_key, table, text
+from pipelines.comparison.many import Behind, Many, in_words
+from pipelines.comparison.page import clean, figure, interval, note, runs_key, table, text
+from pipelines.tasks import METRICS
 
 LONGEST = 160  # letters of a setting's value
 
@@ -117,22 +121,46 @@ def _count(count: int | None) -> str:
     return "under 5" if count is None else f"{count:,}"
 
 
-def stored_section(runs: Sequence[Mapping[str, Any]], metric: str) -> str:
-    """Runs by what the tracker has of them; `runs` hold name, study, value, low, high and when."""
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A run as the tracker has it. `behind`: what it is behind the first of many; None where that cannot be told."""
+
+    name: str
+    study: str
+    when: str
+    values: Sequence[Interval]
+    behind: Behind | Literal["first"] | None = None
+
+
+def stored_section(runs: Sequence[Stored], metrics: Sequence[str], many: Many | None) -> str:
+    """A line a run: its metrics, the ranking one first, with their intervals; of many what it is behind the first."""
+    names = [text(METRICS[name].label) for name in metrics]
+    said = "As they were evaluated then, each on its own test rows, with intervals."
+    if many:
+        said += (
+            f" Behind the first: on the {many.rows:,} rows that {many.first} was tested on, for runs that were tested "
+            f"on the same; {many.confidence:.0%} intervals of a patient-level bootstrap, p corrected (Bonferroni) for "
+            "all pairs, since the first was found on these very rows."
+        )
+    else:
+        said += " Of these, nothing is shown to be better."
+    beside = ["behind the first by", "corrected", "shown to be behind?"] if many else []
+    head = ["run", *names[:1], *beside, *names[1:], "study", "when"]
     lines = [
         [
-            text(one["name"]),
-            text(one["study"]),
-            "–" if one["value"] is None else f"{one['value']:.3f} <small>{_ends(one)}</small>",
-            text(one["when"]),
+            text(one.name),
+            *map(interval, one.values[:1]),
+            *(_behind(one.behind) if many else []),
+            *map(interval, one.values[1:]),
+            text(one.study),
+            text(one.when),
         ]
         for one in runs
     ]
-    said = "As they were evaluated then, each on its own test rows: of these, nothing is shown to be better."
-    return note(said) + table(
-        ["run", "study", text(metric), "when"], lines, "stored metrics", classes=["", "", "n", "n"]
-    )
+    return note(said) + table(head, lines, "stored metrics", classes=["", *["n"] * (len(head) - 1)])
 
 
-def _ends(one: Mapping[str, Any]) -> str:
-    return "" if one["low"] is None else f"({one['low']:.3f} to {one['high']:.3f})".replace("-", "−")
+def _behind(of: Behind | Literal["first"] | None) -> list[str]:
+    if of is None:
+        return ["<small>other rows</small>", "", ""]
+    return ["first", "", ""] if of == "first" else [interval(of.lead), *in_words(of)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipelines.bootstrap import Interval
 from pipelines.comparison.decision import SMALL, Decisions
-from pipelines.comparison.page import figure, note, runs_key, table, text
+from pipelines.comparison.page import figure, interval, note, runs_key, table, text
 from pipelines.comparison.standing import Draws, Standing, p_text
 from pipelines.comparison.subgroups import Groups, label
 from pipelines.evaluate import Evaluation
@@ -93,12 +93,6 @@ def _differences(entries: Mapping[str, Entry], drawn: Draws, order: Sequence[str
         corrected = "primary" if name == names[0] else p_text(adjusted.get(name)) if name in adjusted else ""
         p = f"{p_text(one.p)} <small>{one.test}</small>" if one.p is not None else ""
         yield [interval(one.gain), p, corrected]
-
-
-def interval(of: Interval) -> str:
-    """A value with its interval in small, or why there is none."""
-    number, _, ends = str(of).partition(" ")
-    return f"{number} <small>{text(ends or of.reason)}</small>"
 
 
 def curves_section(evaluations: Mapping[str, Evaluation], decided: Mapping[str, Decisions], others: int) -> str:
