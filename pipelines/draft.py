@@ -6,7 +6,7 @@ No run uses what is here; only what a person leaves in the study's file counts.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import pandas as pd
@@ -15,12 +15,11 @@ from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Column, Protection, Study, Target
 from contracts.tasks import Task
-from pipelines.cells import canonical
 from pipelines.clean import CleanParams, clean
 from pipelines.draft_label import drafted_label
+from pipelines.draft_roles import group_check, id_check, likely_group, sample_id
 from pipelines.guard import spelled, suspicions
-from pipelines.guess import ID_LIKE, Guess, TextSeries, guess_column
-from pipelines.identifiers import words
+from pipelines.guess import Guess, guess_column
 from pipelines.labels import graded
 from pipelines.leaks import LeakParams, single_feature_suspects
 
@@ -37,6 +36,12 @@ RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n
 SUSPECTS = (
     "DROPPED for now, since each alone tells much of the label: decide whether it is a leak, or a strong predictor "
     "that is known when the model will be asked, and then move it from drop to columns"
+)
+MANY_STRONG = 3
+STRONG = (
+    "KEPT, though each alone tells much of the label: so many do that they seem to be strong predictors. Drop those "
+    "that are known only after the label; a run calls the others suspect, and registers nothing until "
+    "`audit: accept:` says why each may stay"
 )
 
 
@@ -91,19 +96,22 @@ def draft(
                 f"{option} and the label are different columns; got {role} for both", mend="name another"
             )
     known = {name: guess for name, guess in known.items() if name not in (*asked, group, time)}
-    sample_id = _sample_id(table, [name for name in names if name not in (*asked, time, *known)])
-    rest = [name for name in names if name not in (*asked, sample_id, group)]
+    free = [name for name in names if name not in (*asked, group, time, *known)]
+    guessed = likely_group(table, free) if group is None else None
+    group = group or guessed
+    id_column = sample_id(table, [name for name in free if name != group])
+    rest = [name for name in names if name not in (*asked, id_column, group)]
     guesses = {name: known.get(name) or guess_column(name, table[name], is_time=name == time) for name in rest}
     guesses |= label.declared
     columns = {name: guess.column for name, guess in guesses.items() if guess.column and name not in (time, *known)}
-    guesses |= _leaks(table, label.target, group, columns)
-    roles = [label.check, _id_check(sample_id), _group_check(table, group)]
+    guesses |= _leaks(table, label.target, group, columns, guesses)
+    roles = [label.check, id_check(table, id_column), group_check(table, group, guessed=guessed is not None)]
     kept = {name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop}
-    study = Study(name="draft", title="draft", id=sample_id, group=group, time=time, target=label.target, columns=kept)
-    found = suspicions(table[[name for name in names if name in {*kept, sample_id, group} - set(known)]], study)
+    study = Study(name="draft", title="draft", id=id_column, group=group, time=time, target=label.target, columns=kept)
+    found = suspicions(table[[name for name in names if name in {*kept, id_column, group} - set(known)]], study)
     protection = [f"{PROTECTED}: {listed([suspicion.told() for suspicion in found])}"] if found else []
     return Draft(
-        id=sample_id,
+        id=id_column,
         group=group,
         time=time,
         target=label.target,
@@ -122,8 +130,10 @@ LEAKS = (
 )
 
 
-def _leaks(table: pd.DataFrame, label: Target, group: str | None, columns: dict[str, Column]) -> dict[str, Guess]:
-    """The columns that give the label away by themselves, found on all rows."""
+def _leaks(
+    table: pd.DataFrame, label: Target, group: str | None, columns: dict[str, Column], guesses: Mapping[str, Guess]
+) -> dict[str, Guess]:
+    """The columns that give the label away by themselves, found on all rows; kept where a third of all do by value."""
     if not set(columns) - set(label.read_from):
         return {}
     study = Study(name="draft", title="draft", group=group, target=label, columns=columns)
@@ -132,41 +142,24 @@ def _leaks(table: pd.DataFrame, label: Target, group: str | None, columns: dict[
     target, classes = graded(cleaned.samples["@target"], cleaned.schema)
     schema = cleaned.schema.model_copy(update={"classes": classes})
     suspects = single_feature_suspects(cleaned.samples, target, schema, LeakParams())
+    strong = [suspect.column for suspect in suspects if suspect.how == "value"]
+    many = len(strong) >= MANY_STRONG and 3 * len(strong) > len(columns)
+    kept = {suspect.column for suspect in suspects if many and suspect.how in ("value", "level")}
     why = {suspect.column: suspect.sentence.removeprefix(f"{suspect.column}: ") for suspect in suspects}
     return {
-        name: Guess(
-            drop=f"leak? {sentence}",
-            note=f"DROPPED for now: decide; to keep it, write under columns {_declared(name, columns[name])}",
-            matters=(SUSPECTS,),
-        )
+        name: _strong(guesses[name], sentence) if name in kept else _dropped(name, columns[name], sentence)
         for name, sentence in why.items()
     }
 
 
-def _sample_id(table: pd.DataFrame, names: list[str]) -> str | None:
-    """A column that differs in every row, and is the first or named like an id."""
-    for position, name in enumerate(names):
-        if (position == 0 or ID_LIKE.search(words(name))) and _distinguishes(table[name]):
-            return name
-    return None
+def _strong(guess: Guess, sentence: str) -> Guess:
+    note = "; ".join(filter(None, [guess.note, f"CHECK: {sentence}"]))
+    return replace(guess, note=note, matters=(*guess.matters, STRONG))
 
 
-def _distinguishes(cells: TextSeries) -> bool:
-    texts = canonical(cells.str.strip())
-    measured = texts.str.fullmatch(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?").any()
-    return bool(texts.is_unique and (texts != "").all() and not measured)
-
-
-def _id_check(name: str | None) -> str:
-    if name is None:
-        return "id: no column tells the rows apart, so a row's number serves; name one if there is one"
-    return f"id {name}: differs in every row; it must be a pseudonym, not a number that others know"
-
-
-def _group_check(table: pd.DataFrame, name: str | None) -> str:
-    if name is None:
-        return "group: every row counts as a patient of its own; name the patient's column if some have several rows"
-    return f"group {name}: {table[name].nunique():,} patients in {len(table):,} rows; it must be a pseudonym"
+def _dropped(name: str, column: Column, sentence: str) -> Guess:
+    note = f"DROPPED for now: decide; to keep it, write under columns {_declared(name, column)}"
+    return Guess(drop=f"leak? {sentence}", note=note, matters=(SUSPECTS,))
 
 
 def _column_checks(guesses: Mapping[str, Guess]) -> list[str]:

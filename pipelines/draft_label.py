@@ -1,5 +1,6 @@
 """The label of a drafted study: what is asked, how its columns are declared where they must be, what to check."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,11 +13,45 @@ from pipelines.cells import canonical
 from pipelines.guess import UNITS, Counts, Guess, TextSeries, filled, guess_number, in_order, is_missing_word
 
 MOST_CLASSES = 20
+FEWEST_EVENTS, ENOUGH_EVENTS = 20, 36  # of training rows; of all rows, a third of which train nothing
 EVENT = (
     "name the column of days, months or years followed as --target (of dates, count them first), and the one that says "
     "whether it happened as --event"
 )
-YES = ("1", "yes", "y", "true", "positive", "pos", "case", "dead", "died", "是", "阳性")
+YES = (
+    "1",
+    "yes",
+    "y",
+    "true",
+    "t",
+    "positive",
+    "pos",
+    "case",
+    "dead",
+    "died",
+    "deceased",
+    "malignant",
+    "present",
+    "是",
+    "阳性",
+)
+NO = (
+    "0",
+    "no",
+    "n",
+    "false",
+    "f",
+    "negative",
+    "neg",
+    "control",
+    "controls",
+    "alive",
+    "benign",
+    "healthy",
+    "normal",
+    "absent",
+)
+CODE = re.compile(r"^\d+[_:=. -]+(?=[^\W\d])")  # of 1_yes
 
 
 class Label(NamedTuple):
@@ -46,11 +81,17 @@ def _alone(name: str, cells: TextSeries) -> Label:
         return Label(Target(column=name, task="regression"), {name: number}, check)
     classes = _classes(name, told)
     positive = _positive(told) if len(classes) == 2 else None
-    which = f", positive: {positive}" if positive else "; to keep some only, write a cohort"
+    which = f", positive: {positive}" if positive else f"{_grades(classes)}; to keep some only, write a cohort"
     check = (
         f"label {name}: classes {_shares(told)}{which}; {len(cells) - told.sum():,} rows without a label are left out"
     )
     return Label(Target(column=name, classes=classes, positive=positive), _coded(name, classes, codes), check)
+
+
+def _grades(classes: tuple[str, ...]) -> str:
+    """What to write where classes that begin with numbers may be in order."""
+    numbered = all(re.match(r"\d", text) for text in classes)
+    return "; if they are grades, lowest first, write task: ordinal under target" if numbered else ""
 
 
 def _several(table: pd.DataFrame, names: Sequence[str]) -> Label:
@@ -90,12 +131,15 @@ def _survival(table: pd.DataFrame, names: Sequence[str], event: str) -> Label:
     happened = canonical(table[event].str.strip()) == positive
     cells = canonical(table[name].str.strip())
     known = happened & ~cells.isin(time.column.missing if time.column else ())
-    middle = pd.to_numeric(cells[known], errors="coerce").median()
+    times = pd.to_numeric(cells[known], errors="coerce").dropna()
+    middle = times.quantile(min(max(0.5, ENOUGH_EVENTS / max(len(times), 1)), 0.9))
     horizon = float(f"{middle:.2g}") if middle > 0 else 1.0
+    few = f"; FEW events: training needs {FEWEST_EVENTS} by the horizon" if 0.9 * len(times) < ENOUGH_EVENTS else ""
     doubt = " (or which?)" if len(classes) > 2 else ""
     check = (
         f"label: {name} until {event}, classes {_shares(told)}, event: {positive}{doubt}, all others mean not by then; "
-        f"horizon {horizon:g} is the middle of the events' times: write that by which the risk is asked, and the unit"
+        f"horizon {horizon:g}, by which {(times <= horizon).sum():,} events happened, is a guess: write that by which "
+        f"the risk is asked, and the unit{few}"
     )
     target = _target(column=name, event=event, classes=classes, positive=positive, horizon=horizon, task="survival")
     return Label(target, {name: time, **_coded(event, classes, codes)}, check)
@@ -132,8 +176,11 @@ def _classes(name: str, told: Counts) -> tuple[str, ...]:
 
 
 def _positive(told: Counts) -> str:
-    """The class that says yes, else the rarest one."""
-    return next((text for text in in_order(told.index) if text.casefold() in YES), str(told.idxmin()))
+    """The class that says yes, else the other one where one of two says no, else the rarest one."""
+    plain = {text: CODE.sub("", text).casefold() for text in in_order(told.index)}
+    yes = [text for text in plain if plain[text] in YES]
+    other = [text for text in plain if plain[text] not in NO] if len(plain) == 2 else []
+    return next(iter([*yes, *(other if len(other) == 1 else []), str(told.idxmin())]))
 
 
 def _shares(told: Counts) -> str:

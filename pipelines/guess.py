@@ -71,8 +71,17 @@ class Guess:
 
 
 def is_missing_word(text: str) -> bool:
-    """Whether a text says that there is no value, in any study."""
-    return text in SHARED or text.casefold() in MISSING_WORDS
+    """Whether a text says that there is no value, in any study; a code may stand before it: `9_unknown`, `NA_NA`."""
+    parts = [part for part in re.split(r"[_:=]", text.casefold().strip()) if part.strip() and not part.isdigit()]
+    return text in SHARED or (bool(parts) and all(part.strip() in MISSING_WORDS for part in parts))
+
+
+def counts_rows(texts: TextSeries) -> bool:
+    """Whether cells count the rows: whole numbers without a gap, each once."""
+    if not (len(texts) > LISTED and texts.is_unique and texts.str.fullmatch(r"\d{1,15}").all()):
+        return False
+    numbers = texts.astype("int64")
+    return int(numbers.max() - numbers.min()) == len(numbers) - 1
 
 
 def look_coded(numbers: Array) -> Mask:
@@ -82,6 +91,7 @@ def look_coded(numbers: Array) -> Mask:
         return np.zeros(len(numbers), dtype=bool)
     beyond = rest.max() + 0.5 * (rest.max() - rest.min())
     high = np.isin(numbers, CODES) & (numbers > beyond)
+    high &= ~np.isin(numbers - 1, numbers[~high])  # after 7 comes 8: a count that goes on
     low = np.isin(numbers, NEGATIVE_CODES) & (rest.min() >= 0)
     found: Mask = high | low
     return found
@@ -117,6 +127,10 @@ def guess_column(name: str, cells: TextSeries, *, is_time: bool = False) -> Gues
         return Guess(drop=f"identifier? may be {suspected.kind}", matters=(IDENTIFIERS,))
     if len(told) == told.sum() == len(cells) and ID_LIKE.search(words(name)):
         return Guess(drop="identifier? differs in every row", matters=(IDENTIFIERS,))
+    if len(told) == len(cells) and counts_rows(pd.Series(told.index, dtype="str")):
+        return Guess(
+            drop="a row's number? counts the rows, so it tells how the table was sorted", matters=(IDENTIFIERS,)
+        )
     return _moment(name, told, missing) or _numeric(name, told, missing) or _texts(told, missing)
 
 
@@ -135,7 +149,8 @@ def _numbers(texts: "pd.Series[str]") -> Array:
 def _moment(name: str, told: Counts, missing: tuple[str, ...], *, is_time: bool = False) -> Guess | None:
     texts = pd.Series(told.index, dtype="str")
     compact = ["%Y%m%d", *(["%Y"] if is_time else [])] if is_time or "date" in words(name).split() else []
-    patterns = [day + time for day, time in product(DAYS, TIMES)]
+    plain = not texts.empty and bool(re.fullmatch(r"[-+]?\d*\.?\d*(?:[eE][-+]?\d+)?", texts.iloc[0]))
+    patterns = [] if plain else [day + time for day, time in product(DAYS, TIMES)]
     fitting = [
         pattern for pattern in [*compact, *patterns] if _parses(texts.head(50), pattern) and _parses(texts, pattern)
     ]

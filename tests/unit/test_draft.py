@@ -302,7 +302,7 @@ def test_a_time_and_an_event_make_a_label_of_survival() -> None:
     proposed = draft(table(died=died, months=months), target=["months"], event="died")
     target, columns = proposed.target, proposed.columns
     assert (target.task, target.column, target.event, target.positive) == ("survival", "months", "died", "1")
-    assert target.horizon == 99  # those with the event were followed 1, 5, … 197 months
+    assert target.horizon == 140  # 36 of the 50 with the event, who were followed 1, 5, … 197 months
     assert columns["months"].type == "numeric"
     assert columns["died"].missing == ("unknown",)
     text = render(proposed, "toy", {"kind": "file", "path": "t.csv"})

@@ -1,0 +1,57 @@
+"""Which columns of a raw table seem to name the sample and the patient, and what a person must check of them."""
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pipelines.cells import canonical
+from pipelines.guess import ID_LIKE, LISTED, TextSeries, counts_rows
+from pipelines.identifiers import words
+
+_PERSON = "patient|pat|pt|subject|subj|participant|person|respondent|individual|case|study|record|unique|usubj"
+PATIENT_LIKE = re.compile(
+    rf"^(?:(?:{_PERSON}|p|sub) ?)?(?:ids?|uid|uuid|guid)$|^(?:{_PERSON}) ?(?:no|nr|num|number|code|key)$"
+    r"|^(?:patient|subject|participant|respondent|person|individual)s?$|^(?:pidnum|seqn|mrn)$|病历号|患者|病人"
+)
+
+
+def sample_id(table: pd.DataFrame, names: Sequence[str]) -> str | None:
+    """A column that differs in every row: one that is named like an id, else the first one."""
+    named = [name for name in names if ID_LIKE.search(words(name))]
+    return next((name for name in [*named, *names[:1]] if _distinguishes(table[name])), None)
+
+
+def likely_group(table: pd.DataFrame, names: Sequence[str]) -> str | None:
+    """A column that is named like a patient's and comes back: more values than a category has, fewer than rows."""
+    named = [name for name in names if PATIENT_LIKE.search(words(name))]
+    return next((name for name in named if _comes_back(table[name])), None)
+
+
+def _comes_back(cells: TextSeries) -> bool:
+    texts = canonical(cells.str.strip())
+    filled = texts[texts != ""]
+    return len(filled) > 0.99 * len(texts) and LISTED < filled.nunique() < len(filled)
+
+
+def _distinguishes(cells: TextSeries) -> bool:
+    texts = canonical(cells.str.strip())
+    measured = texts.str.fullmatch(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?").any()
+    return bool(texts.is_unique and (texts != "").all() and not measured)
+
+
+def id_check(table: pd.DataFrame, name: str | None) -> str:
+    """What a person must check of the sample's column."""
+    if name is None:
+        return "id: no column tells the rows apart, so a row's number serves; name one if there is one"
+    if counts_rows(canonical(table[name].str.strip())):
+        return f"id {name}: counts the rows; if they are numbered anew when the data change, write id: null"
+    return f"id {name}: differs in every row; it must be a pseudonym, not a number that others know"
+
+
+def group_check(table: pd.DataFrame, name: str | None, *, guessed: bool) -> str:
+    """What a person must check of the patient's column."""
+    if name is None:
+        return "group: every row counts as a patient of its own; name the patient's column if some have several rows"
+    taken = ", TAKEN for the patient's by its name: write null if it is not" if guessed else ""
+    return f"group {name}: {table[name].nunique():,} patients in {len(table):,} rows{taken}; it must be a pseudonym"
