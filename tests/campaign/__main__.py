@@ -124,8 +124,6 @@ class Campaign:
         (self.home / "servers.json").write_text(json.dumps({"prefect": own}))
         self.keep()
         self.finish("a first run, which starts the servers")
-        self.fresh()
-        self.time()
         self.clean = state.snapshot(self.root, self.home, self.scratch)
         print(f"the clean run left {len(self.clean['files'])} files", flush=True)
         self.fresh()
@@ -210,6 +208,7 @@ class Campaign:
         except subprocess.TimeoutExpired:
             self.faults.append(f"{how}: the run goes on after 60 s")
             self.kill(child, "tree")
+            child.wait(60)
         if how == "main" and self.random.random() < 0.5:
             return  # the next run meets what is still ending
         deadline = time.monotonic() + GONE_LIMIT_S
@@ -321,6 +320,7 @@ def conduct(campaign: Campaign, asked: argparse.Namespace) -> None:
             campaign.judge(name)
     if asked.fork:
         campaign.forked = Forked(campaign.root, campaign.environment(), campaign.folder / "output.txt")
+    if asked.kills:
         campaign.time()
         campaign.fresh()
     goal = sum(campaign.kills.values()) + asked.kills
@@ -341,7 +341,8 @@ def main() -> int:
     asked = parser.parse_args()
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="campaign-"))
     print(f"in {folder}", flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job, and all it starts, is deaf to the latter
+        signal.signal(number, signal.default_int_handler)
     campaign = Campaign(folder, random.Random(asked.seed))
     try:
         conduct(campaign, asked)

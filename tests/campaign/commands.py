@@ -180,7 +180,8 @@ def main() -> int:
     asked = parser.parse_args()
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="campaign-"))
     print(f"in {folder}", flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     campaign, done = Commands(folder, random.Random(asked.seed)), 1
     try:
         begin(campaign)
