@@ -31,7 +31,7 @@ from tests.campaign.__main__ import RUN_LIMIT_S, Campaign, Forked
 from tests.workspace import make_workspace, patients
 
 FEW = {"runs": 1, "days": 0, "versions": 1, "tried": 0}
-SCHEDULE = {"every": "1 day", "catch_up": "one", "retries": 3, "retry_delay": "1 second"}
+SCHEDULE = {"every": "1 day", "catch_up": "one", "retries": 3, "retry_delay": "10 seconds"}
 
 
 @dataclass(frozen=True)
