@@ -20,6 +20,7 @@ from flows.notices import Notice
 from flows.tracking import CHALLENGER, CHAMPION
 
 What = Literal["promoted", "rolled back", "kept", "asked", "blocked"]
+Grounds = tuple[str, str, str, str | None]
 HISTORY, DECISION = "medloop.champions", "medloop.decision."
 
 
@@ -125,8 +126,8 @@ def rollback(root: Path, study: str, why: str) -> tuple[Version, str]:
     before, now = _last_two(mlflow, study)
     chosen = version(mlflow, study, before)
     _check(root, study, chosen)
-    record(mlflow, study, before, "promoted", f"version {now} was rolled back{': ' * bool(why)}{why}")
-    record(mlflow, study, now, "rolled back", why)
+    record(mlflow, study, before, "promoted", f"version {now} was rolled back{': ' * bool(why)}{why}", newest=2)
+    record(mlflow, study, now, "rolled back", why, newest=2)
     mlflow.set_registered_model_alias(study, CHAMPION, before)
     mlflow.set_registered_model_tag(study, HISTORY, json.dumps(history(mlflow, study)))
     _clear_challenger(mlflow, study, before)
@@ -157,12 +158,31 @@ def record(
     *,
     by: str = "",
     evidence: Mapping[str, str] | None = None,
+    newest: int = 1,
 ) -> None:
-    """Keeps a decision with the version that it is of: what, when, by whom, why, on which evidence."""
+    """Keeps a decision with the version that it is of: what, when, by whom, why, on which evidence.
+
+    One that is among the newest so many of the study was cut short before it was carried out, and is kept once.
+    """
     when = datetime.now(UTC)
-    said = {"what": what, "when": when.isoformat(timespec="seconds"), "who": by or _who(), "why": why}
-    told = json.dumps({**said, "evidence": dict(evidence or {})}, ensure_ascii=False)
-    mlflow.set_model_version_tag(study, number, f"{DECISION}{when:%Y%m%dT%H%M%S%f}Z", told)
+    said: dict[str, Any] = {"what": what, "when": when.isoformat(timespec="seconds"), "who": by or _who(), "why": why}
+    said["evidence"] = dict(evidence or {})
+    if (number, _grounds(said)) not in _newest(mlflow, study, newest):
+        told = json.dumps(said, ensure_ascii=False)
+        mlflow.set_model_version_tag(study, number, f"{DECISION}{when:%Y%m%dT%H%M%S%f}Z", told)
+
+
+def _newest(mlflow: Any, study: str, most: int) -> list[tuple[str, Grounds]]:
+    """The version and the grounds of the study's newest decisions."""
+    versions = mlflow.search_model_versions(f"name = '{study}'")
+    tags = [(key, str(one.version), told) for one in versions for key, told in one.tags.items()]
+    known = sorted((tag for tag in tags if tag[0].startswith(DECISION)), reverse=True)
+    return [(number, _grounds(json.loads(told))) for _, number, told in known[:most]]
+
+
+def _grounds(said: Mapping[str, Any]) -> Grounds:
+    """What makes two decisions the same; of the evidence its name, which is made of what it says but for the time."""
+    return said["what"], said["who"], said["why"], said["evidence"].get("file")
 
 
 def decisions(mlflow: Any, study: str, number: str) -> list[dict[str, Any]]:

@@ -94,8 +94,9 @@ class Campaign:
     kills: Counter = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     chains: int = 0
-    ran: int = 0  # runs since the workspace was fresh
+    ran: int = 0  # runs that the workspace has seen
     clean_s: float = 0.0
+    command: tuple[str, ...] = ("run", "tiny")
     forked: Forked | None = None
 
     def __post_init__(self) -> None:
@@ -117,14 +118,12 @@ class Campaign:
         for arguments in (["add", "-A"], ["commit", "-qm", "the campaign's study"]):
             who = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
             subprocess.run(["git", *who, *arguments], cwd=self.root, check=True)
-        shutil.copytree(self.root, self.folder / "fresh", symlinks=True)
         self.scratch.mkdir()
         self.home.mkdir()
         own = {"pid": 1, "port": free_port(), "started": 0.0}  # a forked command knows the first address only
         (self.home / "servers.json").write_text(json.dumps({"prefect": own}))
+        self.keep()
         self.finish("a first run, which starts the servers")
-        self.fresh()
-        self.time()
         self.clean = state.snapshot(self.root, self.home, self.scratch)
         print(f"the clean run left {len(self.clean['files'])} files", flush=True)
         self.fresh()
@@ -136,22 +135,32 @@ class Campaign:
         self.clean_s = time.monotonic() - start
         print(f"clean run: {self.clean_s:.0f} s", flush=True)
 
+    def keep(self) -> None:
+        """The workspace and its home as they are now are what every chain begins with."""
+        shutil.rmtree(self.folder / "fresh", ignore_errors=True)
+        fresh = self.folder / "fresh"
+        shutil.copytree(self.root, fresh / self.root.name, symlinks=True)
+        shutil.copytree(
+            self.home, fresh / self.home.name, ignore=lambda at, _: KEPT if at == str(self.home) else (), symlinks=True
+        )
+
     def fresh(self) -> None:
-        """As before the first run; the servers go on."""
+        """As it was kept; the servers go on."""
         for gone in (self.root, self.scratch, *(p for p in self.home.iterdir() if p.name not in KEPT)):
             shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
-        shutil.copytree(self.folder / "fresh", self.root, symlinks=True)
+        for place in (self.root, self.home):
+            shutil.copytree(self.folder / "fresh" / place.name, place, symlinks=True, dirs_exist_ok=True)
         self.scratch.mkdir()
-        self.ran = 0
+        self.ran = len(list((self.home / "runs").glob("*.json")))
 
     def start(self, trap: dict | None = None) -> "subprocess.Popen[bytes] | Forked":
         self.ran += 1
         (self.folder / "sprung").unlink(missing_ok=True)
         if self.forked:
-            return self.forked.start("run", "tiny")
+            return self.forked.start(*self.command)
         with (self.folder / "output.txt").open("wb") as output:
             return subprocess.Popen(
-                [str(MEDLOOP), "run", "tiny"],
+                [str(MEDLOOP), *self.command],
                 cwd=self.root,
                 env=self.environment(trap),
                 stdout=output,
@@ -169,9 +178,13 @@ class Campaign:
     def finish(self, what: str) -> None:
         """A run that nobody disturbs; what is wrong with it is a fault."""
         child = self.start()
-        code = child.wait(RUN_LIMIT_S)
+        code = self.ended(child)
         if code or "Traceback" in self.told():
             self.faults.append(f"after {what}: exit code {code}: {self.told()[-1500:]}")
+
+    def ended(self, child: "subprocess.Popen[bytes] | Forked") -> int:
+        """The exit code of a command that comes to its end by itself."""
+        return child.wait(RUN_LIMIT_S)
 
     def kill(self, child: "subprocess.Popen[bytes] | Forked", how: str) -> None:
         """The process tree, the main process alone, the tree and the servers, or a signal that asks."""
@@ -195,6 +208,7 @@ class Campaign:
         except subprocess.TimeoutExpired:
             self.faults.append(f"{how}: the run goes on after 60 s")
             self.kill(child, "tree")
+            child.wait(60)
         if how == "main" and self.random.random() < 0.5:
             return  # the next run meets what is still ending
         deadline = time.monotonic() + GONE_LIMIT_S
@@ -306,6 +320,7 @@ def conduct(campaign: Campaign, asked: argparse.Namespace) -> None:
             campaign.judge(name)
     if asked.fork:
         campaign.forked = Forked(campaign.root, campaign.environment(), campaign.folder / "output.txt")
+    if asked.kills:
         campaign.time()
         campaign.fresh()
     goal = sum(campaign.kills.values()) + asked.kills
@@ -326,7 +341,8 @@ def main() -> int:
     asked = parser.parse_args()
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="campaign-"))
     print(f"in {folder}", flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job, and all it starts, is deaf to the latter
+        signal.signal(number, signal.default_int_handler)
     campaign = Campaign(folder, random.Random(asked.seed))
     try:
         conduct(campaign, asked)

@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +36,7 @@ class Registry:
         return SimpleNamespace(tags=self.tags, aliases=self.aliases)
 
     def search_model_versions(self, clause: str) -> list[Any]:
-        return [SimpleNamespace(version=number, run_id=f"run{number}") for number in self.of_version]
+        return [SimpleNamespace(version=n, run_id=f"run{n}", tags=tags) for n, tags in self.of_version.items()]
 
     def get_model_version(self, study: str, number: str) -> Any:
         return SimpleNamespace(tags=self.of_version[number])
@@ -152,6 +154,41 @@ def test_a_crash_before_the_alias_moved_leaves_no_false_history(registry: Regist
     assert history(registry, "study") == ["1"]
     promote(tmp_path, "study", "3", "")
     assert rollback(tmp_path, "study", "")[0].number == "1"
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+def test_a_decision_that_a_crash_cut_short_is_kept_once(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """Killed in turn before each of the calls that change something: the same command again does what is left."""
+
+    def interrupted(work: Callable[[], object]) -> None:
+        left = calls
+
+        def call(do: Callable[..., None], *given: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            do(*given)
+
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            for name in ("set_registered_model_tag", "set_model_version_tag", "set_registered_model_alias"):
+                patched.setattr(registry, name, partial(call, getattr(registry, name)))
+            work()
+        if left <= 0:
+            work()
+
+    interrupted(lambda: promote(tmp_path, "study", "2", "better"))
+    assert [one["what"] for one in decisions(registry, "study", "2")] == ["promoted"]
+    promote(tmp_path, "study", "3", "better")
+    promote(tmp_path, "study", "2", "better")
+    assert len(decisions(registry, "study", "2")) == 2, "another has been champion since"
+    if calls < 4:  # its history, which is written last, follows the alias by itself
+        interrupted(lambda: rollback(tmp_path, "study", "alarms"))
+        assert [one["what"] for one in decisions(registry, "study", "2")][2:] == ["rolled back"]
+        assert [one["what"] for one in decisions(registry, "study", "3")] == ["promoted", "promoted"]
+        assert registry.aliases["champion"] == "3"
 
 
 def test_what_a_person_served_before_no_gate_promotes_again(registry: Registry, tmp_path: Path) -> None:
