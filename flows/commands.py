@@ -124,10 +124,11 @@ def show_result(root: Path, study: str) -> None:
     certificate = read_json(data_folder(root, study, "audit") / "certificate.json")
     checked = read_json(data_folder(root, study, "validate") / "verdict.json")
     header, *rows = table(board)
+    found = len(checked["findings"])
     console.show_leaderboard(f"{study}: {board.verdict}", header, rows)
     console.show_facts(
         {
-            "validation": f"{checked['verdict']}: {len(checked['findings'])} findings, "
+            "validation": f"{checked['verdict']}: {found} finding{'s' * (found != 1)}, "
             f"{(data_folder(root, study, 'validate') / 'docs.html').relative_to(root)}",
             "certificate": f"{certificate['verdict']}: {certificate['sentence']}",
             "figures": (data_folder(root, study, "compare") / "leaderboard.html").relative_to(root),

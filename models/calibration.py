@@ -72,7 +72,7 @@ def fit(probability: Floats, target: NDArray[np.int64], method: Method) -> Calib
 
 
 def apply(calibration: Calibration, probability: Floats) -> Floats:
-    """The mended probabilities; rows sum to 1. Shape: (N, C) -> (N, C).
+    """The mended probabilities; rows sum to 1. Shape: (N, C) -> (N, C), by temperature (…, C) -> (…, C).
 
     Conformal: each number and the ends of its interval. Shape: (N, K) -> (N, 3 K).
     Moments: the risk at the horizon, the median time, the chance to be spared up to each of T times.
@@ -89,7 +89,7 @@ def apply(calibration: Calibration, probability: Floats) -> Floats:
         return _shares(probability * np.array(state["factor"]))
     if calibration.method == "temperature":
         logits = np.log(np.maximum(probability, SMALLEST)) / state["temperature"]
-        return _shares(np.exp(logits - logits.max(axis=1, keepdims=True)))
+        return _shares(np.exp(logits - logits.max(axis=-1, keepdims=True)))
     if calibration.method == "platt":
         lines = zip(_mended(probability), state["slope"], state["intercept"], strict=True)
         return _together([_sigmoid(slope * _logit(probability[:, c]) + intercept) for c, slope, intercept in lines])
@@ -110,7 +110,7 @@ def _together(columns: list[Floats]) -> Floats:
 
 
 def _shares(values: Floats) -> Floats:
-    return np.asarray(values / values.sum(axis=1, keepdims=True), dtype=np.float64)
+    return np.asarray(values / values.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
 def _logit(probability: Floats) -> Floats:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from contracts.examples import Examples
-from models.batches import Rows, laid_out
-from models.family import configured, load
+from contracts.tasks import Task
+from models.batches import Batch, Rows, laid_out
+from models.family import configured, load, reads
 from models.layers.image import Images
-from models.layers.tokens import TextTokens
 from models.network import Network, restored
 from models.store import Trained
 
@@ -49,16 +49,17 @@ class Attributions:
 
 class Margin(nn.Module):
     """What is explained of a row. Of classes one's logit less the mean of the others', of two the log-odds; of other
-    tasks the mean output: of a number itself, scaled, of classes in order the log-odds of going one further.
+    tasks the mean output: of a number itself, scaled, of classes in order the log-odds of going one further. Of words
+    the log-odds of each one's tag against none, summed over a text.
 
     gates: one before each input of numbers but images, where its attributions are asked for
 
-    Shape: the tensors of a batch in the order of `keys`, then towards (B,), the class -> (B,).
+    Shape: the tensors of a batch in the order of `keys`, then towards (B,), the class, or (B, T), the tags -> (B,).
     """
 
-    def __init__(self, network: Network, keys: list[str], *, by_class: bool) -> None:
+    def __init__(self, network: Network, keys: list[str], task: Task) -> None:
         super().__init__()
-        self.network, self.keys, self.by_class = network, keys, by_class
+        self.network, self.keys, self.task = network, keys, task
         self.gated = [key for key in keys if key.startswith(("table", "sequence/"))]
         self.gates = nn.ModuleList(nn.Identity() for _ in self.gated)
 
@@ -68,7 +69,9 @@ class Margin(nn.Module):
         for key, gate in zip(self.gated, self.gates, strict=True):
             batch[key] = gate(batch[key])
         outputs: Tensor = self.network(batch)
-        if not self.by_class:
+        if self.task == "tagging":
+            return (outputs.gather(2, tensors[-1][..., None])[..., 0] - outputs[..., 0]).sum(dim=1)
+        if self.task != "classes":
             return outputs.mean(dim=1)
         own = outputs.gather(1, tensors[-1][:, None])[:, 0]
         return own - (outputs.sum(dim=1) - own) / (outputs.shape[1] - 1)
@@ -80,11 +83,13 @@ def integrated_gradients(trained: Trained, examples: Examples, towards: Whole, *
     The path comes from the average of these rows; of sequences from the training mean, of texts from padding alone;
     images stay as they are. None where the network reads nothing else.
 
-    towards: (N,) the class whose log-odds are told, of the task classes; steps: of the path (Gauss–Legendre)
+    towards: (N,) the class whose log-odds are told, of the task classes; of words it is the tag that each is given
+    steps: of the path (Gauss–Legendre)
     """
     with opened(trained, examples) as (network, rows):
-        margin = Margin(network, _keys(rows), by_class=trained.inputs.task == "classes")
-        words = [module.words for module in network.modules() if isinstance(module, TextTokens)]
+        margin = Margin(network, _keys(rows), trained.inputs.task)
+        embedded = (getattr(module, "words", None) for module in network.modules())
+        words = [module for module in embedded if isinstance(module, nn.Embedding)]
         if not margin.gated and not words:
             return None
         paths = _Paths(margin=margin, words=words, rows=rows, towards=torch.from_numpy(towards), steps=steps)
@@ -105,7 +110,7 @@ def class_maps(trained: Trained, examples: Examples, towards: Whole) -> dict[str
     with opened(trained, examples) as (network, rows):
         encoders = [module for module in network.modules() if isinstance(module, Images)]
         for name, encoder in zip(trained.inputs.of_kind("image"), encoders, strict=False):
-            margin = Margin(network, _keys(rows), by_class=trained.inputs.task == "classes")
+            margin = Margin(network, _keys(rows), trained.inputs.task)
             camera = LayerGradCam(margin, encoder.maps)
             maps, there = [], []
             for part in parts(rows, PICTURES_AT_ONCE):
@@ -129,7 +134,7 @@ def opened(trained: Trained, examples: Examples) -> Iterator[tuple[Network, Rows
     # cuDNN differentiates recurrent layers in training only.
     with torch.backends.cudnn.flags(enabled=False), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Multiple layers provided")
-        yield network.to(device), laid_out(examples, trained.inputs, family.READS).to(device)
+        yield network.to(device), laid_out(examples, trained.inputs, reads(family, trained.inputs.task)).to(device)
 
 
 def parts(rows: Rows, size: int) -> list[Tensor]:
@@ -160,7 +165,8 @@ class _Paths:
         """The attributions of these rows. Shape: at (B,) their numbers."""
         from captum.attr import LayerIntegratedGradients
 
-        batch, towards = self.rows.batch(at), self.towards.to(at.device)[at]
+        batch = self.rows.batch(at)
+        towards = self._called(batch) if self.margin.task == "tagging" else self.towards.to(at.device)[at]
         end, start = (*batch.values(), towards), (*(self._start(*of) for of in batch.items()), towards)
         asked = LayerIntegratedGradients(self.margin, [*self.margin.gates, *self.words]).attribute(
             end,
@@ -188,6 +194,12 @@ class _Paths:
             },
             tokens={name: _end_to_end(of) for name, of in tokens.items() if of},
         )
+
+    @torch.no_grad()
+    def _called(self, batch: Batch) -> Tensor:
+        """The tag of each word. Shape: as `models.batches` -> (B, T)."""
+        tags: Tensor = self.margin.network(batch).argmax(dim=2)
+        return tags
 
     def _start(self, key: str, part: Tensor) -> Tensor:
         """Where the path begins."""

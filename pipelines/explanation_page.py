@@ -19,7 +19,7 @@ WARM = [[0, "#f5f9fc"], [0.5, "#E69F00"], [1, "#D55E00"]]
 def told(explanation: Explanation) -> str:
     """What the model leans on, in a sentence."""
     if not explanation.importances and explanation.patients > 1:
-        return f"{explanation.model} reads one column of texts alone; which words tags lean on is not worked out"
+        return _of_words(explanation)
     if not explanation.importances:
         return "One patient alone: there is nobody to exchange values with, so nothing is told of columns"
     shown = [one for one in explanation.importances if one.shown]
@@ -32,6 +32,18 @@ def told(explanation: Explanation) -> str:
         return f"{explanation.model} reads {names[0]} alone; {rise}"
     only = "" if len(shown) >= NAMED else "nothing else is shown to matter; "
     return f"{explanation.model} leans most on {listing}; {only}{rise}"
+
+
+def _of_words(explanation: Explanation) -> str:
+    """What a model leans on that reads nothing but one column of texts."""
+    found = explanation.attributed
+    words = [word.token for of in (found.words.values() if found else ()) for word in of if word.attribution > 0]
+    if not words:
+        return (
+            f"{explanation.model} reads one column of texts alone; which words it leans on is told of networks, by "
+            f"{explanation.params.min_patients} patients or more"
+        )
+    return f"{explanation.model} finds entities most by the words {', '.join(words[:NAMED])}"
 
 
 def called(columns: Columns) -> str:

@@ -46,7 +46,7 @@ def run(context: Context) -> str:
     network = family.is_network(family.load(trained.family))  # imports torch, whose threads can be limited then only
     with threadpool_limits(1):  # the same bits on every machine, and no slower on batches as small
         found = _explained(str(context.model), trained, rows, group, params)
-        if network and found.patients >= params.min_patients and trained.inputs.task != "tagging":
+        if network and found.patients >= params.min_patients:
             found = _looked_into(found, trained, rows, group, ready)
     write_json(folder / "explanation.json", found)
     write_text(folder / "explanation.html", explanation_page(found, context.settings.study.title))
@@ -125,6 +125,7 @@ UNITS: dict[Task, str] = {
     "forecasting": "standard deviations of the label, the mean over the values ahead",
     "survival": "log-odds of the event in an interval",
     "multilabel": "log-odds, the mean over the labels",
+    "tagging": "log-odds of the called tags against none, the sum over a text",
 }
 
 

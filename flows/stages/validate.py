@@ -28,4 +28,5 @@ def run(context: Context) -> str:
         {"verdict": validated.verdict, "findings": [f.model_dump() for f in validated.findings]},
     )
     write_table(folder / "quarantine.parquet", validated.quarantine)
-    return f"{validated.verdict}: {len(validated.findings)} findings, {len(validated.quarantine)} rows set aside"
+    findings = f"{len(validated.findings)} finding{'s' * (len(validated.findings) != 1)}"
+    return f"{validated.verdict}: {findings}, {len(validated.quarantine)} rows set aside"

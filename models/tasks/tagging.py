@@ -11,6 +11,7 @@ from contracts.errors import MedloopError, listed
 from contracts.examples import Examples, Inputs
 from contracts.tags import NO_WORD, counted, entities, tags_of
 from contracts.tasks import Asked
+from models import calibration
 from models.calibration import Calibration
 from models.held_out import HeldOut
 from models.params import TrainParams
@@ -24,7 +25,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "loss": ("cross_entropy",),
     "monitor": ("f1", "loss"),
     "sampler": ("shuffled",),
-    "calibration": ("none",),
+    "calibration": ("none", "temperature"),
 }
 HEADLINE = ("F1", "validation_f1")
 
@@ -91,8 +92,14 @@ def losses(predicted: Floats, examples: Examples) -> Floats:
 
 
 def finished(held: HeldOut) -> tuple[Calibration | None, Threshold]:
-    """Nothing is mended, and each word has its most probable tag."""
-    return None, None
+    """The temperature of words' tags, where it is asked for: each word keeps its most probable tag."""
+    if held.params.calibration == "none":
+        return None, None
+    assert held.validation.target is not None
+    tags = held.validation.target[:, : held.predicted.shape[1]]
+    own = tags != NO_WORD
+    told = held.predicted[:, : tags.shape[1]][own]
+    return calibration.fit(told, tags[own].astype(np.int64), "temperature"), None
 
 
 def columns(target: Asked) -> dict[str, str]:

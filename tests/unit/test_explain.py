@@ -19,7 +19,7 @@ from models.network import Network
 from models.params import TrainParams
 from models.store import Trained
 from models.training import fit
-from tests.unit.problems import SMALL, inputs, problem
+from tests.unit.problems import SMALL, inputs, problem, reports
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +28,11 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def untrained(name: str, classes: int = 2, **settings: object) -> Trained:
+def untrained(name: str, classes: int = 2, tags: bool = False, **settings: object) -> Trained:
     """A network with its first weights."""
     torch.manual_seed(0)
     family, config = load(name), {**SMALL.get(name, {}), **settings}
-    told = inputs(family.READS, classes)
+    told = inputs(("text",), 2, "tagging") if tags else inputs(family.READS, classes)
     network = Network(family, told, configured(name, config))
     arrays = {key: value.numpy() for key, value in network.state_dict().items()}
     return Trained(
@@ -84,6 +84,27 @@ def test_attributions_add_up_to_the_change(name: str) -> None:
     if name != "mlp":
         assert {of.shape for of in found.moments.values()} == {(12, MOMENTS, 3)}
         assert set(found.tokens) == {"text"} & set(rows.payloads)
+
+
+def test_what_stands_before_an_entity_moves_its_tags_most(tmp_path: Path) -> None:
+    params = TrainParams(epochs=8, batch_size=16, learning_rate=1e-2, monitor="f1")
+    train, rows = reports(160, seed=1), reports(60, seed=2)
+    given = {"inputs": inputs(("text",), 2, "tagging"), "train": train, "validation": rows}
+    trained = fit("rnn", SMALL["rnn"], params, **given, checkpoints=tmp_path, history=lambda row: None)
+    assert trained.facts["validation_f1"] > 0.8
+    found = attributed(trained, rows)
+    (_, token, attribution) = found.tokens["text"]
+    assert np.abs(found.change[9::10]).max() == 0  # a text without words
+    means = {number: attribution[token == number].mean() for number in np.unique(token).tolist()}
+    assert set(sorted(means, key=lambda number: -means[number])[:2]) == {2, 3}
+
+
+@pytest.mark.parametrize("name", ["rnn", "transformer"])
+def test_attributions_of_words_add_up_to_the_change_of_their_tags(name: str) -> None:
+    found = attributed(untrained(name, tags=True), reports(20, seed=1))
+    (row, _, attribution) = found.tokens["text"]
+    np.testing.assert_allclose(np.bincount(row, attribution, 20) + found.gap, found.change, atol=1e-4)
+    assert np.abs(found.gap).mean() < 0.1 * np.abs(found.change).mean()
 
 
 def test_every_row_is_explained_alike_alone_and_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,5 +172,5 @@ def test_a_margin_is_log_odds(classes: int, logits: list[float], expected: float
         def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
             return torch.tensor([logits])
 
-    margin = Margin(Fixed(), ["table"], by_class=True)  # type: ignore[arg-type]
+    margin = Margin(Fixed(), ["table"], "classes")  # type: ignore[arg-type]
     assert margin(torch.zeros(1, 1), torch.tensor([1])).tolist() == [expected]

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from contracts.examples import Examples
 from contracts.payloads import Payloads
 from pipelines.bootstrap import Interval
-from pipelines.explain import ExplainParams, Explanation, Importance, attributed, class_map, importances, sampled
+from pipelines.explain import (
+    Attributed,
+    ExplainParams,
+    Explanation,
+    Importance,
+    Word,
+    attributed,
+    class_map,
+    importances,
+    sampled,
+)
 from pipelines.explanation_page import beside, explanation_page, told
 from pipelines.importance import Exchange, alike, exchanged
 
@@ -147,7 +157,10 @@ def test_the_answer_comes_first_in_words() -> None:
     assert "reads column <0> alone" in told(explanation(rises=(0.2,)))
     without = explanation(rises=())
     assert told(without.model_copy(update={"patients": 1})).startswith("One patient alone")
-    assert "which words tags lean on is not worked out" in told(without)
+    assert "told of networks, by 5 patients or more" in told(without)
+    words = (Word(token="<takes>", patients=12, attribution=1.5), Word(token="no", patients=12, attribution=-0.5))
+    found = Attributed(rows=9, patients=9, unit="log-odds", columns={}, missed=0.0, moments={}, words={"text": words})
+    assert told(without.model_copy(update={"attributed": found})) == "mlp finds entities most by the words <takes>"
 
 
 def test_pages_stand_alone_and_escape_what_they_name() -> None:

@@ -15,7 +15,9 @@ from contracts.errors import MedloopError
 from contracts.examples import Form, Inputs
 from contracts.study import Column, Protection, Study, Target
 from contracts.tables import Schema
-from contracts.tags import counted, entities, padded, written
+from contracts.tags import NO_WORD, counted, entities, padded, written
+from models import calibration
+from models.held_out import HeldOut
 from models.params import TrainParams
 from models.tasks import tagging as of_models
 from pipelines.compare import CompareParams, compare
@@ -256,6 +258,30 @@ def test_a_text_beyond_the_cap_is_read_up_to_it_and_the_rest_is_outside() -> Non
     assert of_models.scores(given, new, told)["validation_f1"] == 0  # every entity begins at the third word
     answers = of_models.answers(given, told, None)[0]
     assert json.loads(answers[9]) == []  # a text without words
+
+
+def test_a_temperature_is_that_of_words_and_changes_no_tag() -> None:
+    random = np.random.default_rng(0)
+    tags = np.where(np.arange(9) < random.integers(2, 9, 80)[:, None], random.integers(0, 5, (80, 9)), NO_WORD)
+    logits = 2 * np.eye(5)[np.maximum(tags, 0)] + 2 * random.normal(size=(80, 9, 5))
+    rows = of_models.Examples(table=np.zeros((80, 0), np.float32), target=tags.astype(np.int8))
+    held = HeldOut(
+        params=TrainParams(calibration="temperature"),
+        inputs=INPUTS,
+        train=rows,
+        validation=rows,
+        predicted=of_models.predicted(3 * logits, INPUTS),
+        correction=None,
+        network=True,
+    )
+    mend, threshold = of_models.finished(held)
+    assert mend is not None and threshold is None
+    mended = calibration.apply(mend, held.predicted)
+    assert (mended.argmax(axis=2) == held.predicted.argmax(axis=2)).all()
+    assert of_models.losses(mended, rows).mean() < of_models.losses(held.predicted, rows).mean()
+    np.testing.assert_allclose(mended.sum(axis=2), 1)
+    assert mend.state["temperature"] > 2
+    assert of_models.finished(replace(held, params=TrainParams())) == (None, None)
 
 
 def test_several_devices_and_labels_that_nobody_has_are_refused() -> None:
