@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.comparing_cli import card, compare
+from flows.comparing_cli import card, compare, ui
 from flows.upkeep_cli import doctor, gc, restore, upkeep
 
 app = typer.Typer(
@@ -128,12 +128,7 @@ def up() -> None:
     start_servers()
 
 
-@app.command()
-def ui() -> None:
-    """Print where to look, starting the servers where needed."""
-    from flows.commands import start_servers
-
-    start_servers()
+app.command()(ui)
 
 
 @app.command()

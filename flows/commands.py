@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
 from flows import board, checked, console, disk, journal, recovery, servers, sharing, workers, workspace
-from flows.home import data_folder, find_root, set_aside
+from flows.board import exposure
+from flows.home import data_folder, find_root, home, set_aside
 from flows.plan import Stage, unheard
 from flows.store import read_json
 from flows.studies import default_study, refuse_unknown, study_names
@@ -259,11 +260,12 @@ def _loaded(root: Path, chosen: Sequence[str], *, look: bool = False) -> "dict[s
     return loaded
 
 
-def start_servers() -> None:
+def start_servers(host: str = servers.HOST) -> None:
     """`medloop up` and `medloop ui`: both servers, and their addresses; a team's own need no start."""
     from flows.tracking import prepare_database
 
     root = find_root()
+    host = exposure.check(host, home(root))
     servers.prepare_environment(root)
     names: tuple[servers.Name, ...] = ("prefect", "mlflow")
     ours = [name for name in names if not servers.elsewhere(name)]
@@ -271,7 +273,7 @@ def start_servers() -> None:
         if "mlflow" in ours:
             prepare_database(root)
         for name in ours:
-            servers.launch(root, name)
+            servers.launch(root, name, host if name == "mlflow" else servers.HOST)
         for name in ours:
             servers.ensure(root, name)
     console.show_facts({"runs": servers.address(root, "prefect"), **_pages(root)})

@@ -1,4 +1,4 @@
-"""The command `medloop compare`, as it is parsed; what it does is imported when it is called."""
+"""The commands that show what there is, as they are parsed; what they do is imported when they are called."""
 
 from pathlib import Path
 from typing import Annotated
@@ -41,3 +41,14 @@ def card(
     from flows.card import draw_card
 
     draw_card(run, html, markdown)
+
+
+def ui(
+    host: Annotated[
+        str, typer.Option(help="Where MLflow and the board listen; beyond this machine they ask for passwords.")
+    ] = "127.0.0.1",
+) -> None:
+    """Print where to look, starting the servers where needed."""
+    from flows.commands import start_servers
+
+    start_servers(host)

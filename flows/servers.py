@@ -2,13 +2,12 @@
 
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
@@ -17,14 +16,14 @@ from urllib.request import ProxyHandler, build_opener, getproxies_environment
 from pydantic import BaseModel
 
 from contracts.errors import MedloopError
-from flows import board
+from flows import board, processes
 from flows.console import warn
 from flows.home import home
 from flows.standby import answers
 from flows.store import read_model, write_json
 
 Name = Literal["prefect", "mlflow"]
-HOST = "127.0.0.1"
+HOST, EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::")
 PREFERRED_PORT: dict[Name, int] = {"prefect": 4200, "mlflow": 5000}
 HEALTH: dict[Name, str] = {"prefect": "/api/health", "mlflow": "/health"}
 START_LIMIT_S = 180
@@ -38,11 +37,12 @@ class Server(BaseModel):
     pid: int
     port: int
     started: float = 0.0
+    host: str = HOST
 
     @property
     def address(self) -> str:
         """Where a browser finds it."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{HOST if self.host in EVERYWHERE else self.host}:{self.port}"
 
 
 class StartError(MedloopError):
@@ -132,15 +132,22 @@ def running(root: Path, name: Name) -> Server | None:
     return server if server and _serves(server, name) else None
 
 
-def launch(root: Path, name: Name) -> Server:
-    """Starts a server without waiting for it; the one that already runs, where there is one."""
+def launch(root: Path, name: Name, host: str = HOST) -> Server:
+    """Starts a server without waiting for it; the one that already runs, where there is one.
+
+    host: where it listens; beyond this machine MLflow asks everyone for a password (`flows.board.exposure`).
+    Raises MedloopError where it runs already and listens elsewhere.
+    """
     with _locked(root):
         remembered = _remembered(root)
         server: Server | None = getattr(remembered, name)
         if not (server and _is_ours(server)):
             # That of the one that died, which runs under way still know.
-            server = _start(root, name, _free_port(server.port if server else PREFERRED_PORT[name]))
+            server = _start(root, name, _free_port(server.port if server else PREFERRED_PORT[name]), host)
             write_json(_file(root), remembered.model_copy(update={name: server}))
+        elif host not in (HOST, server.host):
+            mend = f"medloop down, then: medloop ui --host {host}"
+            raise MedloopError(f"the {name} server runs already, for {server.host}", where=server.address, mend=mend)
     return server
 
 
@@ -183,7 +190,7 @@ def stop(root: Path) -> list[Name]:
         for name in PREFERRED_PORT:
             server = getattr(remembered, name)
             if server and _is_ours(server):
-                _end(server.pid)
+                processes.end(server.pid)
                 stopped.append(name)
         _file(root).unlink(missing_ok=True)
     return stopped
@@ -198,18 +205,19 @@ def _locked(root: Path) -> Iterator[None]:
         yield
 
 
-def _command(root: Path, name: Name, port: int) -> list[str]:
+def _command(root: Path, name: Name, port: int, host: str = HOST) -> list[str]:
     """The command line, which everyone on the machine can read: the database's address may hold a password."""
-    python, place = [sys.executable, "-m"], ["--host", HOST, "--port", str(port)]
+    python, place = [sys.executable, "-m"], ["--host", host, "--port", str(port)]
     if name == "prefect":
         return [*python, "prefect", "server", "start", *place]
-    pages = ["--app-name", board.APP] if board.installed() else []
+    app = board.APP if host == HOST else board.GUARDED_APP
+    pages = ["--app-name", app] if board.installed() else []
     return [
         *python, "mlflow", "server", *place, "--workers", "1", "--artifacts-destination", str(artifacts(root)), *pages
     ]  # fmt: skip
 
 
-def _start(root: Path, name: Name, port: int) -> Server:
+def _start(root: Path, name: Name, port: int, host: str) -> Server:
     """A child in its own session, so that it outlives this command and can be ended as a group."""
     log = home(root) / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -218,53 +226,22 @@ def _start(root: Path, name: Name, port: int) -> Server:
     own[board.ROOT] = str(root)
     with log.open("ab") as output:
         child = subprocess.Popen(
-            _command(root, name, port),
+            _command(root, name, port, host),
             env={**os.environ, **own},
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            cwd=log.parent,
+            cwd=home(root),  # where MLflow keeps its users, if it asks for passwords
         )
-    return Server(pid=child.pid, port=port, started=_started(child.pid) or 0.0)
-
-
-def _end(pid: int, patience_s: float = 10) -> None:
-    """Asks the server's group to end, then insists."""
-    deadline = time.monotonic() + patience_s
-    try:
-        os.killpg(pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            _reap(pid)
-            os.killpg(pid, 0)
-            time.sleep(0.05)
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _reap(pid: int) -> None:
-    """Clears a dead child of this process, which would otherwise still look alive."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+    return Server(pid=child.pid, port=port, started=processes.started(child.pid) or 0.0, host=host)
 
 
 def _is_ours(server: Server) -> bool:
     """Whether the process still is that server and not another that got its number."""
-    _reap(server.pid)
-    started = _started(server.pid)
+    processes.reap(server.pid)
+    started = processes.started(server.pid)
     return started is not None and abs(started - server.started) < CLOCK_SLACK_S
-
-
-def _started(pid: int) -> float | None:
-    """When a process started, in seconds since 1970; None for one that is gone or dead and not yet cleared."""
-    import psutil  # type: ignore[import-untyped]
-
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except psutil.Error:
-        return None
 
 
 def _serves(server: Server, name: Name) -> bool:

@@ -188,8 +188,8 @@ def _inline(said: str) -> str:
 
 STYLE = """
 :root{--page:#f4f6f8;--card:#fff;--ink:#1f2933;--soft:#52606d;--line:#dde3e9;--warn:#8a4b00;color-scheme:light dark}
-@media (prefers-color-scheme:dark){:root{--page:#11161c;--card:#1a2129;--ink:#e6ebf0;--soft:#aab6c2}}
-@media (prefers-color-scheme:dark){:root{--line:#323d49;--warn:#ffce85}}
+@media screen and (prefers-color-scheme:dark){:root{--page:#11161c;--card:#1a2129;--ink:#e6ebf0;--soft:#aab6c2}}
+@media screen and (prefers-color-scheme:dark){:root{--line:#323d49;--warn:#ffce85}}
 @media print{:root{--page:#fff;--card:#fff;--ink:#000;--soft:#333;--line:#bbb;--warn:#5a3000}}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,"Segoe UI",Roboto,Arial,sans-serif}
 main{max-width:980px;margin:0 auto;padding:28px 18px 48px}h1{font-size:24px;margin:0}h2{font-size:19px;margin:0 0 4px}

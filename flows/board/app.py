@@ -95,7 +95,8 @@ def _mark(board: Board, run_id: str) -> AnyResponse:
             _set(board, run_id, tag, shown.plain(" ".join(request.form[name].split()), LONGEST_NOTE))
     if request.args.get("back") == "run":
         return redirect(url_for("board.run", run_id=run_id))
-    return redirect(f"{url_for('board.runs')}?{View.of(request.args, request.args.getlist('col')).query}")
+    view = View.of(request.args, *map(request.args.getlist, ("col", "pick")))
+    return redirect(f"{url_for('board.runs')}?{view.query}")
 
 
 def _set(board: Board, run_id: str, tag: str, value: str) -> None:

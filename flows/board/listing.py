@@ -9,14 +9,14 @@ from contracts.errors import MedloopError
 from flows.board import database as db
 from flows.board import runs, shown, studies
 from flows.board.server import Board
-from flows.board.view import FIXED, KINDS, SCORE, View
+from flows.board.view import FIXED, KINDS, MOST_COLUMNS, SCORE, View
 
 OFFERED = 600  # columns of a kind to choose from
 
 
 def show(board: Board) -> str:
     """`/board/`: what the address asks for; a search that cannot be understood is told above an empty table."""
-    view, fault = View.of(request.args, request.args.getlist("col")), None
+    view, fault = View.of(request.args, *map(request.args.getlist, ("col", "pick"))), None
     with board.reading() as (connection, visible):
         found = studies.summaries(connection, visible)
         scores = studies.scores(found)
@@ -37,6 +37,8 @@ def show(board: Board) -> str:
         roles=roles,
         kinds=KINDS,
         fixed=FIXED,
+        elsewhere=[one for one in view.picked if one not in {row.run_id for row in page.rows}],
+        most_columns=MOST_COLUMNS,
     )
 
 

@@ -15,6 +15,7 @@ from flows.board import database as db
 from flows.board import studies
 from flows.board.conditions import KIND, MODEL
 from flows.board.curves import Spread, spread
+from flows.board.heat import heat
 from flows.board.runs import HIGH, LOW, Number
 from flows.board.server import Board
 
@@ -70,7 +71,8 @@ def show(board: Board, name: str) -> str:
         decisions=decisions,
         comparisons=comparisons,
         gates=_files(board.root, "gates", name),
-        drift=_files(board.root, "drift", name),
+        drift=(looks := _files(board.root, "drift", name)),
+        heat=heat(looks),
         planned=_planned(board.root, name),
         reigns=(reigns := _reigns(versions, decisions)),
         picture=_picture(reigns),

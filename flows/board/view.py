@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, Self
@@ -18,6 +18,8 @@ SCORE = "score"  # the study's own metric
 PREFIXES = ("metrics", "params", "tags")
 ROWS = 50
 LONGEST = 500  # letters of a search
+MOST_COLUMNS, MOST_PICKED = 100, 500
+RUN_ID = re.compile(r"[0-9a-f]{32}")
 COMPARISON = re.compile(r"(?P<name>[^<>=!:]+)(?P<sign>>=|<=|!=|=|>|<)(?P<value>.+)", re.DOTALL)
 SIGN = re.compile(r"\s*(>=|<=|!=|=|>|<)\s*")  # with the spaces that a person writes around it
 FIELDS = ("study", "model", "run", "status", "since", "until")
@@ -34,7 +36,10 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Which runs, in which order, with which columns. `hidden`: show those too that were hidden."""
+    """Which runs, in which order, with which columns. `hidden`: show those too that were hidden.
+
+    picked: the runs that are selected, on whichever page of the table they stand.
+    """
 
     q: str = ""
     study: str = ""
@@ -46,11 +51,12 @@ class View:
     grouped: bool = False
     starred: bool = False
     hidden: bool = False
+    picked: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, query: Mapping[str, str], columns: list[str]) -> Self:
+    def of(cls, query: Mapping[str, str], columns: Sequence[str], picked: Sequence[str] = ()) -> Self:
         """As the address says; what it does not say, or says wrongly, as by default."""
-        chosen = tuple(dict.fromkeys(name for name in columns if is_column(name)))
+        chosen = tuple(dict.fromkeys(name for name in columns if is_column(name)))[:MOST_COLUMNS]
         sort = query.get("sort", cls.sort)
         return cls(
             q=query.get("q", "").strip()[:LONGEST],
@@ -63,6 +69,7 @@ class View:
             grouped=query.get("group") == "1",
             starred=query.get("starred") == "1",
             hidden=query.get("hidden") == "1",
+            picked=tuple(dict.fromkeys(one for one in picked if RUN_ID.fullmatch(one)))[:MOST_PICKED],
         )
 
     @property
@@ -79,7 +86,8 @@ class View:
             "page": str(self.page) if self.page > 1 else "",
         }
         columns = self.columns if self.columns != View.columns else ()
-        return urlencode([*((k, v) for k, v in said.items() if v), *(("col", name) for name in columns)])
+        several = [*(("col", name) for name in columns), *(("pick", one) for one in self.picked)]
+        return urlencode([*((k, v) for k, v in said.items() if v), *several])
 
     def but(self, **changes: Any) -> str:
         """The query of this view with something changed; back on the first page."""

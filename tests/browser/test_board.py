@@ -189,6 +189,22 @@ def test_a_star_keeps_what_is_selected_and_where_one_is(opened: Callable[..., An
     page.wait_for_selector(".star[aria-pressed=true]", state="detached")
 
 
+def test_what_is_selected_is_kept_in_the_address_over_other_pages(
+    opened: Callable[..., Any], server: tuple[str, dict[str, str]]
+) -> None:
+    page, (_, ids) = opened("?q=model:mlp"), server
+    page.check(".runs input[name=run]")
+    assert f"pick={ids['mlp']}" in page.url
+    page.fill("#q", "model:boosting")
+    page.press("#q", "Enter")
+    page.wait_for_url("**q=model%3Aboosting**")
+    page.check(".runs input[name=run]")
+    assert page.inner_text("#compare-button") == "Compare 2 selected, 1 on other pages"
+    page.click("#compare-button")
+    page.wait_for_url("**/board/compare?*")
+    assert page.url.endswith(f"run={ids['mlp']}&run={ids['boosting']}")
+
+
 def test_a_comparison_runs_its_script_and_can_ask_nothing(browser: Any, server: tuple[str, dict[str, str]]) -> None:
     address, ids = server
     page = browser.new_page()
@@ -252,9 +268,9 @@ def test_every_page_is_accessible_and_fits(
     context.close()
 
 
-def status(address: str, **headers: str) -> tuple[int, str]:
+def status(address: str, form: bytes | None = None, path: str = "", **headers: str) -> tuple[int, str]:
     try:
-        with urlopen(Request(f"{address}/board/", headers=headers), timeout=30) as answer:
+        with urlopen(Request(f"{address}/board/{path}", form, headers), timeout=30) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
@@ -264,6 +280,10 @@ def test_strangers_are_kept_out(server: tuple[str, dict[str, str]]) -> None:
     """MLflow's check of the host guards the board, too; and without passwords it is for this machine alone."""
     address, port = server[0], server[0].rpartition(":")[2]
     assert status(address)[0] == 200
+    mark = f"run/{server[1]['mlp']}/mark"
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {}):
+        assert status(address, b"star=yes", mark, **headers)[0] == 403, headers
+    assert "★" not in status(address)[1]
     assert status(address, Host="evil.example") == (403, "Invalid Host header - possible DNS rebinding attack detected")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

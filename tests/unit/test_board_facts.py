@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.board.curves import HEIGHT, WIDTH, chart, learning, spread
+from flows.board.heat import heat
 from flows.board.lineage import web_address
 from flows.board.participants import Part, participants
 from flows.board.runs import Number
@@ -77,6 +78,23 @@ def test_values_with_intervals_stand_in_their_order() -> None:
 )
 def test_a_remote_is_linked_where_it_is_on_the_web(remote: str, seen: str) -> None:
     assert web_address(remote) == seen
+
+
+def test_drift_over_time_is_told_by_column_the_furthest_first() -> None:
+    def look(when: str, **psi: float | None) -> dict[str, object]:
+        verdicts = {name: "drifted" if (value or 0) > 0.25 else "same" for name, value in psi.items()}
+        columns = [{"column": name, "psi": value, "verdict": verdicts[name]} for name, value in psi.items()]
+        return {"looked": f"{when}T08:00:00+00:00", "columns": columns}
+
+    found = heat([look("2026-02-01", age=0.01, ward=0.9, new=None), look("2026-01-01", age=0.3, ward=0.02)])
+    assert found is not None and found.looks == ["2026-01-01 08:00", "2026-02-01 08:00"]
+    assert found.lines == [
+        ("ward", [("same", "0.02"), ("drifted", "0.90")]),
+        ("age", [("drifted", "0.30"), ("same", "0.01")]),
+        ("new", [("", ""), ("same", "")]),
+    ]
+    assert heat([]) is None and heat([{"columns": "x"}, {"columns": []}]) is None
+    assert heat([look("2026-01-01", **{f"c{at}": 0.0 for at in range(25)})]).more == 5
 
 
 def test_runs_that_differ_by_seeds_and_folds_alone_are_one_group() -> None:

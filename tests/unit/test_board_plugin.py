@@ -7,7 +7,9 @@ from types import FunctionType
 
 import pytest
 
+from contracts.errors import MedloopError
 from flows import board, commands, servers
+from flows.board import exposure
 from tests.workspace import REPOSITORY
 
 
@@ -35,6 +37,23 @@ def test_mlflow_is_started_with_the_board_where_it_is_installed(
     command = " ".join(servers._command(tmp_path, "mlflow", 5000))
     assert ("--app-name medloop" in command) == installed
     assert "--app-name" not in servers._command(tmp_path, "prefect", 4200)
+
+
+def test_nobody_else_sees_the_pages_without_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (exposure.SECRET, exposure.PASSWORD, exposure.CONFIG):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(exposure, "find_spec", lambda _: object())
+    assert {exposure.check(host, tmp_path) for host in ("127.0.0.1", "localhost", "::1")} == {"127.0.0.1"}
+    with pytest.raises(MedloopError, match="no address"):
+        exposure.check("example.org", tmp_path)
+    for name in (exposure.SECRET, exposure.PASSWORD):
+        with pytest.raises(MedloopError, match=f"without a password at 0.0.0.0: .*{name}"):
+            exposure.check("0.0.0.0", tmp_path)
+        monkeypatch.setenv(name, "a long secret")
+    assert exposure.check("0.0.0.0", tmp_path) == "0.0.0.0"
+    monkeypatch.setattr(exposure, "find_spec", lambda _: None)
+    with pytest.raises(MedloopError, match=r"mlflow\[auth\] is not installed"):
+        exposure.check("10.0.0.5", tmp_path)
 
 
 def test_an_older_installation_is_told_how_to_have_the_board(

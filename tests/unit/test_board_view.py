@@ -84,3 +84,10 @@ def test_no_search_breaks_anything_but_by_being_told(q: str) -> None:
         terms(q)
     except MedloopError as fault:
         assert fault.mend
+
+
+def test_what_is_selected_and_shown_is_bounded_and_kept_by_the_address() -> None:
+    ids = [f"{number:032x}" for number in range(600)]
+    view = View.of({}, [f"params.p{number}" for number in range(1500)], [*ids, "<b>", ids[0]])
+    assert len(view.columns) == 100 and view.picked == tuple(ids[:500])
+    assert f"pick={ids[1]}" in view.but(page=2) and "pick" not in view.but(picked=())

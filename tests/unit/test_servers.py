@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from contracts.errors import MedloopError
-from flows import servers
+from flows import processes, servers
 from flows.home import home
 
 SERVE = """
@@ -61,10 +61,10 @@ def stranger() -> Iterator[int]:
 def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[list[str]]]:
     """The command lines asked for; a small HTTP server runs in their place."""
     asked: list[list[str]] = []
-    real: Callable[[Path, servers.Name, int], list[str]] = servers._command
+    real: Callable[[Path, servers.Name, int, str], list[str]] = servers._command
 
-    def command(root: Path, name: servers.Name, port: int) -> list[str]:
-        asked.append(real(root, name, port))
+    def command(root: Path, name: servers.Name, port: int, host: str) -> list[str]:
+        asked.append(real(root, name, port, host))
         return [sys.executable, "-S", "-c", SERVE, str(port)]
 
     monkeypatch.setattr(servers, "_command", command)
@@ -107,13 +107,23 @@ def test_our_server_is_found_again_and_ended(tmp_path: Path, commands: list[list
     assert servers.address(tmp_path, "mlflow") is None
 
 
+def test_a_server_that_listens_elsewhere_is_told(tmp_path: Path, commands: list[list[str]]) -> None:
+    servers.launch(tmp_path, "mlflow")
+    with pytest.raises(MedloopError, match="runs already"):
+        servers.launch(tmp_path, "mlflow", "0.0.0.0")
+    servers.stop(tmp_path)
+    server = servers.launch(tmp_path, "mlflow", "0.0.0.0")
+    assert server.address.startswith("http://127.0.0.1:") and "0.0.0.0" in commands[-1]
+    assert "--app-name medloop-auth" in " ".join(commands[-1]) and servers.launch(tmp_path, "mlflow") == server
+
+
 def test_a_dead_and_uncleared_process_does_not_run(tmp_path: Path, commands: list[list[str]]) -> None:
     first = servers.ensure(tmp_path, "mlflow")
     process, deadline = psutil.Process(first.pid), time.monotonic() + 5
     process.kill()
     while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert servers._started(first.pid) is None
+    assert processes.started(first.pid) is None
     assert servers.ensure(tmp_path, "mlflow").pid != first.pid
 
 

@@ -20,27 +20,39 @@
   }
 
   const chosen = () => rows.filter((row) => box(row).checked);
+  const elsewhere = [...document.querySelectorAll("#compare input[type=hidden]")].map((one) => one.value);
   const button = document.getElementById("compare-button");
+  const withPicks = (address, ids) => {
+    const url = new URL(address, location);
+    url.searchParams.delete("pick");
+    for (const id of ids) url.searchParams.append("pick", id);
+    return url.href;
+  };
+  // The address says what is selected, so that it outlives other pages of the table, a star and a reload.
   const count = () => {
-    if (button) button.textContent = chosen().length ? `Compare ${chosen().length} selected` : "Compare selected";
+    if (!button) return;
+    const ids = [...elsewhere, ...chosen().map((row) => row.dataset.run)];
+    const apart = elsewhere.length ? `, ${elsewhere.length} on other pages` : "";
+    button.textContent = ids.length ? `Compare ${ids.length} selected${apart}` : "Compare selected";
+    history.replaceState(null, "", withPicks(location, ids));
+    for (const link of document.querySelectorAll(".runs thead a, .pages a")) link.href = withPicks(link.href, ids);
+    for (const mark of document.querySelectorAll(".runs button")) mark.formAction = withPicks(mark.formAction, ids);
+    document.querySelectorAll("#view input[name=pick]").forEach((one) => one.remove());
+    for (const value of ids) {
+      document.getElementById("view").append(Object.assign(document.createElement("input"), { type: "hidden", name: "pick", value }));
+    }
   };
   document.addEventListener("change", count);
   window.addEventListener("pageshow", count);
 
-  // A star, or that a row is hidden, loads the page anew: what was selected and where one was outlives that.
+  // A star, or that a row is hidden, loads the page anew: where one was outlives that.
   const marking = "medloop.marking";
   document.getElementById("marking")?.addEventListener("submit", () => {
-    const kept = { chosen: chosen().map((row) => row.dataset.run), at: rows[at]?.dataset.run };
-    sessionStorage.setItem(marking, JSON.stringify(kept));
+    sessionStorage.setItem(marking, rows[at]?.dataset.run ?? "");
   });
-  const kept = JSON.parse(sessionStorage.getItem(marking));
-  if (kept && rows.length) {
-    sessionStorage.removeItem(marking);
-    for (const row of rows) box(row).checked = kept.chosen.includes(row.dataset.run);
-    const there = rows.findIndex((row) => row.dataset.run === kept.at);
-    if (there >= 0) move(there);
-    count();
-  }
+  const there = rows.findIndex((row) => row.dataset.run === sessionStorage.getItem(marking));
+  if (rows.length) sessionStorage.removeItem(marking);
+  if (there >= 0) move(there);
 
   const toggle = (row) => { box(row).checked = !box(row).checked; count(); };
   const keys = {

@@ -1,0 +1,37 @@
+"""Processes by their number: when one started, whether it is gone, and how it and its children are ended."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+
+def end(pid: int, patience_s: float = 10) -> None:
+    """Asks the server's group to end, then insists."""
+    deadline = time.monotonic() + patience_s
+    try:
+        os.killpg(pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            reap(pid)
+            os.killpg(pid, 0)
+            time.sleep(0.05)
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def reap(pid: int) -> None:
+    """Clears a dead child of this process, which would otherwise still look alive."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def started(pid: int) -> float | None:
+    """When a process started, in seconds since 1970; None for one that is gone or dead and not yet cleared."""
+    import psutil  # type: ignore[import-untyped]
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.Error:
+        return None
