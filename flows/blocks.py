@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import MedloopError
-from contracts.tables import PARTS, Part, in_part
+from contracts.tables import PARTS
 from flows.store import blocks, read_table, write_table
-from pipelines.table import Block, Each, Held, Table
+from pipelines.table import Block, Each, Held, Table, places_among
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 CLUSTER = "MEDLOOP_DASK"  # the environment variable that holds the address of a Dask scheduler
 PATIENCE = "20s"
+HELD = 128 << 20  # bytes of a table in blocks that stay in memory, since the steps read a table several times
 AT_ONCE = 2  # blocks or columns that threads work on here: what they hold is in memory at once
 
 
@@ -51,19 +54,27 @@ class Stored:
 
 
 def open_table(path: Path, *, coded: bool = False) -> Table:
-    """A table in one piece is read; of one in blocks, each when it is asked for.
+    """A table in one piece is read; of one in blocks, the first HELD bytes, and each other when it is asked for.
 
     Raises MedloopError when it is missing or damaged.
     """
-    if path.is_dir():
-        return Table(tuple(Stored(block, coded) for block in blocks(path)))
-    return Table((Held(read_table(path, coded=coded)),))
+    if not path.is_dir():
+        return Table((Held(read_table(path, coded=coded)),))
+    opened: list[Block] = []
+    room = 0 if os.environ.get(CLUSTER) else HELD  # the workers of a cluster read for themselves
+    for stored in (Stored(block, coded) for block in blocks(path)):
+        table = stored.read() if room > 0 else None
+        room -= 0 if table is None else int(table.memory_usage(deep=True).sum())
+        opened.append(stored if table is None else Held(table))
+    return Table(tuple(opened))
 
 
-def in_parts(samples: Table, split: Path) -> "dict[Part, Table]":
-    """The samples of each part of a split that was written."""
-    parts, ids = read_table(split), samples["@id"]
-    return {part: samples.where(in_part(ids, parts, part)) for part in PARTS}
+def placed(samples: Table, split: Path) -> "NDArray[np.intp]":
+    """(N,) the part of each sample, as its place among PARTS, by a split that was written; -1 for those set aside."""
+    parts, ids = read_table(split, coded=True), samples["@id"]
+    if not ids.equals(parts["@id"]):  # rows in the same order, as the stages write them, need no look-up
+        parts = parts.set_index("@id").reindex(ids)
+    return places_among(PARTS, parts["@part"])
 
 
 def places(path: Path, table: Table) -> list[Path]:

@@ -88,7 +88,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
         ParquetWriter(
             temporary,
             rows.schema,
-            compression="zstd",
+            compression="lz4",
             write_statistics=False,
             use_dictionary=[name for name in rows.column_names if name not in differing],
             column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),

@@ -120,6 +120,10 @@ class Table:
         """The rows in the order of a column of different values, as one block."""
         return Table((Chosen(self, np.asarray(self[name].argsort(), dtype=np.intp)),))
 
+    def parted(self, of_rows: Positions) -> list[Positions]:
+        """What is told of all rows, (N,), block by block."""
+        return np.split(of_rows, self.starts[1:-1])
+
     @property
     def _filled(self) -> Sequence[Block]:
         return [block for block in self.blocks if len(block)] or self.blocks[:1]

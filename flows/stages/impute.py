@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from contracts.tables import Schema
-from flows.blocks import in_parts, open_table, places, workers
+from contracts.tables import PARTS, Schema
+from flows.blocks import open_table, placed, places, workers
 from flows.stages import Context
 from flows.store import read_model, write_json, write_table, write_text
 from pipelines.gap_costs import gap_costs
@@ -28,7 +28,7 @@ def _run(context: Context, each: Each) -> str:
     samples = open_table(cleaned / "samples.parquet", coded=not whole and schema.tabular == schema.features)
     if whole:
         samples = as_table(samples.read())
-    train = in_parts(samples, context.folder("split") / "split.parquet")["train"]
+    train = samples.where(placed(samples, context.folder("split") / "split.parquet") == PARTS.index("train"))
     imputer = fit_impute(train, schema, params, each)
     write_json(folder / "imputer.json", imputer)
     costs = gap_costs(train.read(), schema, params) if params.datasets > 1 else ()

@@ -1,11 +1,15 @@
 """samples, payloads, imputer, split → train, validation, test (parquet, payloads/PART), normalizer.json, inputs.json"""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.blocks import in_parts, open_table, places, workers
+import numpy as np
+
+from contracts.tables import PARTS
+from flows.blocks import open_table, placed, places, workers
 from flows.stages import Context
 from flows.store import allocating, read_model, read_payloads, write_json, write_payloads, write_table
 from pipelines.encode_payloads import ready_payloads
@@ -15,6 +19,8 @@ from pipelines.normalize import Normalizer, apply_normalize, at_once, fit_normal
 from pipelines.table import Block, Each, Table, as_table
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from contracts.payloads import Payloads
 
 
@@ -32,13 +38,13 @@ def _run(context: Context, each: Each) -> str:
     samples = open_table(imputed / "samples.parquet", coded=tabular and not whole)
     if whole:
         samples = as_table(samples.read())
-    of_part, payloads = in_parts(samples, context.folder("split") / "split.parquet"), context.payloads()
-    normalizer = fit_normalize(of_part["train"], imputer.after, params, payloads, imputer.sequence, each)
+    part_of, payloads = placed(samples, context.folder("split") / "split.parquet"), context.payloads()
+    train = samples.where(part_of == PARTS.index("train"))
+    normalizer = fit_normalize(train, imputer.after, params, payloads, imputer.sequence, each)
     write_json(folder / "normalizer.json", normalizer)
-    for part, rows in of_part.items():
-        write = partial(_write_block, normalizer, payloads, part == "train")
-        list(each(write, rows.blocks, places(folder / f"{part}.parquet", rows)))
-        _write_payloads(folder / "payloads" / part, normalizer, rows, payloads)
+    _write_parts(folder, normalizer, samples, part_of, payloads, each)
+    for place, part in enumerate(PARTS):
+        _write_payloads(folder / "payloads" / part, normalizer, samples.where(part_of == place), payloads)
     write_json(folder / "inputs.json", _told(normalizer, imputer.indicators, folder / "payloads" / "train"))
     return f"{len(normalizer.names)} inputs for the models"
 
@@ -52,10 +58,30 @@ def _told(normalizer: Normalizer, indicators: dict[str, str], train: Path) -> di
     return {"figures": list(normalizer.payloads.names), "sources": sources, "payloads": told}
 
 
-def _write_block(
-    normalizer: Normalizer, payloads: "dict[str, Payloads]", training: bool, block: Block, path: Path
+def _write_parts(
+    folder: Path,
+    normalizer: Normalizer,
+    samples: Table,
+    part_of: "NDArray[np.intp]",
+    payloads: "dict[str, Payloads]",
+    each: Each,
 ) -> None:
-    write_table(path, apply_normalize(normalizer, block.read(), payloads, training=training))
+    """Writes the features of each part; a block is read once for all of them."""
+    paths = zip(*(places(folder / f"{part}.parquet", samples) for part in PARTS), strict=True)
+    list(each(partial(_write_block, normalizer, payloads), samples.blocks, samples.parted(part_of), paths))
+
+
+def _write_block(
+    normalizer: Normalizer,
+    payloads: "dict[str, Payloads]",
+    block: Block,
+    part_of: "NDArray[np.intp]",
+    paths: Sequence[Path],
+) -> None:
+    samples = block.read()
+    for place, (part, path) in enumerate(zip(PARTS, paths, strict=True)):
+        rows = samples.take(np.flatnonzero(part_of == place)).reset_index(drop=True)
+        write_table(path, apply_normalize(normalizer, rows, payloads, training=part == "train"))
 
 
 def _write_payloads(folder: Path, normalizer: Normalizer, rows: Table, payloads: "dict[str, Payloads]") -> None:

@@ -78,9 +78,10 @@ def by_medloop(source: Path, folder: Path) -> None:
     import pipelines.normalize
     import pipelines.split
     from contracts.study import Study
-    from flows.blocks import in_parts, open_table, places, workers, write_block
+    from contracts.tables import PARTS as NAMES
+    from flows.blocks import open_table, placed, places, workers, write_block
     from flows.stages.impute import _fill
-    from flows.stages.normalize import _write_block
+    from flows.stages.normalize import _write_parts
     from flows.store import read_table, write_blocks, write_table
     from pipelines.sources import FileSource, read_pieces
 
@@ -101,17 +102,16 @@ def by_medloop(source: Path, folder: Path) -> None:
         del known, parts
         part("split")
         samples = open_table(folder / "samples.parquet", coded=True)
-        train = in_parts(samples, folder / "split.parquet")["train"]
+        train = samples.where(placed(samples, folder / "split.parquet") == NAMES.index("train"))
         imputer = pipelines.impute.fit_impute(train, schema, pipelines.impute.ImputeParams(), each)
         _fill(imputer, samples, list(schema.features), folder / "filled.parquet", each)
         del samples, train
         part("impute")
-        of_part = in_parts(open_table(folder / "filled.parquet", coded=True), folder / "split.parquet")
-        scales = pipelines.normalize.NormalizeParams()
-        normalizer = pipelines.normalize.fit_normalize(of_part["train"], imputer.after, scales, each=each)
-        for name, rows in of_part.items():
-            write = partial(_write_block, normalizer, {}, name == "train")
-            list(each(write, rows.blocks, places(folder / f"{name}.parquet", rows)))
+        filled = open_table(folder / "filled.parquet", coded=True)
+        part_of, scales = placed(filled, folder / "split.parquet"), pipelines.normalize.NormalizeParams()
+        train = filled.where(part_of == NAMES.index("train"))
+        normalizer = pipelines.normalize.fit_normalize(train, imputer.after, scales, each=each)
+        _write_parts(folder, normalizer, filled, part_of, {}, each)
         part("normalize")
 
 
