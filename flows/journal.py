@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 from pydantic import BaseModel
 
@@ -18,6 +18,7 @@ from flows.store import read_model, write_json
 
 State = Literal["running", "completed", "failed", "crashed"]
 StageState = Literal["ran", "restored", "unchanged", "failed"]
+NAMED_LIMIT_S = 2.0
 FLOW_RUN = "MEDLOOP_FLOW_RUN"  # the flow run that waits in Prefect for this process's run, if one does
 KEY_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -155,12 +156,29 @@ def _sole(root: Path, name: str, problem: str, mend: str) -> Iterator[None]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            held.seek(0)
-            raise HeldError(f"{problem}: process {held.read() or 'unknown'}", where=str(lock), mend=mend) from None
+            raise HeldError(f"{problem}: process {_named(held)}", where=str(lock), mend=mend) from None
         held.truncate(0)
         held.write(str(os.getpid()))
         held.flush()
-        yield
+        try:
+            yield
+        finally:
+            held.truncate(0)
+
+
+def _named(held: TextIO) -> str:
+    """Who holds a lock, once that process has said so, a moment after it took it; one that is gone is not named."""
+    import psutil  # type: ignore[import-untyped]
+
+    deadline = time.monotonic() + NAMED_LIMIT_S
+    while True:
+        held.seek(0)
+        told = held.read()
+        if told.isdigit() and psutil.pid_exists(int(told)):
+            return told
+        if time.monotonic() > deadline:
+            return told or "unknown"
+        time.sleep(0.02)
 
 
 def holder(root: Path, name: Literal["run", "serve"]) -> str | None:
@@ -172,7 +190,7 @@ def holder(root: Path, name: Literal["run", "serve"]) -> str | None:
         try:
             fcntl.flock(looked, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return looked.read() or "unknown"
+            return _named(looked)
     return None
 
 

@@ -1,8 +1,10 @@
 """What killed processes leave of DVC's: cleared, and never in the way."""
 
+import fcntl
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,19 @@ def test_a_scratch_folder_of_a_killed_process_goes_with_the_next(root: Path) -> 
         assert folder.is_dir()
         assert list(left.parent.iterdir()) == [folder]
     assert not list(left.parent.iterdir())
+
+
+def test_the_holder_is_named_though_it_has_not_said_so_yet_and_the_one_before_was_killed(root: Path) -> None:
+    lock = home(root) / "run.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(str(dead()))
+    with lock.open("a+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        says = threading.Timer(0.1, lambda: lock.write_text(str(os.getpid())))
+        says.start()
+        with pytest.raises(journal.HeldError, match=f"process {os.getpid()}"), journal.sole_run(root):
+            pass
+        says.join()
+    with journal.sole_run(root):
+        assert lock.read_text() == str(os.getpid())
+    assert not lock.read_text()
