@@ -58,17 +58,26 @@ def serve_studies(studies: Sequence[str]) -> None:
             _tell(study.name, f"{study.schedule.told}; next {told_next(study.schedule)}")
         try:
             prefect.wake(keeper)
-            while True:
+            ending = _asked_to_end()
+            while not ending:
                 keeper.tick()
                 nightly.tick(idle=keeper.current is None)
                 prefect.tick(keeper)
                 time.sleep(POLL_S)
         except KeyboardInterrupt:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            console.print("Ending.")
+            _asked_to_end()
         finally:
+            console.print("Ending.")
             keeper.close()
             nightly.close()
+
+
+def _asked_to_end() -> list[int]:
+    """The signals from now on: heard between ticks, so that what a slot came to is told whole, to Prefect too."""
+    heard = list[int]()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: heard.append(number))
+    return heard
 
 
 def _sound(root: Path, studies: Sequence[str]) -> list[str]:

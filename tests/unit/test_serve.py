@@ -1,6 +1,7 @@
 """The process of a slot: what it came to, how it is ended, and that it does not outlive the one that serves."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -193,3 +194,41 @@ def test_a_changed_gate_is_judged_anew(tmp_path: Path, monkeypatch: pytest.Monke
         study.write_text(text)
         told.append(slot._made(tmp_path, "tiny"))
     assert told[0] == told[1] != told[2]
+
+
+def test_a_signal_is_heard_between_ticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Ticking:
+        current, studies = None, dict[str, object]()
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def wake(self, keeper: object) -> None:
+            told.append("awake")
+
+        def tick(self, *_: object, **__: object) -> None:
+            told.append(f"{self.name} begins")
+            if self.name == "keeper":
+                os.kill(os.getpid(), signal.SIGTERM)
+            told.append(f"{self.name} ends")
+
+        def close(self) -> None:
+            told.append(f"{self.name} is closed")
+
+    for part in ("Keeper", "Nightly", "Deployments"):
+        made = Ticking(part.lower())
+        monkeypatch.setattr(serve, part, lambda *_, made=made, **__: made)
+    monkeypatch.setattr(serve.servers, "prepare_environment", lambda root: None)
+    for name, value in {"find_root": lambda: tmp_path, "_sound": lambda *_: ["a"], "POLL_S": 0.0}.items():
+        monkeypatch.setattr(serve, name, value)
+    monkeypatch.setattr(serve, "chosen_studies", lambda *_: ["a"])
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        serve.serve_studies([])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    ticks = [f"{name} {end}" for name in ("keeper", "nightly", "deployments") for end in ("begins", "ends")]
+    assert told == ["awake", *ticks, "keeper is closed", "nightly is closed"]
