@@ -10,6 +10,7 @@ from typing import Any
 
 from contracts.errors import MedloopError
 from flows import lockfile, servers
+from flows.workspace.lists import check_lists
 from flows.workspace.parsing import parse_once
 
 # DVC keeps state of its own in the process, so its code runs in one thread at a time; a stage's work does not.
@@ -24,6 +25,7 @@ def repository(root: Path) -> Iterator[Any]:
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     parse_once()
+    check_lists()
     lockfile.read(root)
     try:
         with _ONE_THREAD, contextlib.closing(Repo(str(root), _wait_for_lock=True)) as repo, repo.lock:
