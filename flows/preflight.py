@@ -49,7 +49,7 @@ def _check_fits(model: str, config: object, settings: Settings, where: str) -> N
     try:
         told = Inputs(columns=["any"], classes=[], positive=0, payloads=forms, task=settings.study.target.task)
         check_reads(model, told, config)
-        check_task(model, settings.study.target.task, config)
+        check_task(model, told, config)
     except MedloopError as error:
         error.where = f"{where}, models.{model}"
         raise

@@ -72,14 +72,23 @@ def check_reads(name: str, inputs: Inputs, config: object = None) -> None:
         for member in getattr(config, "models", ()):
             check_reads(member, inputs)
         return
-    there = {form.kind for form in inputs.payloads.values()} | ({"table"} if inputs.columns else set())
-    read = reads(load(name), inputs.task)
+    there, read = _kinds(inputs), reads(load(name), inputs.task)
     if there.isdisjoint(read):
-        fitting = [other for other in names() if not there.isdisjoint(load(other).READS)]
         raise MedloopError(
             f"{name} reads columns of kind {' or '.join(read)}; the study has {' and '.join(sorted(there)) or 'none'}",
-            mend=f"choose a model that fits: {', '.join(fitting)}",
+            mend=_fitting(inputs),
         )
+
+
+def _kinds(inputs: Inputs) -> set[Kind]:
+    return {form.kind for form in inputs.payloads.values()} | ({"table"} if inputs.columns else set())
+
+
+def _fitting(inputs: Inputs) -> str:
+    """The models of the task that read a column there is."""
+    of_task = [other for other in names() if inputs.task in tasks(other)]
+    fitting = [other for other in of_task if not _kinds(inputs).isdisjoint(reads(load(other), inputs.task))]
+    return f"choose a model that fits: {', '.join(fitting)}"
 
 
 def reads(family: ModuleType, task: Task) -> tuple[Kind, ...]:
@@ -96,15 +105,14 @@ def tasks(name: str) -> tuple[Task, ...]:
     return fitting
 
 
-def check_task(name: str, task: Task, config: object = None) -> None:
+def check_task(name: str, inputs: Inputs, config: object = None) -> None:
     """Raises MedloopError when the family, or one it is made of, is for other tasks."""
     for member in getattr(config, "models", ()):
-        check_task(member, task)
-    if task not in tasks(name):
-        fitting = [other for other in names() if task in tasks(other)]
+        check_task(member, inputs)
+    if inputs.task not in tasks(name):
         raise MedloopError(
-            f"{name} is a model of {', '.join(tasks(name))}; the label of this study asks for {task}",
-            mend=f"choose a model that fits: {', '.join(fitting)}",
+            f"{name} is a model of {', '.join(tasks(name))}; the label of this study asks for {inputs.task}",
+            mend=_fitting(inputs),
         )
 
 

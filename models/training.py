@@ -55,7 +55,7 @@ def fit(
     train = _checked(params, train, validation, inputs)
     module = load_family(family)
     check_reads(family, inputs, settings)
-    check_task(family, inputs.task, settings)
+    check_task(family, inputs, settings)
     inputs = task.informed(inputs, train)
     watch = Watch(checkpoints=checkpoints, save_every=save_every, history=history, progress=progress)
     arrays, facts, ran_on = _fitted(

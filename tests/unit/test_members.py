@@ -175,7 +175,7 @@ def test_a_member_that_reads_none_of_the_columns_is_named() -> None:
 
 def test_a_member_that_is_for_other_labels_is_named() -> None:
     with pytest.raises(MedloopError, match=r"^logistic is a model of classes, ordinal.*; .*asks for regression"):
-        check_task("ensemble", "regression", configured("ensemble", {}))
+        check_task("ensemble", inputs(READS, 2, "regression"), configured("ensemble", {}))
 
 
 def test_members_have_seeds_of_their_own_and_settings_of_the_training() -> None:
