@@ -10,12 +10,13 @@ from typing import Any
 from flows import board, bundle, tracking, workspace
 from flows import journal as journals
 from flows import settings as settings_files
+from flows.costs import costs
 from flows.environment import machine
 from flows.git import git, pin_commit
 from flows.groups import GROUP, group
 from flows.home import scratch
 from flows.index import INDEX, NOTES
-from flows.journal import Journal
+from flows.journal import Journal, StageRecord
 from flows.plan import Stage
 from flows.stages import Context
 from flows.store import read_json, read_model
@@ -56,7 +57,10 @@ def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[
     end_cut_short(mlflow, experiment, journals.unrecorded(root, name, but=journal.key))
     page = tracking.open_run(mlflow, experiment, journal.key, {**tags, "medloop.kind": "comparison"})
     with tracking.failed_otherwise(mlflow, page):
-        runs = {model: _log_model(mlflow, experiment, context, model, tags, page) for model in context.settings.models}
+        runs = {
+            model: _log_model(mlflow, experiment, context, model, tags, page, journal.stages)
+            for model in context.settings.models
+        }
         best = str(leaderboard["choice"])
         comparison = _comparison(context, leaderboard, best, runs)
     tracking.complete(mlflow, page, comparison)
@@ -126,7 +130,15 @@ def _comparison(context: Context, leaderboard: dict[str, Any], best: str, runs: 
     )
 
 
-def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags: dict[str, str], page: str) -> str:
+def _log_model(
+    mlflow: Any,
+    experiment: str,
+    context: Context,
+    model: str,
+    tags: dict[str, str],
+    page: str,
+    stages: Sequence[StageRecord],
+) -> str:
     """A model's run, or the one that was recorded for the very same bundle, settings, results and certificate."""
     context = replace(context, model=model)
     kind = RESULTS[context.settings.study.target.task]
@@ -149,7 +161,7 @@ def _log_model(mlflow: Any, experiment: str, context: Context, model: str, tags:
         content = tracking.Content(
             tags={"medloop.recipe": recipe, GROUP: group(params), "mlflow.note.content": board.link("run", run)},
             params=params,
-            metrics=metrics(evaluation),
+            metrics=metrics(evaluation) | costs(context, stages, context.say),
             history=[(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"}) for row in history],
             files={
                 packed: "model",

@@ -10,7 +10,8 @@ from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Frozen
 from contracts.tables import Part
-from pipelines.bootstrap import Interval, bootstrap, interval
+from pipelines.bootstrap import Interval, bootstrap
+from pipelines.paired import Beside, beside_best
 from pipelines.results import Counts, Entry, Floats, Result
 from pipelines.tasks import METRICS
 
@@ -40,7 +41,8 @@ class Row(Frozen):
     """A model on the leaderboard.
 
     `behind`: how much worse than the best, positive when worse whichever way the metric runs, with the interval of
-    the paired difference; None for the best itself. `tied`: that interval holds 0, or there is none.
+    the paired difference; None for the best itself. `tied`: the best is not shown to be better, by that interval and by
+    a p corrected for all pairs of models (`pipelines.paired.Beside`).
     """
 
     model: str
@@ -79,7 +81,7 @@ def compare(
     """Rank models and test each against the best on the same patient-level resamples.
 
     The intervals of the differences are each of the evaluations' confidence: with many models, some will leave
-    0 out by chance, and the best of many is a little flattered.
+    0 out by chance, and the best of many is a little flattered. So what is told apart takes a corrected p, too.
 
     Args:
         entries: by the model's name
@@ -106,12 +108,9 @@ def compare(
             f"{metric.label} cannot rank the models: {top.metrics[params.metric].reason}",
             mend="give the test part rows of every class, or rank by another metric (compare.metric)",
         )
-    merits = {name: sign * _estimates(entry, params.metric) for name, entry in entries.items()}
-    rows = [
-        _row(name, entries[name].evaluation, params.metric, name in baselines, merits[order[0]], merits[name])
-        for name in order
-    ]
-    rows[0] = rows[0].model_copy(update={"behind": None, "tied": False})
+    drawn = {name: {params.metric: _estimates(entry, params.metric)} for name, entry in entries.items()}
+    beside = beside_best(entries, drawn, params.metric, order)
+    rows = [_row(name, entries[name].evaluation, params.metric, name in baselines, beside.get(name)) for name in order]
     choice = _choice(rows)
     return Leaderboard(
         metric=params.metric,
@@ -160,17 +159,16 @@ def _estimates(entry: Entry, metric: str) -> Floats:
     return np.concatenate([statistic(np.ones((1, len(entry.target))))[metric], drawn[metric]])
 
 
-def _row(name: str, evaluation: Result, metric: str, baseline: bool, best: Floats, own: Floats) -> Row:
-    gap = best - own
-    reason = evaluation.metrics[metric].reason
-    behind = interval(float(gap[0]), gap[1:], evaluation.params.confidence, reason=reason)
-    unsure = behind.low is None or behind.high is None or behind.low <= 0 <= behind.high
+def _row(name: str, evaluation: Result, metric: str, baseline: bool, beside: Beside | None) -> Row:
+    behind = beside and beside.lead
+    if behind and behind.value is None:
+        behind = behind.model_copy(update={"reason": evaluation.metrics[metric].reason})
     return Row(
         model=name,
         baseline=baseline,
         metrics=evaluation.metrics,
         behind=behind,
-        tied=behind.value is not None and unsure,
+        tied=bool(beside and beside.lead.value is not None and not beside.told_apart),
     )
 
 

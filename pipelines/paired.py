@@ -5,8 +5,9 @@ the field expects: DeLong's for the AUROC of two classes, McNemar's for accuracy
 rows a patient.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
 from contracts.study import Frozen
-from pipelines.bootstrap import Interval, bootstrap, interval
+from pipelines.bootstrap import DEFINED, Interval, bootstrap, interval
 from pipelines.evaluate import Evaluation
 from pipelines.metrics import judge
 from pipelines.results import Entry, Floats, Statistic
 from pipelines.tasks import METRICS
 
+Draws = Mapping[str, Mapping[str, Floats]]
+MOST = 12  # models of which every pair is tested
 DISCORDANT = 25  # from so many discordant rows on the chi-squared of McNemar's test is close
 
 
@@ -75,31 +78,84 @@ def _both(first: Entry, second: Entry, metrics: Sequence[str]) -> Statistic:
 
 
 def _paired(first: Entry, second: Entry, metric: str, here: Floats, drawn: Floats) -> Paired:
-    sign, params = 1.0 if METRICS[metric].higher_is_better else -1.0, second.evaluation.params
-    gains = sign * (drawn[:, 1] - drawn[:, 0])
-    value = sign * float(here[1] - here[0])
-    gain = interval(value, gains, params.confidence, reason="undefined on these rows")
-    p, test = _tested(first, second, metric, gain, gains)
+    one_by_one, params = np.vstack([here, drawn]), second.evaluation.params
+    better = gain(metric, one_by_one[:, 0], one_by_one[:, 1], params.confidence)
+    p, test = _tested(first, second, metric, sign(metric) * (one_by_one[:, 1] - one_by_one[:, 0]))
     one, other = (_number(float(of)) for of in here)
-    return Paired(metric=metric, first=one, second=other, gain=gain, p=p, test=test)
+    return Paired(metric=metric, first=one, second=other, gain=better, p=p, test=test)
 
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(value, 6)
 
 
-def _tested(first: Entry, second: Entry, metric: str, gain: Interval, drawn: Floats) -> tuple[float | None, str]:
-    if gain.value is None or gain.low is None:
+def sign(metric: str) -> float:
+    """1 where more of the metric is better, else -1."""
+    return 1.0 if METRICS[metric].higher_is_better else -1.0
+
+
+def gain(metric: str, first: Floats, second: Floats, confidence: float) -> Interval:
+    """How much better the second is, positive when better whichever way the metric runs. Shape: (1 + B,) each."""
+    gains = sign(metric) * (second - first)
+    return interval(float(gains[0]), gains[1:], confidence, reason="undefined on these rows")
+
+
+class Beside(Frozen):
+    """A model beside the best of several.
+
+    lead: how much better the best is, with the interval of the paired difference. p: of no difference, two-sided, by
+    `test`; `adjusted` for all pairs of models, since the best was found on these very rows. told_apart: the best is
+    shown to be better, by the adjusted p and by the interval.
+    """
+
+    lead: Interval
+    p: float | None
+    adjusted: float | None
+    test: str
+    told_apart: bool
+
+
+def beside_best(entries: Mapping[str, Entry], drawn: Draws, metric: str, order: Sequence[str]) -> dict[str, Beside]:
+    """By name each model but the best, which is the first of `order`. Shape: drawn[name][metric] (1 + B,).
+
+    Up to MOST models p is corrected by Holm's method, for which every pair is tested; of more by Bonferroni's.
+    """
+    best, *others = order
+    confidence = entries[best].evaluation.params.confidence
+    pairs = list(combinations(order, 2)) if len(order) <= MOST else [(best, name) for name in others]
+    found = {
+        (one, two): _tested(entries[two], entries[one], metric, drawn[one][metric] - drawn[two][metric])
+        for one, two in pairs
+    }
+    known = {pair: p for pair, (p, _) in found.items() if p is not None}
+    count = len(order) * (len(order) - 1) // 2
+    corrected = holm(list(known.values())) if len(order) <= MOST else [min(1.0, p * count) for p in known.values()]
+    adjusted = dict(zip(known, corrected, strict=True))
+    return {
+        name: _beside(gain(metric, drawn[name][metric], drawn[best][metric], confidence), adjusted.get((best, name)),
+                      *found[best, name], confidence)
+        for name in others
+    }  # fmt: skip
+
+
+def _beside(lead: Interval, adjusted: float | None, p: float | None, test: str, confidence: float) -> Beside:
+    apart = adjusted is not None and adjusted < 1 - confidence and lead.low is not None and lead.low > 0
+    return Beside(lead=lead, p=p, adjusted=adjusted, test=test, told_apart=apart)
+
+
+def _tested(first: Entry, second: Entry, metric: str, gains: Floats) -> tuple[float | None, str]:
+    """The p of no difference, and of which test. Shape: gains (1 + B,), those of the resamples after the rows' own."""
+    if np.isnan(gains[0]) or np.isnan(gains[1:]).mean() > 1 - DEFINED:
         return None, "none"
-    one, other = first.evaluation, second.evaluation
-    if isinstance(one, Evaluation) and isinstance(other, Evaluation):
-        if metric == "auroc" and len(other.classes) == 2:
-            at = other.classes.index(other.positive)
+    one, two = first.evaluation, second.evaluation
+    if isinstance(one, Evaluation) and isinstance(two, Evaluation):
+        if metric == "auroc" and len(two.classes) == 2:
+            at = two.classes.index(two.positive)
             p = delong(second.target == at, first.predicted[:, at], second.predicted[:, at], second.group)
-            return (None if np.isnan(p) else p), "DeLong"
+            return (None, "none") if np.isnan(p) else (p, "DeLong")
         if metric == "accuracy":
-            return mcnemar(_right(first, one), _right(second, other), second.group), "McNemar"
-    return bootstrap_p(drawn), "bootstrap"
+            return mcnemar(_right(first, one), _right(second, two), second.group), "McNemar"
+    return bootstrap_p(gains[1:]), "bootstrap"
 
 
 def _right(entry: Entry, of: Evaluation) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from flows.board.view import SCORE
 
 LONGEST = 120
 HEADS = {"study": "Study", "model": "Model", "run": "Run", "started": "Started", "status": "State"}
-PARTS = ("test_", "validation_", "fold_")
+PARTS = ("test_", "validation_", "fold_", "cost_")
 
 
 def plain(text: object, most: int = LONGEST) -> str:

@@ -18,9 +18,10 @@ from flows.settings import Settings
 from flows.settings import load as load_settings
 from pipelines.comparison.differs import DataDifference
 from pipelines.comparison.many import Many
-from pipelines.comparison.standing import Draws, Standing, draws, sentence, standing
+from pipelines.comparison.standing import Standing, draws, sentence, standing
 from pipelines.comparison.subgroups import Groups, by_group, harm, usual
 from pipelines.gate import GateParams
+from pipelines.paired import Draws
 from pipelines.tasks import SETTINGS
 
 MOST, FEW = 12, 3  # of more runs all are set beside the first, and a few, the best by the stored metric, drawn

@@ -91,13 +91,15 @@ def _training(of: Comparison, drawing: dict[str, object]) -> str:
     spread = spreads(of.root, [of.judged[name].run for name in names], of.metric)
     drawn = curves(trained, of.metric)
     drawing["learning"] = drawn
-    head = ["run", "family", "epochs (best of all)", "seconds", "numbers kept", "size", *(["seeds"] if spread else [])]
+    head = ["run", "family", "epochs (best of all)", "seconds to train", "ms to predict 1,000 rows", "numbers kept"]
+    head += ["size", *(["seeds"] if spread else [])]
     lines = [
         [
             name,
             one.family,
             one.epochs or "–",
             "–" if one.seconds is None else f"{one.seconds:,.1f}",
+            "–" if one.latency is None else f"{1000 * one.latency:,.3g}",
             "–" if one.numbers is None else f"{one.numbers:,}",
             "–" if one.size is None else f"{max(1, round(one.size / 1000)):,} kB",
             *([str(spread.get(name, "one seed"))] if spread else []),

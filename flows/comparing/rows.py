@@ -1,7 +1,7 @@
 """On which test rows runs can be compared fairly, and what each says of these."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,8 @@ class Judged:
     """A run with what it says of its own test rows.
 
     parts: `@id`, `@group` and `@part` of its samples. names: what names rows and patients. label: the columns that
-    the label is read from. data, split: hashes of its samples and of these with their parts.
+    the label is read from; target: how the study defines it. data, split: hashes of its samples and of these with
+    their parts.
     """
 
     run: Run
@@ -41,6 +42,7 @@ class Judged:
     label: Sequence[str]
     data: str
     split: str
+    target: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,7 @@ def _read(of: Files, found: Mapping[str, Mapping[str, Path]]) -> Judged:
         label=sorted(study.target.read_from),
         data=data,
         split=split_of(of),
+        target=study.target.model_dump(mode="json"),
     )
 
 
@@ -140,9 +143,10 @@ def shared(judged: Sequence[Judged]) -> Shared:
         raise MedloopError("not comparable: no shared test row has the same label in all runs")
     if relabelled := int((~same).sum()):
         cautions.append(
-            f"{relabelled:,} shared test rows are left out, since their label is not the same in all runs; where the "
-            "label was defined anew, the others are no fair sample"
+            f"{relabelled:,} of {len(ids):,} shared test rows are left out, since their label is not the same in all "
+            "runs; where the label was defined anew, the others are no fair sample"
         )
+    cautions += _redefined(kept)
     cautions += _cautions(kept)
     return Shared(
         judged=kept,
@@ -250,6 +254,21 @@ def _samples(one: Judged, ids: "pd.Series[str]") -> "pd.DataFrame":
     path = one.files.paths("clean", ["samples.parquet"])["samples.parquet"]
     columns = [name for name, of in one.schema.features.items() if of.type in ("numeric", "categorical", "ordinal")]
     return read_table(path, ["@id", *columns]).set_index("@id").loc[ids.to_list()].reset_index()
+
+
+def _redefined(judged: Sequence[Judged]) -> list[str]:
+    """Runs that learnt another definition of the label: what it says may be what sets them apart."""
+    first, *others = judged
+    differs = {
+        other.run.name: sorted(k for k in {*first.target, *other.target} if first.target.get(k) != other.target.get(k))
+        for other in others
+    }
+    return [
+        f"{name} learnt the label by another definition than {first.run.name} (target: {listed(keys)}): part of a "
+        "difference may be that of the definitions"
+        for name, keys in differs.items()
+        if keys
+    ]
 
 
 def _cautions(judged: Sequence[Judged]) -> list[str]:

@@ -9,7 +9,8 @@ from flows.comparing import Comparison, compared
 from flows.home import find_root
 from flows.store import write_text
 from pipelines.comparison.many import Many, in_words
-from pipelines.comparison.standing import p_text, sign
+from pipelines.comparison.standing import p_text
+from pipelines.paired import sign
 from pipelines.tasks import METRICS
 
 NOT_COMPARABLE = 3

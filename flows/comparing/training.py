@@ -1,10 +1,7 @@
 """How each run was trained: its curves by epoch, how long, how large; and how much seeds alone move it."""
 
-import json
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from flows import journal
 from flows.comparing import stored
 from flows.comparing.files import Files
 from flows.comparing.runs import Run
+from flows.costs import numbers
 from flows.store import read_json
 
 CURVES = ("validation_loss", "train_loss")
@@ -26,6 +24,7 @@ class Training:
     family: str
     epochs: str
     seconds: float | None
+    latency: float | None
     numbers: int | None
     size: int | None
     history: Sequence[Mapping[str, float]]
@@ -54,19 +53,12 @@ def training(root: Path, of: Files) -> Training:
     return Training(
         family=str(described.get("family", "")),
         epochs=" of ".join(told),
-        seconds=_seconds(root, of.run),
-        numbers=_numbers(weights) if weights else None,
+        seconds=of.run.metrics.get("cost_train_seconds") or _seconds(root, of.run),
+        latency=of.run.metrics.get("cost_predict_seconds_per_1000_rows"),
+        numbers=numbers(weights) if weights else None,
         size=weights.stat().st_size if weights else None,
         history=history,
     )
-
-
-def _numbers(path: Path) -> int:
-    """How many numbers a file of tensors holds, read off its head."""
-    with path.open("rb") as opened:
-        (length,) = struct.unpack("<Q", opened.read(8))
-        head: dict[str, Any] = json.loads(opened.read(length))
-    return sum(prod(one["shape"]) for name, one in head.items() if name != "__metadata__")
 
 
 def _seconds(root: Path, run: Run) -> float | None:

@@ -7,7 +7,8 @@ import numpy as np
 
 from contracts.study import Frozen
 from pipelines.bootstrap import Floats, Interval, bootstrap, rounded
-from pipelines.comparison.standing import p_text, sign, statistic
+from pipelines.comparison.standing import p_text, statistic
+from pipelines.paired import sign
 from pipelines.results import Entry
 from pipelines.tasks import METRICS
 

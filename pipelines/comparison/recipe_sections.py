@@ -21,7 +21,8 @@ def training_section(lines: Sequence[Sequence[str]], head: Sequence[str], curves
     told = table(list(head), [[key, *map(text, line[1:])] for key, line in zip(keys, lines, strict=True)], "training")
     drawn = "".join(figure(f"learning-{at}", str(of["title"]), "by epoch") for at, of in enumerate(curves))
     said = (
-        "Seconds are of the training stage, where this clone's journals know them; nobody measured energy or latency."
+        "Seconds of the training stage on the machine that ran it; milliseconds there in a batch of 200 rows, the "
+        "model alone. Nobody measured energy."
     )
     return note(said) + told + (f'<div class="figures">{drawn}</div>' if drawn else "")
 

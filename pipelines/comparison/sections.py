@@ -8,10 +8,10 @@ import numpy as np
 from pipelines.bootstrap import Interval
 from pipelines.comparison.decision import SMALL, Decisions
 from pipelines.comparison.page import figure, interval, note, runs_key, table, text
-from pipelines.comparison.standing import Draws, Standing, p_text
+from pipelines.comparison.standing import Standing, p_text
 from pipelines.comparison.subgroups import Groups, label
 from pipelines.evaluate import Evaluation
-from pipelines.paired import holm
+from pipelines.paired import Draws, holm
 from pipelines.paired import paired as paired_of
 from pipelines.results import Entry, Result
 from pipelines.tasks import METRICS
@@ -37,8 +37,7 @@ def standing_section(of: Standing) -> str:
     said = (
         f"In brackets the {of.confidence:.0%} interval of a patient-level bootstrap, of one difference alone. "
         + ("p is corrected (Holm) for all pairs of runs, since the best was found on these very rows. " if many else "")
-        + "“Shown” takes a corrected p and an interval that leave no difference out; "
-        + "a run's leaderboard asks for the interval alone."
+        + "“Shown” takes a corrected p and an interval that leave no difference out, as on a run's leaderboard."
     )
     head = ["run", name, "behind the best by", "p", "corrected", "shown to be behind?"]
     return note(said) + table(head, lines, f"runs by {name}", classes=["", "n", "n", "n", "n"])
@@ -61,8 +60,7 @@ def metrics_section(entries: Mapping[str, Entry], drawn: Draws, order: Sequence[
         said += (
             " Differences are paired, on the same resamples; p by DeLong (AUROC of two classes), McNemar (accuracy), "
             "else the bootstrap; corrected (Holm) for the number of metrics that are not the primary one. The sentence "
-            "at the top says “better” where both p and interval leave no difference out; a run's leaderboard asks for "
-            "the interval alone."
+            "at the top says “better” where both p and interval leave no difference out, as a run's leaderboard does."
         )
         for line, cells in zip(lines, _differences(entries, drawn, order, names), strict=True):
             line.extend(cells)

@@ -5,23 +5,20 @@ lead is tested as one of all pairs, not of those with the best alone.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contracts.errors import listed
 from contracts.study import Frozen
 from pipelines.bootstrap import Interval, bootstrap, interval
 from pipelines.compare import FEW_ROWS
 from pipelines.evaluate import Evaluation
-from pipelines.metrics import auroc, judge, rank
-from pipelines.paired import bootstrap_p, delong, holm, mcnemar
+from pipelines.metrics import auroc, rank
+from pipelines.paired import Draws, beside_best, sign
 from pipelines.results import Entry, Floats, Statistic
 from pipelines.tasks import METRICS
 
 FEW_PATIENTS = 20
-Draws = Mapping[str, Mapping[str, Floats]]
 
 
 class Place(Frozen):
@@ -89,34 +86,15 @@ def statistic(entry: Entry, metrics: Sequence[str]) -> Statistic:
     return areas
 
 
-def gain(metric: str, first: Floats, second: Floats, confidence: float) -> Interval:
-    """How much better the second is, positive when better whichever way the metric runs. Shape: (1 + B,) each."""
-    gains = sign(metric) * (second - first)
-    return interval(float(gains[0]), gains[1:], confidence, reason="undefined on these rows")
-
-
-def sign(metric: str) -> float:
-    """1 where more of the metric is better, else -1."""
-    return 1.0 if METRICS[metric].higher_is_better else -1.0
-
-
 def standing(entries: Mapping[str, Entry], drawn: Draws, metric: str) -> Standing:
     """Ranks the models and tests all pairs; those whose metric is undefined come last."""
     any_entry = next(iter(entries.values()))
     confidence = any_entry.evaluation.params.confidence
     order = sorted(entries, key=lambda name: -_or_least(sign(metric) * float(drawn[name][metric][0])))
-    tested = {pair: _tested(entries, drawn, metric, *pair) for pair in combinations(order, 2)}
-    known = {pair: p for pair, (p, _) in tested.items() if p is not None}
-    adjusted = dict(zip(known, holm(list(known.values())), strict=True))
-    best = order[0]
-    places = [Place(model=best, value=_value(entries[best], drawn[best], metric))]
-    for name in order[1:]:
-        lead = gain(metric, drawn[name][metric], drawn[best][metric], confidence)
-        p, test = tested[best, name]
-        after = adjusted.get((best, name))
-        apart = after is not None and after < 1 - confidence and lead.low is not None and lead.low > 0
+    places = [Place(model=order[0], value=_value(entries[order[0]], drawn[order[0]], metric))]
+    for name, one in beside_best(entries, drawn, metric, order).items():
         value = _value(entries[name], drawn[name], metric)
-        places.append(Place(model=name, value=value, lead=lead, p=p, adjusted=after, test=test, told_apart=apart))
+        places.append(Place(model=name, value=value, **one.model_dump()))
     patients = len(np.unique(any_entry.group))
     return Standing(
         metric=metric, confidence=confidence, rows=len(any_entry.target), patients=patients, places=tuple(places)
@@ -132,29 +110,6 @@ def _value(entry: Entry, drawn: Mapping[str, Floats], metric: str) -> Interval:
     if metric in entry.evaluation.measured:
         return entry.evaluation.measured[metric]
     return interval(float(drawn[metric][0]), drawn[metric][1:], entry.evaluation.params.confidence)
-
-
-def _tested(entries: Mapping[str, Entry], drawn: Draws, metric: str, best: str, other: str) -> tuple[float | None, str]:
-    """The p of no difference, and of which test."""
-    first, second = entries[other], entries[best]
-    gains = drawn[best][metric] - drawn[other][metric]
-    if np.isnan(gains[0]) or np.isnan(gains[1:]).mean() > 0.1:
-        return None, "none"
-    one, two = first.evaluation, second.evaluation
-    if isinstance(one, Evaluation) and isinstance(two, Evaluation):
-        if metric == "auroc" and len(two.classes) == 2:
-            at = two.classes.index(two.positive)
-            p = delong(second.target == at, first.predicted[:, at], second.predicted[:, at], second.group)
-            return (None, "none") if np.isnan(p) else (p, "DeLong")
-        if metric == "accuracy":
-            return mcnemar(_right(first, one), _right(second, two), second.group), "McNemar"
-    return bootstrap_p(gains[1:]), "bootstrap"
-
-
-def _right(entry: Entry, of: Evaluation) -> NDArray[np.bool_]:
-    positive = of.classes.index(of.positive)
-    judged = judge(entry.target, entry.predicted, threshold=of.threshold, positive=positive, bins=of.params.bins)
-    return np.asarray(judged.hit.sum(axis=1) > 0)
 
 
 def sentence(of: Standing, harm: str = "") -> str:
@@ -176,10 +131,10 @@ def sentence(of: Standing, harm: str = "") -> str:
         return f"{told}, {best.model}, {best.value}.{few}"
     apart = next(place for place in of.places[1:] if place.told_apart)
     told = f"{best.model} is best on {label}, {best.value}"
-    told += f"; {listed(level)} cannot be told apart from it" if level else "; all others are shown to be behind"
-    return (
-        f"{told}; the next that can be, {apart.model}, is behind by {_lead(apart, of.confidence, len(of.places))}.{few}"
-    )
+    lead = _lead(apart, of.confidence, len(of.places))
+    if not level:
+        return f"{told}; all others are shown to be behind, the next, {apart.model}, by {lead}.{few}"
+    return f"{told}; {listed(level)} cannot be told apart from it; {apart.model} is behind by {lead}.{few}"
 
 
 def _of_two(of: Standing, label: str) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from contracts.errors import listed
 from contracts.study import Column, Frozen
 from pipelines.bootstrap import Interval, interval
-from pipelines.comparison.standing import draws, gain
+from pipelines.comparison.standing import draws
 from pipelines.gate import groups
-from pipelines.paired import of_rows
+from pipelines.paired import gain, of_rows
 from pipelines.results import Entry
 from pipelines.tasks import METRICS
 

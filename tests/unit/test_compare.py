@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from contracts.errors import MedloopError
 from pipelines.charts import forest
 from pipelines.compare import CompareParams, Leaderboard, compare, table
+from pipelines.comparison.standing import draws, standing
 from pipelines.evaluate import Entry, EvaluateParams, evaluate
 from pipelines.figures import leaderboard_page
 
@@ -55,6 +56,17 @@ def perfect(rows: int, positives: int) -> Entry:
 
 def board(metric: str = "auroc", **noises: float) -> Leaderboard:
     return compare({name: entry(noise) for name, noise in noises.items()}, CompareParams(metric=metric), {"boosting"})
+
+
+@pytest.mark.parametrize("metric", ["auroc", "accuracy", "brier"])
+def test_a_pair_is_decided_as_medloop_compare_decides_it(metric: str) -> None:
+    for noise in (0.5, 0.8, 0.9, 1.0, 1.2, 2.0):
+        entries = {"mlp": entry(0.4), "boosting": entry(noise, seed=2), "other": entry(2.5, seed=3)}
+        ours = compare(entries, CompareParams(metric=metric), {"boosting"})
+        theirs = standing(entries, draws(entries, [metric]), metric)
+        assert [row.model for row in ours.rows] == [place.model for place in theirs.places]
+        assert [row.tied for row in ours.rows[1:]] == [not place.told_apart for place in theirs.places[1:]]
+        assert [row.behind for row in ours.rows] == [place.lead for place in theirs.places]
 
 
 def test_best_first_and_the_rest_behind() -> None:

@@ -123,7 +123,15 @@ def test_a_changed_label_is_left_out_and_counted(judged) -> None:
     target[3] = 1 - target[3]
     found = shared([first, replace(second, entry=replace(second.entry, target=target))])
     assert found.relabelled == 1 and len(found.rows) == 9
-    assert "1 shared test rows are left out" in found.cautions[0]
+    assert "1 of 10 shared test rows are left out" in found.cautions[0]
+
+
+def test_a_label_that_was_defined_anew_is_a_caution(judged) -> None:
+    first = judged("a", [*range(10)], [], target={"positive": "ill", "unit": ""})
+    same, other = (judged(name, [*range(10)], [], target=first.target) for name in ("b", "c"))
+    assert shared([first, same]).cautions == []
+    (told,) = shared([first, same, replace(other, target={"positive": "dead", "unit": ""})]).cautions
+    assert told.startswith("c learnt the label by another definition than a (target: positive)")
 
 
 def test_the_stored_evaluation_stands_where_nothing_differs(judged) -> None:

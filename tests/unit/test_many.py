@@ -5,7 +5,8 @@ import numpy as np
 from pipelines.bootstrap import Interval
 from pipelines.comparison.many import many
 from pipelines.comparison.recipe_sections import Stored, stored_section
-from pipelines.comparison.standing import draws, gain
+from pipelines.comparison.standing import draws
+from pipelines.paired import gain
 from tests.unit.test_comparison import scored
 
 
