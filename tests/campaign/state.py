@@ -63,7 +63,8 @@ def tracked(home: Path) -> dict[str, Any]:
     database, artifacts = home / "mlflow" / "mlflow.db", home / "mlflow" / "artifacts"
     ended = "join runs r on r.run_uuid = {0}.run_uuid and r.status = 'FINISHED'"
     kinds = rows(database, f"select r.name, t.value from tags t {ended.format('t')} where t.key = 'medloop.kind'")
-    metrics = rows(database, f"select r.name, m.key, m.step, m.value, m.is_nan from metrics m {ended.format('m')}")
+    told = "select r.name, m.key, m.step, m.value, m.is_nan from metrics m"  # but how long something took
+    metrics = rows(database, f"{told} {ended.format('m')} where m.key not like 'cost_%seconds%'")
     ids = {run for (run,) in rows(database, "select run_uuid from runs where status = 'FINISHED'")}
     sent = [path.relative_to(artifacts).parts for path in artifacts.rglob("*") if path.is_file()]
     return {
