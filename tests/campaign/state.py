@@ -14,6 +14,7 @@ import psutil
 
 MARK = "MEDLOOP_CAMPAIGN"  # an environment variable that every process of a campaign inherits
 TEMPORARY = re.compile(r"\.tmp$|^\.payloads$|\.partial$|^tmp|^medloop-")
+KEY = re.compile(r"-\d{8}-\d{4}-\w{4}(-[0-9a-f]{8})?")  # of a run, and of a verdict
 OURS = ("data", ".dvc/cache", "dvc.lock", "studies.yaml", "studies")
 
 
@@ -68,17 +69,18 @@ def tracked(home: Path) -> dict[str, Any]:
     ids = {run for (run,) in rows(database, "select run_uuid from runs where status = 'FINISHED'")}
     sent = [path.relative_to(artifacts).parts for path in artifacts.rglob("*") if path.is_file()]
     return {
-        "runs": Counter(kind if kind == "comparison" else name for name, kind in kinds),
+        "runs": Counter(_anonymous((name,))[0] for name, _ in kinds),
         "metrics": Counter(_anonymous(row) for row in metrics),
         "params": Counter(rows(database, f"select r.name, p.key, p.value from params p {ended.format('p')}")),
         "versions": Counter(rows(database, "select name, version, status from model_versions")),
-        "artifacts": Counter("/".join(rest) for _, run, _, *rest in sent if run in ids),
+        "artifacts": Counter(KEY.sub("KEY", "/".join(rest)) for _, run, _, *rest in sent if run in ids),
     }
 
 
 def _anonymous(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A comparison is named by its run."""
-    return ("comparison" if re.search(r"-\d{8}-\d{4}-", row[0]) else row[0], *row[1:])
+    """A comparison is named by its run, a look for drift by the time."""
+    name = "comparison" if KEY.search(row[0]) else "drift" if row[0].startswith("drift ") else row[0]
+    return (name, *row[1:])
 
 
 def faults(root: Path, home: Path, scratch: Path, clean: dict[str, Any], began: int) -> list[str]:
