@@ -15,6 +15,7 @@ from flows.store import write_text
 
 NAME = "dvc.lock"
 HEAD = "schema: '2.0'\nstages:\n"
+CUT = re.compile(r"^      md5: [0-9a-f]{0,31}\Z", re.MULTILINE)  # DVC takes what is all digits for a number, and fails
 ENTRY = re.compile(r"^  ([^\s#'\"][^\n]*?):\n(?:(?:    [^\n]*)?\n)*", re.MULTILINE)
 
 
@@ -43,11 +44,15 @@ def read(root: Path) -> Lock:
     text = path.read_text(encoding="utf-8")
     counts = [len(re.findall(rf"^{key}", text, re.MULTILINE)) for key in ("    cmd:", "    outs:\\s*$")]
     files = [len(re.findall(rf"^    {key} ", text, re.MULTILINE)) for key in ("- path:", "  md5:")]
-    if "schema:" not in text or counts[0] != counts[1] or files[0] != files[1]:
-        raise MedloopError(
-            "dvc.lock is damaged", where=str(path), mend=f"{_whole(root)}, or delete it to run every stage again"
-        )
+    if "schema:" not in text or counts[0] != counts[1] or files[0] != files[1] or CUT.search(text):
+        raise damaged(root)
     return Lock(text, _entries(text))
+
+
+def damaged(root: Path) -> MedloopError:
+    """What is told of a lock that cannot be used, with the command that mends it."""
+    mend = f"{_whole(root)}, or delete it to run every stage again"
+    return MedloopError("dvc.lock is damaged", where=str(root / NAME), mend=mend)
 
 
 def _whole(root: Path) -> str:

@@ -33,7 +33,7 @@ def repository(root: Path) -> Iterator[Any]:
             repo._reset()
             yield repo
     except DvcException as error:
-        raise _explained(error) from error
+        raise _explained(root, error) from error
 
 
 @contextlib.contextmanager
@@ -86,8 +86,14 @@ def _ran(pid: int, then: float) -> bool:
         return True
 
 
-def _explained(error: BaseException | None) -> MedloopError:
-    causes, cause = list[str](), error
+def _explained(root: Path, error: BaseException) -> MedloopError:
+    from dvc.utils.serialize import ParseError
+    from dvc.utils.strictyaml import YAMLValidationError
+
+    if isinstance(error, ParseError | YAMLValidationError) and lockfile.NAME in str(error):
+        return lockfile.damaged(root)
+    causes = list[str]()
+    cause: BaseException | None = error
     while cause is not None:
         causes.append(str(cause))
         cause = cause.__cause__

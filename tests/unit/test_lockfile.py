@@ -15,7 +15,7 @@ FIRST = """\
           two
     outs:
     - path: y
-      md5: 1
+      md5: 0123456789abcdef0123456789abcdef
 """
 SECOND = "  split@a:\n    cmd: medloop stage split a\n    outs:\n    - path: z\n      md5: 2\n"
 TAIL = "datasets:\n- name: d\n"

@@ -1,9 +1,10 @@
-"""A damaged list of a folder's files in DVC's cache: noticed wherever the bit flipped, and made again."""
+"""DVC's files with a bit flipped or an end cut off: noticed, and told with a command that mends it, or made again."""
 
 from pathlib import Path
 
 import pytest
 
+from contracts.errors import MedloopError
 from flows import workspace
 
 
@@ -43,3 +44,22 @@ def test_a_flipped_bit_in_a_list_is_noticed_and_mended(
     assert workspace.bring_up_to_date(root, "make", work) == "ran"
     assert listed.read_bytes() == whole
     assert not workspace.plan(root, ["tiny"])[0].stale
+
+
+def test_a_lock_that_is_cut_anywhere_is_told_with_its_mend_or_leads_to_a_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    workspace.bring_up_to_date(root, "make", lambda: (root / "folder").mkdir())
+    lock = root / "dvc.lock"
+    whole = lock.read_text()
+    for length in range(0, len(whole) - 1, 3):
+        lock.write_text(whole[:length])
+        try:
+            (stage,) = workspace.plan(root, ["tiny"])
+        except MedloopError as error:
+            assert error.problem == "dvc.lock is damaged", length
+            assert error.mend and error.mend.startswith("git "), length
+        else:
+            assert stage.stale or "size" in whole[length - 10 :] or "nfiles" in whole[length - 30 :], length
+    lock.write_text(whole)
