@@ -113,8 +113,7 @@ def _bring_all(key: str) -> bool:
         )
     _prepare_recording(run, futures)
     _wait(futures.values())
-    if any(stage.state in ("ran", "restored") for stage in run.journal.stages):
-        workspace.order_lock(run.root)
+    workspace.order_lock(run.root)  # where nothing ran, too: the run that brought the last stage may have been killed
     return all(future.state.is_completed() for future in futures.values())
 
 

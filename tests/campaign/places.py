@@ -39,6 +39,7 @@ RUN_CACHE = Place("DVC's run cache", rf"os\.rename \S*/cache/runs/\S*{DVCS}", 3)
 OBJECT = Place("DVC's cache, an object", rf"os\.rename \S*/cache/files/\S*{DVCS}", 5)
 OBJECT_OPEN = Place("DVC's cache, copying", r"open \S*/cache/files/\S*\.tmp", 3)
 LOCK = Place("dvc.lock", r"os\.rename \S*/\.dvc\.lock\.\d+\.tmp", 2)
+ORDERED = Place("dvc.lock, put in order", LOCK.fits, 16)  # after fifteen stages
 RESERVED = Place("DVC's rwlock", r"open \S*/\.dvc/tmp/rwlock w", 2)
 JOURNAL = Place("the journal", r"os\.rename \S*/runs/\.\S*\.tmp", 3)
 IN_EPOCH = Place("train/mlp, in an epoch", r"os\.mkdir \S*/checkpoints/tiny/mlp", 1, 0.5)
@@ -65,6 +66,7 @@ CHAINS: list[tuple[str, tuple[str, ...], list[Place]]] = [
                          writes("audit"), ends("audit"), ends("train"), writes("explain"), commits("explain"),
                          begins("evaluate"), ends("evaluate"), begins("compare"), writes("compare")]),
     ("commit", KILLS, [RESERVED, OBJECT_OPEN, OBJECT, RUN_CACHE, LOCK, JOURNAL]),
+    ("order", ("main",), [ORDERED]),
     ("pinning", KILLS, [INDEX, OBJECTS, REFS]),
     ("mlflow", KILLS, [PACKED, *ARTIFACT, *DATABASE]),
     ("recorded", ("main",), [RECORDED]),
