@@ -103,10 +103,14 @@ def _fingerprint(stage: Any) -> list[tuple[str, str]]:
 def _restored(stage: Any) -> bool:
     """Brings the outputs of an identical earlier run out of the cache, each object checked against its hash."""
     from dvc.stage.cache import RunCacheNotFoundError
+    from dvc.utils.serialize import ParseError
 
     try:
         stage.repo.stage_cache.restore(stage)
         stage.save()
+    except ParseError as damaged:  # an entry of the cache of runs that is no text any more
+        Path(damaged.path).unlink()
+        return _restored(stage)
     except (RunCacheNotFoundError, TypeError):  # the latter where the disk took DVC's folder for it, but no file
         return False
     if drop_damaged(stage.outs):

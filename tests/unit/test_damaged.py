@@ -13,7 +13,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("workspace")
     (made / ".dvc" / "tmp").mkdir(parents=True)
     (made / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
-    (made / "dvc.yaml").write_text("stages:\n  make:\n    cmd: medloop stage make tiny\n    outs: [folder]\n")
+    stage = "    cmd: medloop stage make tiny\n    deps: [source]\n    outs: [folder]\n"
+    (made / "dvc.yaml").write_text(f"stages:\n  make:\n{stage}")
+    (made / "source").write_text("x")
     return made
 
 
@@ -44,6 +46,29 @@ def test_a_flipped_bit_in_a_list_is_noticed_and_mended(
     assert workspace.bring_up_to_date(root, "make", work) == "ran"
     assert listed.read_bytes() == whole
     assert not workspace.plan(root, ["tiny"])[0].stale
+
+
+def test_a_damaged_entry_of_the_cache_of_runs_is_removed_and_made_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    (root / "source").write_text("another")
+
+    def entries() -> set[Path]:
+        return {path for path in (root / ".dvc" / "cache" / "runs").rglob("*") if path.is_file()}
+
+    def work() -> None:
+        (root / "folder").mkdir(exist_ok=True)
+        (root / "folder" / "a.json").write_text("alone")
+
+    before = entries()
+    assert workspace.bring_up_to_date(root, "make", work) == "ran"
+    (entry,) = entries() - before
+    whole = entry.read_bytes()
+    entry.write_bytes(b"\xe1" + whole[1:])
+    (root / "dvc.lock").unlink()
+    assert workspace.bring_up_to_date(root, "make", work) == "ran"
+    assert entry.read_bytes() == whole
 
 
 def test_a_lock_that_is_cut_anywhere_is_told_with_its_mend_or_leads_to_a_run(
