@@ -64,6 +64,7 @@ def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[
         best = str(leaderboard["choice"])
         comparison = _comparison(context, leaderboard, best, runs)
     tracking.complete(mlflow, page, comparison)
+    end_doubled(mlflow, experiment, journal.key)
     said = _register(mlflow, name, runs, best, certificate, journal)
     journal.mlflow_runs.update({f"{name}/{model}": run for model, run in runs.items()})
     journal.recorded[name] = workspace.outputs(root, last)
@@ -180,6 +181,13 @@ def end_cut_short(mlflow: Any, experiment: str, keys: Iterable[str]) -> None:
             page, status = run.data.tags.get("medloop.kind") == "comparison", run.info.status
             if status == "RUNNING" or (page and status == "FINISHED"):
                 mlflow.set_terminated(run.info.run_id, "KILLED")
+
+
+def end_doubled(mlflow: Any, experiment: str, key: str) -> None:
+    """Shows as killed what a server that died opened and could not say so, so that it was asked for again."""
+    for run in mlflow.search_runs([experiment], f"tags.`medloop.run` = '{key}'"):
+        if run.info.status == "RUNNING":
+            mlflow.set_terminated(run.info.run_id, "KILLED")
 
 
 def adopt(mlflow: Any, run_id: str, tags: Mapping[str, str], page: str) -> None:

@@ -68,6 +68,13 @@ def test_what_a_killed_run_left_open_is_ended_and_its_models_come_under_the_next
     }
 
 
+def test_a_page_that_was_opened_twice_since_the_server_died_over_it_does_not_stay_open() -> None:
+    own, other = {"medloop.run": "own", "medloop.kind": "comparison"}, {"medloop.run": "other"}
+    mlflow = FakeMlflow({"page": ("FINISHED", own), "twin": ("RUNNING", own), "theirs": ("RUNNING", other)})
+    record.end_doubled(mlflow, "1", "own")
+    assert mlflow.statuses() == {"page": "FINISHED", "twin": "KILLED", "theirs": "RUNNING"}
+
+
 def test_a_run_that_could_not_be_filled_is_shown_as_failed() -> None:
     mlflow = FakeMlflow({"run": ("RUNNING", {})})
     with pytest.raises(OSError, match="full"), tracking.failed_otherwise(mlflow, "run"):
