@@ -34,7 +34,6 @@ REFUSED = {
     b"$FL2": "an SPSS file (.sav)",
     b"$FL3": "an SPSS file (.zsav)",
     b"\0" * 12 + b"\xc2\xea\x81\x60": "a SAS data set (.sas7bdat)",
-    **dict.fromkeys((b"@relation", b"@RELATION"), "a Weka file (.arff)"),
     **dict.fromkeys((b"X\n\0\0", b"RDX2\n", b"RDX3\n"), "an R file (.rds, .RData)"),
 }
 

@@ -83,9 +83,20 @@ def test_a_damaged_one_is_told(data: bytes) -> None:
     [
         (b"$FL2@(#) IBM SPSS", "SPSS"),
         (b"\0" * 12 + b"\xc2\xea\x81\x60\xb3\x14", "sas7bdat"),
-        (b"@relation heart\n@attribute age real\n", "Weka"),
         (b"X\n\0\0\0\2", "R file"),
     ],
 )
 def test_what_is_not_read_is_named(head: bytes, kind: str) -> None:
     assert kind in fault(head).problem
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        (b"% from a trial\n@RELATION heart\n@attribute age real\n", "Weka"),
+        (b"   id      age\n    7       61\n   12       45\n", "aligned by blanks"),
+        (b"A title\nage\n61\n", "--separator"),
+    ],
+)
+def test_a_text_in_one_piece_is_told_what_it_seems_to_be(text: bytes, mend: str) -> None:
+    assert mend in fault(text).mend
