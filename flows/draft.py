@@ -20,7 +20,7 @@ from pipelines.sources.archive import Tree, archive_tree
 from pipelines.sources.tree import folder_tree
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".dta", ".xpt")
 HIDDEN = re.compile(r"(?:^|/)(?:[.~]|__MACOSX/)")
 
 

@@ -99,6 +99,7 @@ NO_STAGE = (
 )  # sections that no stage reads, which a study need not name: DVC does not look for them
 LARGEST = 2**63  # what 64 bits hold
 SECTIONS = tuple(f.alias or name for name, f in Settings.model_fields.items() if name not in ("study", "source"))
+PAGES = {"train": "training", "models": "model", "gate": "retraining", "drift": "drift", "notify": "notifications"}
 DECLARATION = tuple(name for name in Study.model_fields if name != "name")
 
 
@@ -207,6 +208,13 @@ def _mapping(value: object, path: Path, name: str) -> dict[str, Any]:
     )
 
 
+def _page(section: str) -> str:
+    """Where the keys of a section, or of the study itself, are told."""
+    if section in PAGES or section not in SECTIONS:
+        return f"docs/{PAGES.get(section, 'study')}.md"
+    return f"pipelines/{section}.py"
+
+
 def _explained(error: ValidationError, path: Path, own: Mapping[str, Any], params: Path) -> MedloopError:
     """The first fault of a file: which key, what was expected, what came."""
     first = error.errors()[0]
@@ -219,7 +227,7 @@ def _explained(error: ValidationError, path: Path, own: Mapping[str, Any], param
     return MedloopError(
         _told(first, keys),
         where=where,
-        mend="correct it; pipelines/STAGE.py says what each key means",
+        mend=f"correct it; {_page(keys[0] if keys else '')} says what each key means",
     )
 
 

@@ -17,7 +17,7 @@ from contracts.study import Column, Protection, Study, Target
 from contracts.tasks import Task
 from pipelines.clean import CleanParams, clean
 from pipelines.draft_label import drafted_label
-from pipelines.draft_roles import group_check, id_check, likely_group, sample_id
+from pipelines.draft_roles import group_check, id_check, likely_group, outcome_check, sample_id
 from pipelines.guard import spelled, suspicions
 from pipelines.guess import Guess, guess_column
 from pipelines.labels import graded
@@ -107,6 +107,7 @@ def draft(
     guesses |= _leaks(table, label.target, group, columns, guesses)
     roles = [label.check, id_check(table, id_column), group_check(table, group, guessed=guessed is not None)]
     kept = {name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop}
+    later = outcome_check([name for name in kept if name not in asked]) if label.target.task == "survival" else []
     study = Study(name="draft", title="draft", id=id_column, group=group, time=time, target=label.target, columns=kept)
     found = suspicions(table[[name for name in names if name in {*kept, id_column, group} - set(known)]], study)
     protection = [f"{PROTECTED}: {listed([suspicion.told() for suspicion in found])}"] if found else []
@@ -119,7 +120,7 @@ def draft(
         drop={name: guess.drop for name, guess in guesses.items() if guess.drop},
         protect={suspicion.column: suspicion.advice for suspicion in found},
         notes={name: guess.note for name, guess in guesses.items() if guess.note},
-        checks=[*roles, *protection, *_column_checks(guesses), LEAKS],
+        checks=[*roles, *later, *protection, *_column_checks(guesses), LEAKS],
     )
 
 

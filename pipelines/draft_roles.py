@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from contracts.errors import listed
 from pipelines.cells import canonical
 from pipelines.guess import ID_LIKE, LISTED, TextSeries, counts_rows
 from pipelines.identifiers import words
@@ -13,6 +14,11 @@ _PERSON = "patient|pat|pt|subject|subj|participant|person|respondent|individual|
 PATIENT_LIKE = re.compile(
     rf"^(?:(?:{_PERSON}|p|sub) ?)?(?:ids?|uid|uuid|guid)$|^(?:{_PERSON}) ?(?:no|nr|num|number|code|key)$"
     r"|^(?:patient|subject|participant|respondent|person|individual)s?$|^(?:pidnum|seqn|mrn)$|病历号|患者|病人"
+)
+
+OUTCOME_LIKE = re.compile(
+    r"death|dead|died|deceas|surviv|surv ?time|cens(?:or|rec)|relaps|recur|rec ?(?:time|date)|progress|event|outcome"
+    r"|status|follow|^(?:fu|fup)\b|\b(?:fu|fup)$|time to |last (?:contact|visit|seen)"
 )
 
 
@@ -55,3 +61,9 @@ def group_check(table: pd.DataFrame, name: str | None, *, guessed: bool) -> str:
         return "group: every row counts as a patient of its own; name the patient's column if some have several rows"
     taken = ", TAKEN for the patient's by its name: write null if it is not" if guessed else ""
     return f"group {name}: {table[name].nunique():,} patients in {len(table):,} rows{taken}; it must be a pseudonym"
+
+
+def outcome_check(names: Sequence[str]) -> list[str]:
+    """What a person must check of columns that are named like other ends of the same follow-up."""
+    found = [name for name in names if OUTCOME_LIKE.search(words(name))]
+    return [f"other outcomes or times of follow-up? known only later, so drop them: {listed(found)}"] if found else []

@@ -38,8 +38,9 @@ class Suspect(Frozen):
     """A column that may give the label away.
 
     `how`: "only_in_class" (filled in for one class, or never for one), "missing" (by being missing or not), "value" (it
-    ranks or sorts the classes), "level" (one answer is nearly always one class). `score` is the lower bound of what
-    exceeded its threshold: an AUROC or a purity, for "only_in_class" a likelihood ratio. `sentence` holds no value.
+    ranks or sorts the classes), "level" (one answer is nearly always one class, or each class has one answer). `score`
+    is the lower bound of what exceeded its threshold: an AUROC or a purity, for "only_in_class" a likelihood ratio.
+    `sentence` holds no value.
     """
 
     column: str
@@ -122,6 +123,7 @@ def _suspicions(
         share = counts[:, c].sum() / counts.sum()
         yield from _by_value(name, column, pairs, labels[c], params)
         yield from _by_level(name, pairs.sum(axis=0), share, labels[c], params)
+    yield from _by_classes(name, counts[:-1], params)
 
 
 def _against_rest(counts: Floats, c: int) -> Floats:
@@ -176,6 +178,24 @@ def _by_level(name: str, levels: Floats, share: float, label: str, params: LeakP
         best = max(pure, key=lambda k: levels[k, 1])
         yield _suspect(
             name, "level", _purity(levels[best]), f"of one answer, {_of(levels[best])} patients are of class {label}"
+        )
+
+
+def _by_classes(name: str, counts: Floats, params: LeakParams) -> Iterator[Suspect]:
+    """Classes of which each has one answer, several the same: who lived, where the label is how well they do.
+
+    Judged by Goodman & Kruskal's (1954) lambda: of the patients who do not give the most frequent answer, the share
+    that is told right by each class's own. Shape: counts (K, C), of fewer answers than classes.
+    """
+    answers, classes = counts.shape
+    others = float(counts.sum() - counts.sum(axis=1).max(initial=0))
+    if not 2 <= answers < classes or not counts.sum(axis=0).all() or not others:
+        return
+    told = float(counts.max(axis=0).sum() - counts.sum() + others)
+    bound = lower_bound(max(told, 0.0) / others, others)
+    if bound >= params.purity:
+        yield _suspect(
+            name, "level", bound, f"of a rarer answer, {told:.0f} of {others:.0f} patients are told by their class"
         )
 
 

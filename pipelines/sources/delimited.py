@@ -7,6 +7,7 @@ which knows the line that each record starts on.
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -185,8 +186,18 @@ def _separator(text: bytes, declared: str | None, *, where: str) -> str:
     raise MedloopError(
         "a table has two columns or more; no comma, semicolon, tab or | parts the header",
         where=where,
-        mend="remove any title above the header, or write the `separator` under source",
+        mend=_in_one_piece(text[: 1 << 16]),
     )
+
+
+def _in_one_piece(head: bytes) -> str:
+    """What to do with a text whose header no usual separator parts."""
+    if re.search(rb"^\s*@relation\b", head, re.IGNORECASE | re.MULTILINE):
+        return "this is a Weka file (.arff): export the table as CSV"
+    lines = head.splitlines()[:20]
+    if all(re.search(rb"\S {2,}\S", line) for line in lines):
+        return "the columns seem to be aligned by blanks: export the table with a separator, as CSV"
+    return "remove any title above the header, or write the `separator` under source; of init, --separator"
 
 
 def _ragged(text: bytes, separator: str, header: list[str], quarantine: pd.DataFrame, *, where: str) -> MedloopError:

@@ -28,6 +28,7 @@ from pipelines.sources.file import (
 )
 from pipelines.sources.formats import BOMB_BYTES, BOMB_RATIO, GZIP, SQLITE, ZIP, bomb, damaged, parse, refused
 from pipelines.sources.raw import Layout, Raw
+from pipelines.sources.statistical import is_statistical
 from pipelines.sources.typed import parquet_pieces
 
 CHUNK = 1 << 20  # bytes read at once
@@ -127,7 +128,8 @@ def _is_small(file: _Opened, block: int) -> bool:
         return True
     if is_gzip:
         head = next(gunzipped(iter([head]), limit=1 << 20, where=file.where, whole=False), b"")
-    return head.startswith((ZIP, SQLITE)) or bool(refused(head)) or (is_gzip and head.startswith(PARQUET))
+    is_whole = head.startswith((ZIP, SQLITE)) or is_statistical(head) or bool(refused(head))
+    return is_whole or (is_gzip and head.startswith(PARQUET))
 
 
 def _of_file(file: _Opened, layout: Layout, block: int, told: _Progress) -> Iterator[Raw]:

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.draft import draft
 from pipelines.draft_label import drafted_label
-from pipelines.draft_roles import likely_group, sample_id
+from pipelines.draft_roles import likely_group, outcome_check, sample_id
 from pipelines.guess import guess_column, is_missing_word
 
 ROWS = 120
@@ -133,3 +133,11 @@ def test_where_a_third_of_all_columns_tell_the_label_they_are_strong_and_stay() 
     assert any("audit: accept" in check for check in drafted.checks)
     few = draft(table(dose=DOSES, sick=SICK, v0=told["v0"], v1=told["v1"]), target=["sick"])
     assert set(few.drop) == {"v0", "v1"}
+
+
+def test_other_ends_of_the_follow_up_are_told() -> None:
+    later = ["deathdate", "rectime", "censrec", "time.to.agvhd", "fu.date", "relapse", "DaysToLastFollowUp"]
+    assert all(outcome_check([name]) for name in later)
+    assert not any(
+        outcome_check([name]) for name in ["age", "menopause", "prog_recp", "nodes", "record", "cd4", "treat"]
+    )

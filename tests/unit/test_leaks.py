@@ -93,6 +93,20 @@ def test_one_class_of_many_given_away_is_found() -> None:
     assert "class c" in found["marker"].sentence
 
 
+def test_an_answer_that_several_classes_share_and_no_other_gives_is_found() -> None:
+    rng = np.random.default_rng(0)
+    health = rng.integers(0, 5, 150)
+    improved = np.where(health >= 3, "yes", "no")
+    mostly = np.where(rng.random(150) < 0.15, "no", improved)
+    found = suspects(
+        {"improved": improved, "mostly": mostly, "sex": rng.choice(["f", "m"], 150)}, health, tuple("abcde")
+    )
+    assert list(found) == ["improved"]
+    assert found["improved"].how == "level"
+    few = np.array([0, 1, 2, 3] * 3)
+    assert suspects({"improved": np.where(few >= 2, "yes", "no")}, few, tuple("abcd")) == {}
+
+
 def test_an_ordinal_is_ranked_by_its_declared_order() -> None:
     target = np.repeat([0, 1], 100)
     grade = np.where(target == 1, "high", np.tile(["low", "middle"], 100))

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from contracts.errors import MedloopError
 from flows import index
-from flows.settings import load
+from flows.settings import _page, load
 from pipelines.sources import UnreachableError
 from tests.workspace import STUDY
 
@@ -84,6 +84,20 @@ def test_a_fault_is_told_with_its_file_and_key(
     write(**changes)
     with pytest.raises(MedloopError, match=told):
         load(tmp_path, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("section", "page"),
+    [
+        ("impute", "pipelines/impute.py"),
+        ("train", "docs/training.md"),
+        ("columns", "docs/study.md"),
+        ("", "docs/study.md"),
+    ],
+)
+def test_a_fault_is_told_where_its_keys_are_explained(section: str, page: str) -> None:
+    assert _page(section) == page
+    assert (Path(__file__).parents[2] / page).is_file()
 
 
 def test_a_study_need_not_name_what_no_stage_reads(tmp_path: Path, write: Callable[..., None]) -> None:
