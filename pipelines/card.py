@@ -238,8 +238,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], last: str = "") -
         + "</tr>"
         for row in rows
     )
+    named = escape(clean(", ".join(head)), quote=True)
     return (
-        '<div class="scroll" role="region" tabindex="0" aria-label="table"><table>'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="table: {named}"><table>'
         f"<thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 

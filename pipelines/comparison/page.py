@@ -69,7 +69,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]], label: str, *, cl
         for line in lines
     )
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{text(label)}"><table>'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="table: {text(label)}"><table>'
         f"<thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
