@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -152,8 +153,14 @@ def write_blocks(path: Path, tables: "Iterable[pd.DataFrame]") -> None:
     fresh = path.with_name(f".{path.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        for number, table in enumerate(tables):
-            write_table(fresh / f"{number:05d}.parquet", table)
+        with ThreadPoolExecutor(1) as writer:  # a block is written while the next is made
+            writing: Future[None] | None = None
+            for number, table in enumerate(tables):
+                if writing:
+                    writing.result()
+                writing = writer.submit(write_table, fresh / f"{number:05d}.parquet", table)
+            if writing:
+                writing.result()
         if path.is_dir():
             shutil.rmtree(path)
         written = sorted(fresh.iterdir())

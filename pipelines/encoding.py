@@ -109,8 +109,7 @@ def _levels(values: "pd.Series[Any]", patients: "pd.Series[Any]", min_count: int
     codes, levels = pd.factorize(values)
     of_patient, names = pd.factorize(patients)
     known = codes >= 0
-    pairs = np.sort(codes[known] * np.int64(len(names)) + of_patient[known])  # far faster than np.unique
-    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+    pairs = pd.unique(codes[known] * np.int64(len(names)) + of_patient[known])
     rows = np.bincount(codes[known], minlength=len(levels)).tolist()
     often = np.bincount(pairs // max(len(names), 1), minlength=len(levels)) >= min_count
     return tuple(level for _, level in sorted((-rows[at], str(levels[at])) for at in np.flatnonzero(often).tolist()))

@@ -71,7 +71,8 @@ class Profile:
         if name in self._cells:
             return self._cells[name]
         reading, column = self.reading, self.reading.columns[name]
-        rows = self.rows(["@row", name, *(rule.by for rule in column.convert if rule.by)])
+        beside = ["@row", *(rule.by for rule in column.convert if rule.by)] if column.convert else []
+        rows = self.rows([name, *beside])
         read = read_cells(
             rows[name], column, missing=reading.missing, name=name, decimal=reading.decimal, spelling=reading.spelling
         )

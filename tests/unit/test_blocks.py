@@ -89,6 +89,12 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _first_block_alone_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the others are read each time, as those of a table larger than memory are."""
+    monkeypatch.setattr("flows.blocks.HELD", 1)
+
+
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     return made(tmp_path, {})
@@ -197,3 +203,14 @@ def test_rows_are_chosen_and_ordered_over_blocks(tmp_path: Path) -> None:
     )
     at = np.array([3, 19, 20, 48])
     pd.testing.assert_frame_equal(parted.take(at, ["age", "@id"]), table.loc[at, ["age", "@id"]].reset_index(drop=True))
+
+
+def test_as_many_blocks_stay_in_memory_as_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = raw()
+    write_blocks(tmp_path / "t.parquet", [table.iloc[at : at + 90] for at in range(0, len(table), 90)])
+    kinds = [type(block).__name__ for block in open_table(tmp_path / "t.parquet").blocks]
+    assert kinds == ["Held"] + ["Stored"] * (len(kinds) - 1)
+    monkeypatch.setattr("flows.blocks.HELD", 10**9)
+    opened = open_table(tmp_path / "t.parquet")
+    assert {type(block).__name__ for block in opened.blocks} == {"Held"}
+    pd.testing.assert_frame_equal(opened.read(), table)
