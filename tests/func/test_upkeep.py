@@ -71,6 +71,14 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
 
     assert medloop(copy, "upkeep").code == 0
     (backup,) = databases.backups(copy.root, "mlflow")
+    lost = {str(run) for run in journal.all_journals(copy.root) for run in run.mlflow_runs.values()}
+    tracking._make_database(backup.with_name("mlflow-20200101-000000.db"))  # that knows of nothing
+    back = medloop(copy, "restore", "mlflow", "mlflow-20200101-000000.db")
+    assert back.code == 0 and f"told again {finished.key}" in back.text, back.text
+    (retold,) = (run.mlflow_runs for run in journal.all_journals(copy.root))
+    page = mlflow.get_run(next(iter(retold.values()))).data
+    assert set(retold.values()).isdisjoint(lost) and page.tags["medloop.run"] == finished.key
+    assert "test_auroc" in page.metrics and mlflow.get_model_version_by_alias("tiny", "champion")
     well = medloop(copy, "doctor", "--json")
     answer = json.loads(well.printed)
     assert [one for one in answer["findings"] if one["state"] == "fault" and one["check"] != "python"] == []
