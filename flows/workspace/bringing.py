@@ -81,6 +81,7 @@ def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
     except BaseException:
         with contextlib.suppress(DvcException, OSError):  # a disk that takes no more: the cache has them still
             _put_back(stage)
+        _clear_drafts(stage)
         raise
     stage.save_deps()
     if _fingerprint(stage) != before:
