@@ -56,8 +56,10 @@ def test_41_a_disk_that_fails_is_told_with_the_file(
 
 
 def test_41_a_database_on_such_a_disk_is_told_without_a_traceback() -> None:
-    fault = faults.told(sqlite3.OperationalError("database or disk is full"), doing="medloop")
-    assert fault.problem == "a database cannot be used: database or disk is full" and "check the disk" in fault.mend
+    with pytest.raises(sqlite3.OperationalError) as unable:
+        sqlite3.connect("/sys/medloop.db")
+    fault = faults.told(unable.value, doing="medloop")
+    assert fault.problem == "a database cannot be used: unable to open database file" and "check the disk" in fault.mend
 
 
 def test_41_a_home_that_cannot_be_written_to_is_told(
