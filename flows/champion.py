@@ -41,6 +41,9 @@ from pipelines.tasks import RESULTS, SETTINGS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from contracts.examples import Examples
+    from contracts.payloads import Payloads
+
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
@@ -204,16 +207,20 @@ def entry_of(context: Context, champion: Path, rows: "pd.DataFrame") -> Entry:
     """What the champion, whose files lie in a folder, says of rows as they are cleaned today, and is worth on them."""
     from flows.stages.evaluate import judged
     from models.store import load as load_model
+
+    features = taken(champion, rows, context.payloads())
+    return judged(load_model(champion / "weights"), features, rows, context.settings.evaluate)
+
+
+def taken(champion: Path, rows: "pd.DataFrame", payloads: "Mapping[str, Payloads]") -> "Examples":
+    """Cleaned rows as the champion takes them, by its own fitted steps."""
     from pipelines.encode_payloads import ready_payloads
 
-    imputer, normalizer = (
-        read_model(champion / "imputer.json", Imputer),
-        read_model(champion / "normalizer.json", Normalizer),
-    )
-    payloads = context.payloads()
+    imputer = read_model(champion / "imputer.json", Imputer)
+    normalizer = read_model(champion / "normalizer.json", Normalizer)
     features = apply_normalize(normalizer, apply_impute(imputer, rows), payloads)
     ready = ready_payloads(normalizer.payloads, rows, payloads, lambda name: np.zeros) if normalizer.payloads else {}
-    return judged(load_model(champion / "weights"), examples(features, ready), rows, context.settings.evaluate)
+    return examples(features, ready)
 
 
 def _judged(

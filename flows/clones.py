@@ -13,6 +13,7 @@ from pathlib import Path
 from contracts.errors import MedloopError
 from flows import home as homes
 from flows import workspace
+from flows.environment import LOCK
 from flows.git import git
 from flows.pseudonyms import key_file
 
@@ -39,7 +40,6 @@ while True:
         fault = str(error) if type(error).__name__ == "MedloopError" else "an unexpected " + type(error).__name__
     print(json.dumps({"fault": fault}), flush=True)
 """
-LOCK = "requirements.lock"
 
 
 @contextmanager

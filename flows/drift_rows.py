@@ -1,39 +1,50 @@
 """Today's rows beside those that the champion learnt from, which the commit that pins its run still has."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import MedloopError
-from contracts.study import PAYLOADS, Column
+from contracts.study import PAYLOADS, Column, Study
 from contracts.tables import Schema
 from flows import clones, workspace
 from flows.blocks import open_table
-from flows.champion import comparable, entry_of, pinned, refuse_other_names, refuse_renumbered, same_schema
+from flows.champion import comparable, entry_of, pinned, refuse_other_names, refuse_renumbered, same_schema, taken
 from flows.home import data_folder
 from flows.plan import Say
 from flows.settings import load
 from flows.stages import Context
-from flows.store import read_model, read_table
+from flows.store import read_model, read_payloads, read_table
+from pipelines.clean import CleanParams, Scorable
 from pipelines.drift import Shift, shifts
 from pipelines.drift_report import Drift, Rows, Worth, answered, too_few, worth
 from pipelines.results import Result
+from pipelines.rows import stripped
+from pipelines.table import Table
 from pipelines.tasks import RESULTS
+from pipelines.unlabelled import unlabelled, without_label
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from contracts.payloads import Payloads
+
+READ = ("table.parquet", "declaration.json")
 NEEDED = ("samples.parquet", "schema.json", "split.parquet", "predictions.parquet", "evaluation.json")
 LABELLED = ("classes", "ordinal", "regression")  # the tasks whose label is a column that can be compared
 
 
 @dataclass(frozen=True)
 class Then:
-    """The champion's run: its samples with their `@part`, what it said of its test rows, what it was worth on them."""
+    """The champion's run: its samples with their `@part`, what it said of its test rows, what it was worth on them.
+
+    ids: of all rows that it read, those without a label, too, where they were asked for.
+    """
 
     samples: "pd.DataFrame"
+    ids: Collection[str]
     schema: Schema
     predictions: "pd.DataFrame"
     evaluation: Result
@@ -57,21 +68,27 @@ def looked_at(root: Path, study: str, told: str, model: str, champion: Path, pin
     """
     context = Context(root=root, settings=load(root, study), model=model, say=say)
     say("looking up what the champion learnt from")
-    then = _then(root, context, pins)
+    import pandas as pd
+
+    waits = bool(without_label(*_read(context)).any())
+    then = _then(root, context, pins, ids=waits)
     now = open_table(context.folder("clean") / "samples.parquet").read()
     schema = read_model(context.folder("clean") / "schema.json", Schema)
     trouble = _strangers(context, champion, then, now)
     columns = {name: of for name, of in schema.features.items() if _comparable(name, of, then.schema)}
     new = ~now["@id"].isin(then.samples["@id"]).to_numpy()
     changed = 0 if trouble else _changed(then.samples, now, list(columns))
-    by_new = bool(new.any()) and not trouble
+    blank = _unlabelled(context, schema, then) if waits and not trouble else None
+    by_new = bool(new.any() or blank) and not trouble
     rows = now[new] if by_new else now
+    if blank:
+        rows = pd.concat([rows, blank.samples], ignore_index=True)
     train = then.samples[then.samples["@part"] == "train"]
     kept = same_schema(root, study, champion)
     found = Drift(
         study=study, answer="none", sentence="", champion=told, compared="new" if by_new else "all",
         refused="" if kept.state == "met" else kept.sentence, then=_count(train), now=_count(rows),
-        notes=tuple(_notes(trouble, changed if by_new else 0, schema)), params=context.settings.drift,
+        notes=tuple(_notes(trouble, changed if by_new else 0, schema, blank)), params=context.settings.drift,
     )  # fmt: skip
     if not by_new and not changed and not trouble and not found.refused:
         return found.model_copy(update={"answer": "nothing new", "sentence": _NOTHING, "now": Rows(rows=0, patients=0)})
@@ -81,30 +98,60 @@ def looked_at(root: Path, study: str, told: str, model: str, champion: Path, pin
     found = _with_columns(found, train, rows, columns, schema)
     if not trouble and not found.refused:
         say("the champion scores the rows")
-        found = _with_scores(found, context, champion, then, now)
+        found = _with_scores(found, context, champion, then, now, blank)
     return answered(found)
 
 
 _NOTHING = "Nothing new: today's rows are those that the champion's run had."
 
 
-def _then(root: Path, context: Context, pins: Sequence[str]) -> Then:
+def _read(context: Context) -> tuple[Table, Study, CleanParams]:
+    """Today's rows as ingest wrote them, and how they are read."""
+    ingest = context.folder("ingest")
+    study = read_model(ingest / "declaration.json", Study)
+    return open_table(ingest / "table.parquet"), study, context.settings.clean
+
+
+def _unlabelled(context: Context, schema: Schema, then: Then) -> Scorable | None:
+    """The rows that its run did not have and that have no label yet."""
+    asides = [read_table(context.folder(stage) / "quarantine.parquet", ["@row"]) for stage in ("ingest", "validate")]
+    raw, study, params = _read(context)
+    return unlabelled(
+        raw,
+        study,
+        schema,
+        params,
+        but={*then.ids, *then.samples["@id"]},
+        aside=[str(row) for aside in asides for row in aside["@row"]],
+        payloads=read_payloads(context.folder("ingest") / "payloads"),
+    )
+
+
+def _then(root: Path, context: Context, pins: Sequence[str], *, ids: bool) -> Then:
     name, model = context.settings.name, str(context.model)
     with clones.clone_at(root, pinned(root, name, pins)) as clone:
         stages = [s for s in workspace.plan(clone, [name]) if s.arguments]
         wanted = [s.name for s in stages if s.arguments[0] in ("clean", "split")]
         wanted += [s.name for s in stages if s.arguments[0] == "evaluate" and s.model == model]
         workspace.bring_back(clone, wanted, NEEDED)
+        if ids:
+            workspace.bring_back(clone, [s.name for s in stages if s.arguments[0] == "ingest"], READ)
         samples = open_table(data_folder(clone, name, "clean") / "samples.parquet").read()
         split = read_table(data_folder(clone, name, "split") / "split.parquet", ["@id", "@part"])
         schema = read_model(data_folder(clone, name, "clean") / "schema.json", Schema)
         judged = data_folder(clone, name, "evaluate") / model
         return Then(
             samples=samples.merge(split, on="@id"),
+            ids=_ids(data_folder(clone, name, "ingest")) if ids else (),
             schema=schema,
             predictions=read_table(judged / "predictions.parquet"),
             evaluation=read_model(judged / "evaluation.json", RESULTS[schema.task]),
         )
+
+
+def _ids(ingest: Path) -> Collection[str]:
+    name = read_model(ingest / "declaration.json", Study).id
+    return stripped(open_table(ingest / "table.parquet").read([name])[name]).tolist() if name else ()
 
 
 def _comparable(name: str, column: Column, then: Schema) -> bool:
@@ -134,9 +181,10 @@ def _count(rows: "pd.DataFrame") -> Rows:
     return Rows(rows=len(rows), patients=int(rows["@group"].nunique()))
 
 
-def _notes(trouble: str, changed: int, schema: Schema) -> list[str]:
+def _notes(trouble: str, changed: int, schema: Schema, blank: Scorable | None) -> list[str]:
     notes = [f"All rows are compared, since {trouble}."] if trouble else []
     notes += [f"{changed:,} rows of then read otherwise now; they are not compared."] if changed else []
+    notes += [f"{len(blank.samples):,} of the new rows have no label yet: columns and scores alone."] if blank else []
     held = [name for name, of in schema.features.items() if of.type in PAYLOADS]
     if held:
         notes.append(f"Of {', '.join(held)} only the length of texts is compared, and what the champion makes of them.")
@@ -148,7 +196,7 @@ def _with_columns(
 ) -> Drift:
     params = found.params
     moved = shifts(train, rows, columns, params, limit=params.psi)
-    labels = _labelled(train, schema), _labelled(rows, schema)
+    labels = _labelled(train, schema), _labelled(rows[rows["@target"].notna()], schema)
     label = shifts(labels[0], labels[1], _label(schema), params, limit=params.psi)
     return found.model_copy(update={"columns": tuple(moved), "label": label[0] if label else None})
 
@@ -168,18 +216,41 @@ def _labelled(rows: "pd.DataFrame", schema: Schema) -> "pd.DataFrame":
     return rows[["@group"]].assign(label=label)
 
 
-def _with_scores(found: Drift, context: Context, champion: Path, then: Then, now: "pd.DataFrame") -> Drift:
+def _with_scores(
+    found: Drift, context: Context, champion: Path, then: Then, now: "pd.DataFrame", blank: Scorable | None
+) -> Drift:
     """Rows of patients that the champion learnt from are left out, for it knows them."""
+    import numpy as np
+    import pandas as pd
+
     frozen, new = comparable(now, then.samples)
     rows = now[new if found.compared == "new" else frozen].reset_index(drop=True)
-    known = _count(rows)
-    if known.patients < found.params.min_patients:
-        told = f"Scores are not compared: only {known} are of patients that the champion did not learn from."
+    said = entry_of(context, champion, rows) if len(rows) else None
+    predicted, group = [said.predicted] if said else [], [rows["@group"]]
+    if blank:
+        unknown = blank.samples[comparable(blank.samples, then.samples)[1]].reset_index(drop=True)
+        predicted += [_told_of(context, champion, unknown, blank.payloads)] if len(unknown) else []
+        group.append(unknown["@group"])
+    scored = pd.concat(group, ignore_index=True).to_frame("@group")
+    if _count(scored).patients < found.params.min_patients:
+        told = f"Scores are not compared: only {_count(scored)} are of patients that the champion did not learn from."
         return found.model_copy(update={"notes": (*found.notes, told)})
-    said = entry_of(context, champion, rows)
+    found = found.model_copy(update={"scores": _scores(found, then, scored, np.concatenate(predicted))})
+    if not said or _count(rows).patients < found.params.min_patients:
+        return found
     metric = context.settings.gate.metric or context.settings.compare.metric
-    moved = _scores(found, then, rows, said.predicted)
-    return found.model_copy(update={"scores": moved, "worth": _worth(found, metric, then, said.evaluation, known)})
+    return found.model_copy(update={"worth": _worth(found, metric, then, said.evaluation, _count(rows))})
+
+
+def _told_of(
+    context: Context, champion: Path, rows: "pd.DataFrame", changed: "Mapping[str, Payloads]"
+) -> "np.ndarray[Any, Any]":
+    """What the champion says of rows without a label."""
+    from models.store import load as load_model
+
+    payloads = {**read_payloads(context.folder("ingest") / "payloads"), **changed}
+    predicted, _ = load_model(champion / "weights").told(taken(champion, rows, payloads))
+    return predicted
 
 
 def _scores(found: Drift, then: Then, rows: "pd.DataFrame", predicted: "np.ndarray[Any, Any]") -> tuple[Shift, ...]:

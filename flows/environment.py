@@ -1,15 +1,18 @@
 """What a result may depend on beside code, settings and data: Python, packages, threads, hardware."""
 
+import json
 import os
 import platform
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterable, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from flows.reproduction import Kind
 
+LOCK = "requirements.lock"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -36,11 +39,47 @@ def machine() -> Machine:
     )
 
 
+class Surroundings(BaseModel):
+    """Machine and packages of a run, as the commit that pins it tells them.
+
+    packages: those that the lock of then names, all where there was none; none where only the machine is known.
+    """
+
+    machine: Machine
+    packages: dict[str, str] = {}
+
+
+def surroundings(root: Path) -> Surroundings:
+    """What this process runs on and with."""
+    here, lock = packages(), root / LOCK
+    named = locked(lock.read_text(encoding="utf-8")) if lock.is_file() else here
+    return Surroundings(machine=machine(), packages={name: here[name] for name in sorted(named) if name in here})
+
+
+def told_by(message: str) -> Surroundings | None:
+    """What a commit's message says of them, which only a run's does."""
+    try:
+        return Surroundings.model_validate_json(message.strip().splitlines()[-1])
+    except (ValidationError, IndexError):
+        return None
+
+
 def packages() -> dict[str, str]:
     """The installed version of every package, by its normalised name."""
+    return _by_name((found.name, found.version) for found in distributions())
+
+
+def packages_of(python: str) -> dict[str, str]:
+    """The same of another environment, by its Python."""
+    ask = "import json; from importlib.metadata import distributions as d; "
+    ask += "print(json.dumps([[x.name, x.version] for x in d()]))"
+    return _by_name(json.loads(subprocess.run([python, "-c", ask], capture_output=True, check=True).stdout))
+
+
+def _by_name(found: Iterable[tuple[str, str]]) -> dict[str, str]:
     from packaging.utils import canonicalize_name
 
-    return {canonicalize_name(found.name): found.version for found in distributions() if found.name}
+    return {canonicalize_name(name): version for name, version in found if name}
 
 
 def locked(text: str) -> dict[str, str]:

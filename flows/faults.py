@@ -1,6 +1,7 @@
 """Faults told without a traceback and without values, wherever they come from."""
 
 import os
+import sqlite3
 import traceback
 from pathlib import Path
 
@@ -25,6 +26,9 @@ def told(error: Exception, *, doing: str) -> MedloopError:
         return MedloopError(
             f"{error.strerror}", where=f"{error.filename or doing}", mend="check the disk and the rights"
         )
+    if isinstance(error, sqlite3.OperationalError):  # of a database of DVC's, which says no more than "disk I/O error"
+        mend = "check the disk, the rights, and what else holds it"
+        return MedloopError(f"a database cannot be used: {error}", where=doing, mend=mend)
     return MedloopError(
         f"{doing} met an unexpected {type(error).__name__}",
         where=f"{Path(place.filename).name}, line {place.lineno}",

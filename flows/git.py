@@ -19,8 +19,10 @@ def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
     return told_of(folder, "", *arguments, env=env).decode(errors="replace").strip()
 
 
-def pin_commit(root: Path, key: str, files: Iterable[str]) -> str:
+def pin_commit(root: Path, key: str, files: Iterable[str], told: str) -> str:
     """Saves what Git knows, as it now lies here, and these files as the DVC experiment `key`; its commit.
+
+    told: what the commit's message says beside the key
 
     `dvc exp save` stashes edits and detaches HEAD meanwhile, and leaves them so when it is killed. Here no file, no
     branch and no index is touched, and the experiment is there whole or not at all.
@@ -39,7 +41,7 @@ def pin_commit(root: Path, key: str, files: Iterable[str]) -> str:
         git(root, "add", "--update", "--", ":/", env=own)
         git(root, "add", "--force", "--", *sorted(files), env=own)
         tree = git(root, "write-tree", env=own)
-    commit = git(root, "commit-tree", tree, "-p", head, "-m", f"medloop: {key}", env=_who(root))
+    commit = git(root, "commit-tree", tree, "-p", head, "-m", f"medloop: {key}", "-m", told, env=_who(root))
     git(root, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{key}", commit)
     return commit
 

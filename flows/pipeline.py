@@ -36,7 +36,7 @@ from flows.preflight import check_models
 from flows.settings import Settings
 from pipelines.sources import UnreachableError
 
-PASSING = (UnreachableError, ConnectionError, TimeoutError)
+PASSING = (UnreachableError, tracking.AwayError, ConnectionError, TimeoutError)
 BACK_OFF_S = (1, 4, 16)
 MOST_WAITING = 64  # tasks that wait, each in a thread, for the stages before them
 
@@ -183,7 +183,12 @@ def _bring(key: str, name: str) -> State[None]:
 def _record(key: str, study: str) -> State[None]:
     run, name = _under_way[key], f"record@{study}"
     plan = [stage for stage in run.plan if stage.study == study]
-    return _watched(run, name, lambda: ("ran", record.study(run.root, run.journal, plan, say=partial(_say, run, name))))
+
+    def recorded() -> tuple[StageState, str]:
+        with tracking.answering(run.root):
+            return "ran", record.study(run.root, run.journal, plan, say=partial(_say, run, name))
+
+    return _watched(run, name, recorded)
 
 
 def _say(run: Run, name: str, text: str) -> None:

@@ -11,7 +11,7 @@ from flows import board, bundle, tracking, workspace
 from flows import journal as journals
 from flows import settings as settings_files
 from flows.costs import costs
-from flows.environment import machine
+from flows.environment import LOCK, machine, surroundings
 from flows.git import git, pin_commit
 from flows.groups import GROUP, group
 from flows.home import scratch
@@ -74,7 +74,7 @@ def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[
 
 def pin(root: Path, journal: Journal) -> None:
     """Keeps code, settings and `dvc.lock` of a run as the DVC experiment of its key."""
-    journal.experiment = pin_commit(root, journal.key, _untracked(root, journal))
+    journal.experiment = pin_commit(root, journal.key, _untracked(root, journal), surroundings(root).model_dump_json())
     journals.save(root, journal)
 
 
@@ -88,7 +88,7 @@ def _untracked(root: Path, journal: Journal) -> list[str]:
 
 def _tags(context: Context, journal: Journal, certificate: Certificate) -> dict[str, str]:
     """What ties an MLflow run to its code, environment, data and proof."""
-    lock = context.root / "requirements.lock"
+    lock = context.root / LOCK
     return {
         "medloop.run": journal.key,
         "medloop.experiment": str(journal.experiment),

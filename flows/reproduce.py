@@ -15,8 +15,8 @@ from contracts.names import nearest
 from contracts.tables import label_names
 from flows import clones, console, environment, past_settings, references, servers, tracking, workspace
 from flows.console import Watcher
-from flows.environment import Machine
-from flows.git import commit_of
+from flows.environment import LOCK, Machine, Surroundings, told_by
+from flows.git import commit_of, git
 from flows.home import data_folder, find_root, home
 from flows.plan import Stage, evaluating, leading_to
 from flows.reproduction import EXIT_CODES, Divergence, Kind, Reproduction, differences, gap, grade, in_spread
@@ -30,13 +30,13 @@ Do = Callable[[Sequence[str]], None]  # runs a stage, given as on the command li
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """What a reference names: where it is pinned, whose models, their runs in MLflow and the machine of then."""
+    """What a reference names: where it is pinned, whose models, their runs in MLflow, machine and packages of then."""
 
     revision: str
     study: str | None
     models: tuple[str, ...]
     runs: Mapping[str, str]
-    machine: Machine | None
+    around: Surroundings | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,8 @@ def find(root: Path, reference: str, study: str | None = None) -> Past:
             study=known[0].study,
             models=tuple(one.model for one in known),
             runs={one.model: one.run_id for one in known},
-            machine=Machine.model_validate_json(told) if told else None,
+            around=_around_then(root, revision)
+            or (Surroundings(machine=Machine.model_validate_json(told)) if told else None),
         )
     key, _, model = reference.partition("/")
     named = commit_of(root, reference)
@@ -93,7 +94,17 @@ def find(root: Path, reference: str, study: str | None = None) -> Past:
         )
     by_model = (model,) if model and not named else ()
     of_key = KEY.fullmatch(key)
-    return Past(revision=revision, study=of_key[1] if of_key else None, models=by_model, runs={}, machine=None)
+    return Past(
+        revision=revision,
+        study=of_key[1] if of_key else None,
+        models=by_model,
+        runs={},
+        around=_around_then(root, revision),
+    )
+
+
+def _around_then(root: Path, revision: str) -> Surroundings | None:
+    return told_by(git(root, "show", "--no-patch", "--format=%b", revision))
 
 
 def _study(clone: Path, past: Past, asked: str | None) -> str:
@@ -119,8 +130,8 @@ def reproduce(root: Path, reference: str, study: str | None, asked: Asked, watch
         name = _study(clone, past, study)
         if asked.source:
             _link_sources(root, clone, name)
-        around = _around(clone, past.machine, own_environment=asked.own_environment)
         python = clones.own_environment(clone) if asked.own_environment else sys.executable
+        around = _around(clone, past.around, python)
         with clones.stages_of(clone, python) as do:
             again = Again(clone, name, past.models, asked, do, watcher)
             verdicts = [again.verdict(model, reference, past.revision, around) for model in again.models]
@@ -225,14 +236,15 @@ def _chosen(models: Sequence[str], there: Sequence[str]) -> list[str]:
     return list(models) or list(there)
 
 
-def _around(clone: Path, then: Machine | None, *, own_environment: bool) -> dict[Kind, list[str]]:
-    """What differs of packages and machine from those of then."""
-    lock = clone / clones.LOCK
-    found: dict[Kind, list[str]] = {}
-    if lock.is_file() and not own_environment:
+def _around(clone: Path, then: Surroundings | None, python: str) -> dict[Kind, list[str]]:
+    """What differs of packages and machine from those of then; what is not told of then is what the lock names."""
+    lock, found = clone / LOCK, dict[Kind, list[str]]()
+    pinned = then.packages if then else {}
+    if not pinned and lock.is_file():
         pinned = environment.locked(lock.read_text(encoding="utf-8"))
-        found["library"] = environment.other_versions(pinned, environment.packages())
-    for kind, said in (environment.other_machine(then, environment.machine()) if then else {}).items():
+    here = environment.packages() if python == sys.executable else environment.packages_of(python)
+    found["library"] = environment.other_versions(pinned, here)
+    for kind, said in (environment.other_machine(then.machine, environment.machine()) if then else {}).items():
         found.setdefault(kind, []).extend(said)
     return found
 

@@ -78,7 +78,11 @@ def _pushed(root: Path, run: Journal, address: str) -> MedloopError | None:
     except MedloopError as error:
         return MedloopError(error.problem, where=f"run {run.key}, {error.where}", mend=error.mend)
     except Exception as error:  # whatever a remote's own library raises
-        return told(error, doing=f"sharing {run.key}")
+        fault = told(error, doing=f"sharing {run.key}")
+        why = getattr(error, "strerror", None) or type(error).__name__
+        problem = f"{address} cannot be reached, or refuses it: {why}"
+        mend = f"try it again; a key file or password belongs in .dvc/config.local (docs/reproduce.md); {fault.mend}"
+        return MedloopError(problem, where=f"run {run.key}, {fault.where}", mend=mend)
     return None
 
 

@@ -44,9 +44,13 @@ def client(root: Path) -> Any:
     return MlflowClient(tracking_uri(root))
 
 
+class AwayError(MedloopError):
+    """The team's server does not answer now, and may in a moment."""
+
+
 @contextmanager
 def answering(root: Path) -> Iterator[None]:
-    """Raises MedloopError at once where the team's server does not answer, and for what MLflow refuses in the block."""
+    """Raises AwayError at once where the team's server is away, MedloopError for what MLflow refuses in the block."""
     from mlflow.exceptions import MlflowException
 
     theirs = elsewhere("mlflow")
@@ -56,8 +60,8 @@ def answering(root: Path) -> Iterator[None]:
             with suppress(HTTPError), urlopen(theirs, timeout=PATIENCE_S):  # a refusal is an answer, too
                 pass
     except (OSError, HTTPException, ValueError) as error:
-        problem = f"MLflow does not answer ({type(error).__name__}); nothing was changed"
-        raise MedloopError(problem, where=str(theirs), mend=mend) from None
+        problem = f"MLflow does not answer ({type(error).__name__}); all that is on this machine stays as it is"
+        raise AwayError(problem, where=str(theirs), mend=mend) from None
     try:
         yield
     except MlflowException as error:

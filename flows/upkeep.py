@@ -104,6 +104,8 @@ def work(note: Path) -> None:
 def restore_database(name: str, backup: str | None) -> None:
     """`medloop restore`: a backup, the newest whole one by default, in the place of a database, which is kept beside.
 
+    Runs that a former database of MLflow does not know are told to it again.
+
     Raises MedloopError where the database is a team's, there is no whole backup, or schedules are served.
     """
     root = find_root()
@@ -119,4 +121,8 @@ def restore_database(name: str, backup: str | None) -> None:
         chosen = databases.whole_backup(root, which, backup)
         servers.stop(root)
         aside = databases.restore(root, which, chosen)
-    console.console.print(f"[green]✓[/] {chosen.name} is in place; what was there is {aside}", soft_wrap=True)
+        console.console.print(f"[green]✓[/] {chosen.name} is in place; what was there is {aside}", soft_wrap=True)
+        if which == "mlflow":
+            from flows.retelling import tell_again
+
+            tell_again(root)

@@ -71,13 +71,17 @@ def _clear_drafts(stage: Any) -> None:
 
 def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
     """Others may use the workspace while `work` runs; what it depends on must be the same after it."""
+    from dvc.exceptions import DvcException
+
     stage.save_deps()
     before = _fingerprint(stage)
     try:
         with unlocked(stage.repo):
             work()
     except BaseException:
-        _put_back(stage)
+        with contextlib.suppress(DvcException, OSError):  # a disk that takes no more: the cache has them still
+            _put_back(stage)
+        _clear_drafts(stage)
         raise
     stage.save_deps()
     if _fingerprint(stage) != before:

@@ -48,7 +48,8 @@ def bring_back(root: Path, names: Sequence[str], only: Collection[str] = ()) -> 
                 raise MedloopError(
                     f"neither DVC's cache nor a remote has {lost[0]} as that run wrote it{why}",
                     where=stage.addressing,
-                    mend="dvc remote add --default NAME URL where it was pushed to; what is lost everywhere stays lost",
+                    mend="dvc remote add --default NAME URL where it was pushed to, with the key or password that it "
+                    "asks for in .dvc/config.local; what is lost everywhere stays lost",
                 )
             for out in outs:
                 out.checkout(force=True)
@@ -59,14 +60,12 @@ def _fetched(repo: Any, outs: Iterable[Any]) -> str:
 
     By their hashes: DVC's own `fetch` looks for a stage where one stands first.
     """
-    from dvc.exceptions import DvcException
-
     try:
         with unlocked(repo):
             for objects in (objects for out in outs for objects in out.get_used_objs().values()):
                 repo.cloud.pull(objects)
-    except (DvcException, ImportError) as error:  # the latter where a plugin, such as dvc-s3, is not installed
-        return f" ({str(error).splitlines()[0]})"
+    except Exception as error:  # whatever a remote's own library raises, and DVC where a plugin is not installed
+        return f" ({next(iter(str(error).splitlines()), '') or type(error).__name__})"
     return ""
 
 

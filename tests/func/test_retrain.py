@@ -35,6 +35,7 @@ def more_patients(workspace: Workspace) -> None:
     new = patients(120, seed=5)
     new["record"] = [f"{i:05d}" for i in range(1001, 1121)]
     new["patient"] = "new-" + new["patient"]
+    new.loc[100:, "ill"] = ""  # not yet known
     workspace.write_data(pd.concat([patients(), new]))
 
 
@@ -79,6 +80,7 @@ def test_a_challenger_is_blocked_kept_promoted_and_rolled_back(
     assert "No drift: nothing of 4 columns" in told.text
     told = medloop(copy, "drift", "tiny")
     assert told.code == 0 and "in 120 new rows of 60 patients" in told.text and "train@" not in told.text, told.text
+    assert "20 of the new rows have no label yet" in told.text
     assert [path.suffix for path in sorted((servers / "drift" / "tiny").iterdir())] == [".html", ".json"]
     rows, split = kept(servers)["rows"], pd.read_parquet(copy.data("split", "split.parquet"))
     assert rows["frozen"] and rows["new"]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +77,7 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
     assert [one for one in answer["findings"] if one["state"] == "fault" and one["check"] != "python"] == []
     damaged = next((copy.root / ".dvc" / "cache" / "files").rglob("[0-9a-f]*.dir"))
     damaged.chmod(0o644)
+    whole = damaged.read_bytes()
     damaged.write_text("flipped")
     opened = journal.start(copy.root, ["tiny"], {})
     found = medloop(copy, "doctor")
@@ -86,3 +88,18 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
     back = medloop(copy, "restore", "mlflow")
     assert back.code == 0 and backup.name in back.text
     assert "there is no database" in medloop(copy, "restore", "mlfow").text
+
+    damaged.write_bytes(whole)
+    what_the_backup_does_not_know_is_told_again(copy, finished.key, tmp_path / "home")
+
+
+def what_the_backup_does_not_know_is_told_again(workspace: Workspace, key: str, home: Path) -> None:
+    """The command in a process of its own, which never saw the former database."""
+    tracking._make_database(home / "backups" / "mlflow-20200101-000000.db")  # that knows of nothing
+    told = workspace.medloop("restore", "mlflow", "mlflow-20200101-000000.db")
+    assert told.returncode == 0 and key in told.stdout, told.stdout + told.stderr
+    with sqlite3.connect(home / "mlflow" / "mlflow.db") as known:
+        runs = {run for (run,) in known.execute("select run_uuid from tags where key = 'medloop.recipe'")}
+        assert known.execute("select count(*) from metrics where key = 'test_auroc'").fetchone() == (3,)
+        assert known.execute("select version from registered_model_aliases").fetchall() == [(1,)]
+    assert runs == set(read_json(journal.path(workspace.root, key))["mlflow_runs"].values())

@@ -1,6 +1,18 @@
 """What is known of packages and machine."""
 
-from flows.environment import locked, machine, other_machine, other_versions, packages
+import sys
+from pathlib import Path
+
+from flows.environment import (
+    locked,
+    machine,
+    other_machine,
+    other_versions,
+    packages,
+    packages_of,
+    surroundings,
+    told_by,
+)
 
 LOCK = """# made by make lock
 numpy==2.4.6
@@ -24,6 +36,15 @@ def test_other_versions_are_named_and_a_build_is_no_other() -> None:
 
 def test_the_packages_that_are_here_are_found() -> None:
     assert {"numpy", "torch", "medloop"} <= packages().keys()
+    assert packages_of(sys.executable) == packages()
+
+
+def test_a_runs_commit_tells_what_it_ran_on_and_with(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    here = surroundings(tmp_path)
+    assert here.packages == {name: packages()[name] for name in ("numpy", "ruamel-yaml", "torch")}
+    assert told_by(f"medloop: key\n\n{here.model_dump_json()}") == here
+    assert told_by("a person's commit") is None and told_by("") is None
 
 
 def test_another_machine_is_told_by_what_differs() -> None:

@@ -38,7 +38,7 @@ def test_edits_and_new_files_are_pinned_and_nothing_here_changes(repository: Pat
     git(repository, "add", "staged.py")
     (repository / "private.txt").write_text("not asked for\n")
     before = all_files(repository)
-    commit = pin_commit(repository, "a-20261122-0315-k3f9", ["dvc.lock"])
+    commit = pin_commit(repository, "a-20261122-0315-k3f9", ["dvc.lock"], '{"told": 1}')
     assert all_files(repository) == before
     head = git(repository, "rev-parse", "HEAD")
     assert pins(repository)["a-20261122-0315-k3f9"] == (
@@ -46,6 +46,7 @@ def test_edits_and_new_files_are_pinned_and_nothing_here_changes(repository: Pat
         f"refs/exps/{head[:2]}/{head[2:]}/a-20261122-0315-k3f9",
     )
     assert git(repository, "rev-parse", f"{commit}^") == head
+    assert git(repository, "log", "-1", "--format=%s|%b", commit) == 'medloop: a-20261122-0315-k3f9|{"told": 1}'
     assert git(repository, "show", f"{commit}:studies/a.yaml") == "epochs: 2"
     listed = git(repository, "ls-tree", "-r", "--name-only", commit).split()
     assert listed == [".gitignore", "dvc.lock", "staged.py", "studies/a.yaml"]
@@ -61,7 +62,7 @@ def test_a_workspace_in_a_folder_of_its_repository_and_nobody_who_commits(
         git(repository, "config", *key)
     (repository / ".gitignore").write_text("changed beside it\n")
     (repository / "studies" / "new.json").write_text("{}")
-    commit = pin_commit(repository / "studies", "key", ["new.json"])
+    commit = pin_commit(repository / "studies", "key", ["new.json"], "")
     assert git(repository, "show", f"{commit}:.gitignore") == "changed beside it"
     assert git(repository, "show", f"{commit}:studies/new.json") == "{}"
     assert git(repository, "log", "-1", "--format=%an", commit) == "medloop"
@@ -70,14 +71,14 @@ def test_a_workspace_in_a_folder_of_its_repository_and_nobody_who_commits(
 def test_without_a_first_commit_the_mend_is_told(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     with pytest.raises(MedloopError, match="could not be pinned") as stopped:
-        pin_commit(tmp_path, "key", [])
+        pin_commit(tmp_path, "key", [], "")
     assert "git init" in str(stopped.value.mend)
 
 
 def test_a_damaged_lock_is_had_again_from_the_newest_pin(repository: Path) -> None:
     whole, lock = f"{lockfile.HEAD}  ingest@a:\n    cmd: x\n    outs:\n", repository / lockfile.NAME
     lock.write_text(whole)
-    pin_commit(repository, "a-20261122-0315-k3f9", [lockfile.NAME])
+    pin_commit(repository, "a-20261122-0315-k3f9", [lockfile.NAME], "")
     lock.write_text(whole[:-10])
     with pytest.raises(MedloopError, match="damaged") as damaged:
         lockfile.read(repository)

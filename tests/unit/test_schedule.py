@@ -21,14 +21,14 @@ def told(schedule: Schedule, begin: str, days: float) -> list[str]:
     return [f"{slot.astimezone(schedule.zone):%d %H:%M %z}" for slot in slots]
 
 
-def test_a_time_that_the_clock_leaps_over_comes_right_after_the_leap() -> None:
+def test_43_a_time_that_the_clock_leaps_over_comes_right_after_the_leap() -> None:
     berlin = Schedule(cron="30 2 * * *", time_zone="Europe/Berlin")
     assert told(berlin, "2026-03-28", 3) == ["28 02:30 +0100", "29 03:00 +0200", "30 02:30 +0200"]
     york = Schedule(cron="15 2 * * *", time_zone="America/New_York")
     assert told(york, "2026-03-07", 3) == ["07 02:15 -0500", "08 03:00 -0400", "09 02:15 -0400"]
 
 
-def test_a_time_that_the_clock_shows_twice_comes_once() -> None:
+def test_43_a_time_that_the_clock_shows_twice_comes_once() -> None:
     berlin = Schedule(cron="30 2 * * *", time_zone="Europe/Berlin")
     assert told(berlin, "2026-10-24", 3) == ["24 02:30 +0200", "25 02:30 +0200", "26 02:30 +0100"]
     york = Schedule(cron="30 1 * * *", time_zone="America/New_York")

@@ -132,7 +132,7 @@ def nights(zone: str, begin: datetime, end: datetime) -> list[datetime]:
     ("policy", "zone", "days"),
     [("one", "Europe/Berlin", 365), ("all", "America/New_York", 365), ("skip", "Europe/Berlin", 120)],
 )
-def test_a_year_of_nights_with_kills_outages_and_a_clock_that_is_set(
+def test_43_a_year_of_nights_with_kills_outages_and_a_clock_that_is_set(
     machine: Machine, policy: str, zone: str, days: int
 ) -> None:
     chance, begin = random.Random(f"{zone}, {policy}"), machine.now
@@ -172,7 +172,7 @@ def test_a_year_of_nights_with_kills_outages_and_a_clock_that_is_set(
     assert not keeper.current
 
 
-def test_the_newest_of_what_was_missed_is_run_or_all_or_none(machine: Machine) -> None:
+def test_43_the_newest_of_what_was_missed_is_run_or_all_or_none(machine: Machine) -> None:
     came = {}
     for policy in ("skip", "one", "all"):
         machine.study(policy, cron="0 2 * * *", catch_up=policy)
@@ -230,7 +230,7 @@ def test_a_run_that_takes_too_long_is_ended_and_not_tried_again(machine: Machine
     assert "longer than its deadline" in machine.ledger().slots[0].told
 
 
-def test_setting_the_clock_neither_ends_a_run_nor_runs_it_twice(machine: Machine) -> None:
+def test_43_setting_the_clock_neither_ends_a_run_nor_runs_it_twice(machine: Machine) -> None:
     machine.study(every="1 day", deadline="2 hours")
     machine.takes = HOUR
     keeper = machine.boot()

@@ -23,6 +23,23 @@ def test_what_cannot_be_shared_names_its_run(tmp_path: Path, monkeypatch: pytest
     assert (failed.problem, failed.where) == ("an object is lost", "run tiny-20261122-2351-9at6, 3f2a")
 
 
+def test_what_a_remotes_own_library_raises_is_told_with_the_address_and_where_its_key_belongs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ProtocolError(Exception):
+        """As asyncssh's, of a key that is not known."""
+
+    def refused(*_: Any) -> int:
+        raise ProtocolError("Too many authentication failures")
+
+    monkeypatch.setattr(sharing, "pins", lambda root: {"tiny-1": ("3f2a", "refs/exps/3f/2a/tiny-1")})
+    monkeypatch.setattr(sharing.workspace, "push", refused)
+    failed = sharing._pushed(tmp_path, Journal.model_construct(key="tiny-1", stages=[]), "ssh://bob@host/x")
+    assert failed is not None
+    assert failed.problem == "ssh://bob@host/x cannot be reached, or refuses it: ProtocolError"
+    assert ".dvc/config.local" in failed.mend
+
+
 @pytest.mark.parametrize("address", ["webdavs://bob:hidden@host/x", "ssh://bob:hid@den@host:22/x"])
 def test_a_password_is_refused_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(sharing, "find_root", lambda: tmp_path)
