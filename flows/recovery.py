@@ -12,7 +12,8 @@ def recover(root: Path) -> None:
     The workspace must be held (`journal.sole_run`).
     """
     _clear_drafts(root)
-    if journal.any_open(root):
+    newest = next(journal.all_journals(root), None)  # one that failed on a full or broken disk leaves drafts, too
+    if journal.any_open(root) or (newest and newest.state == "failed"):
         workspace.clear_leftovers(root)  # first, so that one that is killed meanwhile is not the last to see to it
     for gone in journal.reconcile(root):
         console.warn(f"{gone.key} had crashed; going on from its last finished stage")

@@ -88,6 +88,16 @@ def test_a_recovery_that_is_killed_itself_leaves_the_next_one_nothing_undone(
     assert [(found.key, found.state) for found in journal.all_journals(root)] == [(crashed.key, "crashed")]
 
 
+def test_what_a_run_left_that_failed_over_a_broken_disk_goes_too(root: Path) -> None:
+    draft = root / ".dvc" / "cache" / "files" / "md5" / ".C-RgDkq2vNs6rk2Bh8bmbg.tmp"
+    draft.parent.mkdir(parents=True)
+    for state, left in (("completed", True), ("failed", False)):
+        draft.write_text("half")
+        journal.close(root, journal.start(root, ["a"], {}), state)  # type: ignore[arg-type]
+        recovery.recover(root)
+        assert draft.exists() == left
+
+
 def test_reservations_that_were_cut_stop_nothing(root: Path) -> None:
     reserved = root / ".dvc" / "tmp" / "rwlock"
     reserved.write_text("")
