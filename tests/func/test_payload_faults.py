@@ -146,7 +146,7 @@ def test_22_a_payload_column_that_is_gone_stops_the_run(workspace: Workspace, me
     ran(workspace, medloop, "ingest")
     table = planted.folder / "table.csv"
     pd.read_csv(table, dtype="str").rename(columns={"scan": "scans"}).to_csv(table, index=False)
-    stopped(workspace, medloop, "columns scan (did you mean scans?)")
+    stopped(workspace, medloop, "column scan (did you mean scans?)")
 
 
 def record(folder: Path, name: str, rate: float, unit: str = "mV") -> None:
