@@ -54,7 +54,7 @@ class Stored:
 
 
 def open_table(path: Path, *, coded: bool = False) -> Table:
-    """A table in one piece is read; of one in blocks, the first HELD bytes, and each other when it is asked for.
+    """A table in one piece is read; of one in blocks, as many as HELD bytes hold, and each other when it is asked for.
 
     Raises MedloopError when it is missing or damaged.
     """
@@ -65,7 +65,7 @@ def open_table(path: Path, *, coded: bool = False) -> Table:
     for stored in (Stored(block, coded) for block in blocks(path)):
         table = stored.read() if room > 0 else None
         room -= 0 if table is None else int(table.memory_usage(deep=True).sum())
-        opened.append(stored if table is None else Held(table))
+        opened.append(stored if table is None or room < 0 else Held(table))
     return Table(tuple(opened))
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.study import Frozen
-from pipelines.table import Table, places_among
+from pipelines.table import Table, as_table, places_among
 
 Encoder = Literal["onehot", "ordinal", "target", "index"]
 Codes = NDArray[np.intp]
@@ -52,17 +52,21 @@ def fit_encoding(
     name: str,
     method: Encoder,
     *,
+    patients: Numbers,
     classes: Sequence[int],
     min_count: int,
     smoothing: float,
 ) -> Encoding:
-    """Learn the levels of column `name` from training rows, and for "target" the share of each of `classes` in them."""
-    encoding = Encoding(method=method, levels=_levels(train[name], train["@group"], min_count))
+    """Learn the levels of column `name` from training rows, and for "target" the share of each of `classes` in them.
+
+    patients: (N,) the patient of each row, as `numbered` gives them.
+    """
+    encoding = Encoding(method=method, levels=_levels(train[name], patients, min_count))
     if method != "target":
         return encoding
     target = TargetShares(classes=tuple(classes), shares=(), smoothing=smoothing, min_count=min_count)
     codes, bucket = _codes(encoding, train[name]), len(encoding.levels)
-    shares = _shares(codes, *_labels_and_patients(train), bucket, target)
+    shares = _shares(codes, train["@target"].to_numpy(dtype=np.int64), patients, bucket, target)
     learnt = tuple(tuple(row) for row in shares.tolist())
     return encoding.model_copy(update={"target": target.model_copy(update={"shares": learnt})})
 
@@ -104,14 +108,20 @@ def patient_folds(patients: "pd.Series[Any]") -> Numbers:
     return patients.map(fold).to_numpy(dtype=np.int64)
 
 
-def _levels(values: "pd.Series[Any]", patients: "pd.Series[Any]", min_count: int) -> tuple[str, ...]:
+def numbered(train: pd.DataFrame | Table) -> Numbers:
+    """(N,) a number for the patient of each row, from 0."""
+    table = as_table(train)
+    names = table.take(np.arange(len(table)), ["@group"])["@group"]  # of many patients texts take less than categories
+    return pd.factorize(names)[0].astype(np.int64)
+
+
+def _levels(values: "pd.Series[Any]", patients: Numbers, min_count: int) -> tuple[str, ...]:
     """The levels of at least `min_count` patients, by falling number of rows."""
     codes, levels = pd.factorize(values)
-    of_patient, names = pd.factorize(patients)
-    known = codes >= 0
-    pairs = pd.unique(codes[known] * np.int64(len(names)) + of_patient[known])
+    known, number = codes >= 0, int(patients.max(initial=0)) + 1
+    pairs = pd.unique(codes[known] * np.int64(number) + patients[known])
     rows = np.bincount(codes[known], minlength=len(levels)).tolist()
-    often = np.bincount(pairs // max(len(names), 1), minlength=len(levels)) >= min_count
+    often = np.bincount(pairs // number, minlength=len(levels)) >= min_count
     return tuple(level for _, level in sorted((-rows[at], str(levels[at])) for at in np.flatnonzero(often).tolist()))
 
 
@@ -140,14 +150,10 @@ def _shares(codes: Codes, labels: Numbers, patients: Numbers, bucket: int, targe
 
 def _cross_fitted(codes: Codes, train: pd.DataFrame, fold: Numbers, bucket: int, target: TargetShares) -> Shares:
     """(N, K) shares of each training row's level among the patients of the other folds."""
-    labels, patients = _labels_and_patients(train)
+    labels, patients = train["@target"].to_numpy(dtype=np.int64), numbered(train)
     shares = np.empty((len(train), len(target.classes)))
     for own in range(FOLDS):
         inside = fold == own
         others = _shares(codes[~inside], labels[~inside], patients[~inside], bucket, target)
         shares[inside] = others[codes[inside]]
     return shares
-
-
-def _labels_and_patients(train: pd.DataFrame | Table) -> tuple[Numbers, Numbers]:
-    return train["@target"].to_numpy(dtype=np.int64), pd.factorize(train["@group"])[0].astype(np.int64)

@@ -18,6 +18,7 @@ COLUMNS = 12
 MOST_GAPS = 0.5
 ALIKE = 0.99
 FEWEST_ROWS, MOST_ROWS = 30, 5000
+AT_ONCE = 100_000  # ids that are Python texts at a time
 ROUNDS, CLOSE = 100, 1e-4
 RIDGE = 1e-6
 
@@ -73,7 +74,9 @@ def some_rows(samples: pd.DataFrame) -> pd.DataFrame:
     """At most 5000 rows, chosen by their `@id`: more would take time and find what is too little to matter."""
     if len(samples) <= MOST_ROWS:
         return samples
-    order = pd.util.hash_array(samples["@id"].astype(str).to_numpy(dtype=object))
+    ids = samples["@id"].astype(str)
+    parts = (ids.iloc[start : start + AT_ONCE].to_numpy(dtype=object) for start in range(0, len(ids), AT_ONCE))
+    order = np.concatenate([pd.util.hash_array(part, categorize=False) for part in parts])
     return samples.iloc[np.sort(np.argsort(order, kind="stable")[:MOST_ROWS])]
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from contracts.study import Frozen
 from contracts.tables import Schema
+from pipelines.encoding import numbered
 from pipelines.gap_costs import Cost
 from pipelines.mcar import Little, little, some_rows
 from pipelines.regression import Array
@@ -145,9 +146,11 @@ def _distinct(packed: NDArray[np.uint8], rows: NDArray[np.int64]) -> GapPatterns
 
 def _tested(table: Table, numeric: Sequence[str]) -> pd.DataFrame:
     """The rows of Little's test, by `@id`: one a patient, since it takes them as independent, and not too many."""
-    ids = table.read([name for name in ("@id", "@group") if name in table]).sort_values("@id")
-    ids = some_rows(ids.drop_duplicates("@group") if "@group" in ids else ids)
-    at = ids.index.to_numpy()
+    ids = table.read(["@id"])
+    if "@group" in table:
+        ids = ids.assign(patient=numbered(table))
+    ids = ids.sort_values("@id")
+    at = some_rows(ids.drop_duplicates("patient") if "patient" in ids else ids).index.to_numpy()
     return table.take(np.sort(at), ["@id", *numeric]).sort_values("@id", ignore_index=True)
 
 

@@ -17,7 +17,16 @@ from contracts.payloads import Payloads
 from contracts.study import Column, Frozen
 from contracts.tables import RowsSeen, Schema, label_names, rows_seen
 from pipelines.encode_payloads import PayloadEncoding, PayloadParams, fit_payloads, payload_features
-from pipelines.encoding import Encoder, Encoding, Numbers, encoded_names, fit_encoding, patient_folds, write_encoded
+from pipelines.encoding import (
+    Encoder,
+    Encoding,
+    Numbers,
+    encoded_names,
+    fit_encoding,
+    numbered,
+    patient_folds,
+    write_encoded,
+)
 from pipelines.scaling import Array, Scaler, Scaling, fit_scaling, row_lengths, scaled, scaled_within_patient
 from pipelines.signal.fill import Filling
 from pipelines.suitable import ACROSS, ENCODERS, SCALINGS, refuse_twins, refuse_unfitting
@@ -116,7 +125,7 @@ def fit_normalize(
     """
     refuse_unfitting(schema, params.columns)
     table, relative = as_table(train), "@time" in as_table(train)
-    learn = partial(_learn, table, schema, params)
+    learn = partial(_learn, table, schema, params, numbered(table) if _leveled(schema, params) else None)
     learnt = dict(zip(schema.tabular, each(learn, schema.tabular), strict=True))
     scalings = {part: scaling for one in learnt.values() for part, (scaling, _) in one.parts.items()}
     numbers = {part: scaler for one in learnt.values() for part, (_, scaler) in one.parts.items()}
@@ -205,18 +214,27 @@ class Learnt:
     encoding: Encoding | None
 
 
-def _learn(train: Table, schema: Schema, params: NormalizeParams, name: str) -> Learnt:
+def _leveled(schema: Schema, params: NormalizeParams) -> list[str]:
+    """The columns of which levels are learnt."""
+    kinds = ("categorical", "ordinal")
+    return [name for name, column in schema.tabular.items() if column.type in kinds and _method(name, column, params)]
+
+
+def _learn(train: Table, schema: Schema, params: NormalizeParams, patients: Numbers | None, name: str) -> Learnt:
     column, method = schema.features[name], _method(name, schema.features[name], params)
     parts: dict[str, tuple[Scaling, Scaler]] = {}
     for part, values in _parts(train, name, column, "@time" in train):
         flag = name not in params.columns and np.isin(values, (0, 1)).all()
         scaling = "none" if flag else cast(Scaling, method)
         parts[part] = scaling, fit_scaling(values, scaling, clip=params.clip, name=part)
-    leveled = method and column.type in ("categorical", "ordinal")
-    return Learnt(parts, _encoding(train, schema, name, cast(Encoder, method), params) if leveled else None)
+    if patients is None or name not in _leveled(schema, params):
+        return Learnt(parts, None)
+    return Learnt(parts, _encoding(train, schema, name, cast(Encoder, method), patients, params))
 
 
-def _encoding(train: Table, schema: Schema, name: str, method: Encoder, params: NormalizeParams) -> Encoding:
+def _encoding(
+    train: Table, schema: Schema, name: str, method: Encoder, patients: Numbers, params: NormalizeParams
+) -> Encoding:
     if method == "target" and not schema.classes:
         raise MedloopError(
             f"{name}: the encoding target takes the shares of classes, and the label is a number",
@@ -225,7 +243,15 @@ def _encoding(train: Table, schema: Schema, name: str, method: Encoder, params: 
         )
     last = len(schema.classes) - 1
     classes = [schema.positive_index] if last == 1 else range(last)
-    return fit_encoding(train, name, method, classes=classes, min_count=params.min_count, smoothing=params.smoothing)
+    return fit_encoding(
+        train,
+        name,
+        method,
+        patients=patients,
+        classes=classes,
+        min_count=params.min_count,
+        smoothing=params.smoothing,
+    )
 
 
 def _refuse_idle(normalizer: Normalizer, train: Table) -> None:

@@ -90,8 +90,8 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def _first_block_alone_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the others are read each time, as those of a table larger than memory are."""
+def _no_block_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that each is read each time, as those of a table larger than memory are."""
     monkeypatch.setattr("flows.blocks.HELD", 1)
 
 
@@ -208,6 +208,10 @@ def test_rows_are_chosen_and_ordered_over_blocks(tmp_path: Path) -> None:
 def test_as_many_blocks_stay_in_memory_as_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = raw()
     write_blocks(tmp_path / "t.parquet", [table.iloc[at : at + 90] for at in range(0, len(table), 90)])
+    kinds = [type(block).__name__ for block in open_table(tmp_path / "t.parquet").blocks]
+    assert kinds == ["Stored"] * len(kinds)
+    first = read_table(tmp_path / "t.parquet" / "00000.parquet").memory_usage(deep=True).sum()
+    monkeypatch.setattr("flows.blocks.HELD", int(first))
     kinds = [type(block).__name__ for block in open_table(tmp_path / "t.parquet").blocks]
     assert kinds == ["Held"] + ["Stored"] * (len(kinds) - 1)
     monkeypatch.setattr("flows.blocks.HELD", 10**9)
