@@ -30,6 +30,7 @@ def listen():
     os.kill(os.getpid(), signal.SIGTERM)
 
 threading.Thread(target=listen, daemon=True).start()
+from contracts.errors import MedloopError
 from flows.cli import app
 
 while True:
@@ -37,7 +38,7 @@ while True:
     try:
         app(["stage", *told.get()], standalone_mode=False)
     except Exception as error:
-        fault = str(error) if type(error).__name__ == "MedloopError" else "an unexpected " + type(error).__name__
+        fault = str(error) if isinstance(error, MedloopError) else "an unexpected " + type(error).__name__
     print(json.dumps({"fault": fault}), flush=True)
 """
 

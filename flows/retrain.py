@@ -152,7 +152,7 @@ def _conclude(
     )
     path = evidence(root, gate)
     if path.is_file():  # the same verdict on the same grounds; that it promoted may not have been told to the end
-        gate = read_model(path, Gate)
+        gate = gate.model_copy(update={"decided": read_model(path, Gate).decided})
         if gate.verdict != "promoted":
             return gate
     with scratch(root) as folder:
