@@ -70,7 +70,8 @@ def group_check(table: pd.DataFrame, name: str | None, *, guessed: bool) -> str:
         gapped = _named(table, [column for column in table.columns if not column.startswith("@")])
         if gapped:
             rows = int(_blank(table[gapped[0]]).sum())
-            return f"{alone}, since {rows:,} rows LACK the patient that {gapped[0]} seems to name: fill these in and name it"
+            why = f"{rows:,} rows LACK the patient that {gapped[0]} seems to name: fill these in and name it"
+            return f"{alone}, since {why}"
         return f"{alone}; name the patient's column if some have several rows"
     taken = ", TAKEN for the patient's by its name: write null if it is not" if guessed else ""
     return f"group {name}: {table[name].nunique():,} patients in {len(table):,} rows{taken}; it must be a pseudonym"
