@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from contracts.errors import MedloopError, listed, masked
 from contracts.study import Column, Target
 from pipelines.cells import canonical
-from pipelines.guess import UNITS, Counts, Guess, TextSeries, filled, guess_number, in_order, is_missing_word
+from pipelines.guess import CODED, UNITS, Counts, Guess, TextSeries, filled, guess_number, in_order, is_missing_word
 
 MOST_CLASSES = 20
 FEWEST_EVENTS, ENOUGH_EVENTS = 20, 36  # of training rows; of all rows, a third of which train nothing
@@ -138,8 +138,8 @@ def _survival(table: pd.DataFrame, names: Sequence[str], event: str) -> Label:
     doubt = " (or which?)" if len(classes) > 2 else ""
     check = (
         f"label: {name} until {event}, classes {_shares(told)}, event: {positive}{doubt}, all others mean not by then; "
-        f"horizon {horizon:g}, by which {(times <= horizon).sum():,} events happened, is a guess: write that by which "
-        f"the risk is asked, and the unit{few}"
+        f"horizon {horizon:g}, by which {(times <= horizon).sum():,} of {len(times):,} events happened, is a guess: "
+        f"write that by which the risk is asked, and the unit{few}"
     )
     target = _target(column=name, event=event, classes=classes, positive=positive, horizon=horizon, task="survival")
     return Label(target, {name: time, **_coded(event, classes, codes)}, check)
@@ -169,7 +169,7 @@ def _told(cells: TextSeries) -> tuple[Counts, tuple[str, ...]]:
 def _classes(name: str, told: Counts) -> tuple[str, ...]:
     if not 2 <= len(told) <= MOST_CLASSES:
         raise MedloopError(
-            f"a label has 2 to {MOST_CLASSES} classes; {name} has {len(told)} different values",
+            f"a label has 2 to {MOST_CLASSES} classes; {name} has {len(told)}",
             mend="choose another column, or make classes of it first",
         )
     return tuple(in_order(told.index))
@@ -189,4 +189,7 @@ def _shares(told: Counts) -> str:
 
 def _coded(name: str, classes: tuple[str, ...], codes: tuple[str, ...]) -> dict[str, Guess]:
     """The label's declaration, where it has codes of its own."""
-    return {name: Guess(column=Column(type="categorical", levels=classes, missing=codes))} if codes else {}
+    if not codes:
+        return {}
+    column = Column(type="categorical", levels=classes, missing=codes)
+    return {name: Guess(column=column, note=f"CHECK: {listed(codes)} read as no label", matters=(CODED,))}

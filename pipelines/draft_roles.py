@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from contracts.errors import listed
-from pipelines.cells import canonical
+from pipelines.cells import Mask, canonical
 from pipelines.guess import ID_LIKE, LISTED, TextSeries, counts_rows
 from pipelines.identifiers import words
 
@@ -29,15 +29,23 @@ def sample_id(table: pd.DataFrame, names: Sequence[str]) -> str | None:
 
 
 def likely_group(table: pd.DataFrame, names: Sequence[str]) -> str | None:
-    """A column that is named like a patient's and comes back: more values than a category has, fewer than rows."""
-    named = [name for name in names if PATIENT_LIKE.search(words(name))]
-    return next((name for name in named if _comes_back(table[name])), None)
+    """A column that is named like a patient's and comes back, and that no row lacks."""
+    return next((name for name in _named(table, names) if not _blank(table[name]).any()), None)
+
+
+def _named(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    return [name for name in names if PATIENT_LIKE.search(words(name)) and _comes_back(table[name])]
 
 
 def _comes_back(cells: TextSeries) -> bool:
-    texts = canonical(cells.str.strip())
-    filled = texts[texts != ""]
-    return len(filled) > 0.99 * len(texts) and LISTED < filled.nunique() < len(filled)
+    """Whether there are more values than a category has, and fewer than cells that are filled."""
+    filled = canonical(cells[~_blank(cells)].str.strip())
+    return LISTED < filled.nunique() < len(filled)
+
+
+def _blank(cells: TextSeries) -> Mask:
+    blank: Mask = (cells.str.strip() == "").to_numpy()
+    return blank
 
 
 def _distinguishes(cells: TextSeries) -> bool:
@@ -58,7 +66,13 @@ def id_check(table: pd.DataFrame, name: str | None) -> str:
 def group_check(table: pd.DataFrame, name: str | None, *, guessed: bool) -> str:
     """What a person must check of the patient's column."""
     if name is None:
-        return "group: every row counts as a patient of its own; name the patient's column if some have several rows"
+        alone = "group: every row counts as a patient of its own"
+        gapped = _named(table, [column for column in table.columns if not column.startswith("@")])
+        if gapped:
+            rows = int(_blank(table[gapped[0]]).sum())
+            why = f"{rows:,} rows LACK the patient that {gapped[0]} seems to name: fill these in and name it"
+            return f"{alone}, since {why}"
+        return f"{alone}; name the patient's column if some have several rows"
     taken = ", TAKEN for the patient's by its name: write null if it is not" if guessed else ""
     return f"group {name}: {table[name].nunique():,} patients in {len(table):,} rows{taken}; it must be a pseudonym"
 

@@ -53,14 +53,17 @@ def _show(of: Comparison) -> None:
     console.console.print(f"\n{of.answer}\n", style="bold", markup=False, soft_wrap=True)
     for caution in of.cautions:
         console.warn(caution)
-    if of.many:
-        header = ["", "run", METRICS[of.metric].label, "behind the first by", "p", "shown to be behind?"]
-        console.show_leaderboard("", header, _many(of, of.many))
+    if of.many:  # p, which decides, before what a narrow terminal leaves out
+        header = ["", "run", METRICS[of.metric].label, "p", "behind the first by", "shown to be behind?"]
+        console.show_table(header, _many(of, of.many), 2)
+        console.show_facts({"p": "corrected for all pairs of runs (Bonferroni)"})
     elif of.standing and of.shared:
         rows = [[str(at), *cells] for at, cells in enumerate(_standing(of), start=1)]
-        header = ["", "run", METRICS[of.metric].label, "behind the best by", "p", *_others(of)]
-        console.show_leaderboard("", header, rows)
+        header = ["", "run", METRICS[of.metric].label, "p", "behind the best by", *_others(of)]
+        console.show_table(header, rows, 2)
         console.show_facts({"rows": f"{of.standing.rows:,} shared test rows of {of.standing.patients:,} patients"})
+        if len(rows) > 2:
+            console.show_facts({"p": "corrected for all pairs of runs (Holm)"})
     if of.groups:
         console.show_facts({"subgroups": _groups(of)})
 
@@ -77,20 +80,24 @@ def _standing(of: Comparison) -> list[list[str]]:
         metrics: Mapping[str, object] = of.shared.entries[place.model].evaluation.metrics
         others = [str(value).partition(" ")[0] for name, value in metrics.items() if name != of.metric]
         lead = "best" if place.lead is None else str(place.lead)
-        p = "" if place.lead is None else p_text(place.adjusted).removeprefix("p ").removeprefix("= ")
-        lines.append([place.model, str(place.value), lead, p, *others])
+        p = "" if place.lead is None else _bare(p_text(place.adjusted))
+        lines.append([place.model, str(place.value), p, lead, *others])
     return lines
+
+
+def _bare(p: str) -> str:
+    return p.removeprefix("p ").removeprefix("= ")
 
 
 def _many(of: Comparison, many: Many) -> list[list[str]]:
     """The first runs by their stored value; the page has all."""
-    lines = [["1", many.first, str(many.value), "first", "", ""]]
+    lines = [["1", many.first, str(many.value), "", "first", ""]]
     stored = {run.name: run.metrics.get(f"test_{of.metric}") for run in of.runs}
     order = sorted(many.behind, key=lambda name: -sign(of.metric) * (stored[name] or 0.0))
     for at, name in enumerate(order[: LISTED - 1], start=2):
         p, apart = in_words(many.behind[name])
         value = "–" if stored[name] is None else f"{stored[name]:.3f}"
-        lines.append([str(at), name, value, str(many.behind[name].lead), p, apart])
+        lines.append([str(at), name, value, _bare(p), str(many.behind[name].lead), apart])
     more = many.models - len(lines)
     return (
         [*lines, ["", f"and {more:,} more, all of them on the page (--html FILE)", "", "", "", ""]] if more else lines

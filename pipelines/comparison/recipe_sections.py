@@ -34,7 +34,7 @@ def settings_table(found: Mapping[str, Mapping[str, Any]], names: Sequence[str],
     if len(names) <= 6:
         lines = [[f"<code>{text(name)}</code>", *(_value(of, run) for run in names)] for name, of in found.items()]
         return table([what, *map(text, names)], lines, what)
-    head = ["run", *(f"<code>{text(name)}</code>" for name in found)]
+    head = ["run", *(f"<code>{text(name).replace('.', '.<wbr>')}</code>" for name in found)]
     return table(head, [[text(run), *(_value(of, run) for of in found.values())] for run in names], what)
 
 

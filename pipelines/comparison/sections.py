@@ -182,7 +182,7 @@ def subgroups_section(of: Groups, min_patients: int) -> str:
     said = f"{what} by group, of at least {min_patients} patients"
     said += f"; {of.few} smaller ones are left out." if of.few else "."
     said += (
-        " Right: by how much each is better than the best (left of 0: worse), paired. Intervals are not corrected for "
+        " Then by how much each is better than the best (left of 0: worse), paired. Intervals are not corrected for "
         "the number of groups."
     )
     figures = figure("groups", f"{what} of each run", "by group, with intervals") + figure(
@@ -216,7 +216,7 @@ def forests_data(of: Groups) -> dict[str, Any]:
     return {
         "groups": {"title": label(of), "rows": rows, "series": [series("values", name) for name in names]},
         "gains": {
-            "title": f"Better than {of.reference} by",
+            "title": f"{label(of)}, better by",
             "rows": rows,
             "zero": True,
             "series": [series("gains", name) for name in of.groups[0].gains],

@@ -49,6 +49,13 @@ def test_what_is_named_otherwise_or_comes_back_as_a_category_does_is_no_patient(
     assert likely_group(table(**{name: cells}), [name]) is None
 
 
+def test_a_patients_column_that_some_rows_lack_is_told_and_not_taken() -> None:
+    cells = [*VISITS[:-2], "", " "]
+    drafted = draft(table(PID=cells, dose=DOSES, sick=SICK), target=["sick"])
+    assert drafted.group is None
+    assert any("2 rows LACK the patient that PID seems to name" in check for check in drafted.checks)
+
+
 def test_a_group_that_is_given_is_taken() -> None:
     drafted = draft(
         table(id=VISITS, ward=[f"{row // 2}" for row in range(ROWS)], sick=SICK), target=["sick"], group="ward"
@@ -93,6 +100,12 @@ def test_the_positive_class_is_yes_or_what_is_not_no(classes: tuple[str, str], p
 def test_classes_that_begin_with_numbers_may_be_grades() -> None:
     assert "task: ordinal" in drafted_label(table(y=["1_bad", "2_fair", "3_good"] * 40), ["y"], None).check
     assert "task: ordinal" not in drafted_label(table(y=["a", "b", "c"] * 40), ["y"], None).check
+
+
+def test_what_of_a_label_is_read_as_none_is_told() -> None:
+    drafted = draft(table(dose=DOSES, sick=["1_yes", "2_no", "2_no", "9_unknown"] * (ROWS // 4)), target=["sick"])
+    assert drafted.notes["sick"] == "CHECK: 9_unknown read as no label"
+    assert any(check.startswith("missing codes") and check.endswith(": sick") for check in drafted.checks)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
 """Hundreds of runs beside the first of them: what each is behind it, corrected for all pairs."""
 
-import numpy as np
+from types import SimpleNamespace
 
+import numpy as np
+import pytest
+
+from flows import console
+from flows.comparing import show
 from pipelines.bootstrap import Interval
 from pipelines.comparison.many import many
-from pipelines.comparison.recipe_sections import Stored, stored_section
+from pipelines.comparison.recipe_sections import Stored, settings_table, stored_section
 from pipelines.comparison.standing import draws
 from pipelines.paired import gain
 from tests.unit.test_comparison import scored
@@ -49,3 +54,25 @@ def test_all_are_told_with_every_metric_and_its_interval() -> None:
     page = stored_section(runs, ["auroc", "brier"], found)
     assert page.count("(0.700 to 0.900)") == 3 and "&lt;b&gt;" in page and "other rows" in page
     assert "corrected (Bonferroni) for all pairs" in page
+
+
+def test_a_narrow_terminal_shows_p_beside_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = scored({"a": 0.1, "b": 3.0})
+    name = "boosting of diabetes-20261122-1218-45gm"
+    found = many({name: entries["a"], "b": entries["b"]}, name, "auroc", 2)
+    told: list[str] = []
+    monkeypatch.setattr(console.console, "_width", 80)
+    monkeypatch.setattr(console.console, "print", lambda *of, **_: told.extend(_cells(*of)))
+    runs = [SimpleNamespace(name=one, metrics={"test_auroc": 0.8}) for one in (name, "b")]
+    of = SimpleNamespace(answer="", cautions=(), many=found, metric="auroc", runs=runs, groups=None)
+    show._show(of)
+    assert told[:4] == ["", "run", "AUROC", "p"]
+
+
+def _cells(of: object = "", *_: object) -> list[str]:
+    return [str(column.header) for column in getattr(of, "columns", ())]
+
+
+def test_settings_of_many_runs_break_at_their_dots() -> None:
+    names = [f"run {at}" for at in range(7)]
+    assert "<code>mlp.<wbr>width</code>" in settings_table({"mlp.width": dict.fromkeys(names, 64)}, names, "setting")
