@@ -20,6 +20,13 @@ from flows.store import replacing
 
 PATIENCE_S = 60  # for a write of others to end
 FREED = 0.2  # of its pages: from there on a database is written anew
+CHAMPIONS = """
+    SELECT name, version || ' (' || run.value || '/' || model.value || ')'
+    FROM registered_model_aliases JOIN model_versions USING (name, version)
+    JOIN tags AS run ON run.run_uuid = run_id AND run.key = 'medloop.run'
+    JOIN tags AS model ON model.run_uuid = run_id AND model.key = 'medloop.model'
+    WHERE alias = 'champion' ORDER BY name
+"""
 TEAM = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
@@ -81,6 +88,15 @@ def back_up(root: Path, name: Name, path: Path, now: datetime, keep: int) -> Pat
     return copy
 
 
+def champions(path: Path) -> dict[str, str]:
+    """By study the champion that a database of MLflow's names: version, run and model; none if it cannot be read."""
+    try:
+        with _opened(path, readonly=True) as database:
+            return {study: f"version {rest}" for study, rest in database.execute(CHAMPIONS)}
+    except sqlite3.DatabaseError:
+        return {}
+
+
 def _unfit(name: Name, path: Path, wrong: str) -> MedloopError:
     return MedloopError(
         f"{name}'s database is not whole: {wrong}",
@@ -132,8 +148,10 @@ def restore(root: Path, name: Name, backup: Path) -> Path:
     with replacing(path) as draft:
         shutil.copyfile(backup, draft)
         for end in ("", "-wal", "-shm"):  # the latter two hold writes that are of the former alone
+            there = aside.with_name(f"{aside.name}{end}")
+            there.unlink(missing_ok=True)  # SQLite would add the writes of one that was set aside earlier
             if (part := path.with_name(f"{path.name}{end}")).is_file():
-                shutil.copyfile(part, aside.with_name(f"{aside.name}{end}"))
+                shutil.copyfile(part, there)
         for end in ("-wal", "-shm"):
             path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
     return aside

@@ -41,7 +41,10 @@ def read(root: Path) -> Lock:
     path = root / NAME
     if not path.is_file():
         return Lock(HEAD, {})
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise damaged(root) from None
     counts = [len(re.findall(rf"^{key}", text, re.MULTILINE)) for key in ("    cmd:", "    outs:\\s*$")]
     files = [len(re.findall(rf"^    {key} ", text, re.MULTILINE)) for key in ("- path:", "  md5:")]
     if "schema:" not in text or counts[0] != counts[1] or files[0] != files[1] or CUT.search(text):

@@ -1,7 +1,7 @@
 """What a machine that is left alone needs each night: what may go goes, databases backed up and tidied, logs cut."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -126,3 +126,13 @@ def restore_database(name: str, backup: str | None) -> None:
             from flows.retelling import tell_again
 
             tell_again(root)
+            for line in _moved(databases.champions(aside), databases.champions(databases.local(root)[which])):
+                console.warn(line)
+
+
+def _moved(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """The champions that are others, since nobody's decisions after the backup are in it."""
+    for study, before in then.items():
+        if now.get(study) != before:
+            mend = f"medloop promote {study} VERSION puts another in its place"
+            yield f"{study}: {before} was the champion, and {now.get(study, 'none')} is now; {mend}"

@@ -56,17 +56,17 @@ def _drop_stale_reservations(path: Path) -> None:
     """What DVC says is read and written now (rwlock), without what processes had reserved that are gone.
 
     DVC takes a later process with the number of one for the one itself, and refuses whatever that had reserved. It
-    writes the file in place: one that was cut by a kill would stop every command, and goes.
+    writes the file in place: one that is damaged, as by a kill, would stop every command, and goes.
     """
     try:
         held, written = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
+        read, write = held.get("read", {}), held.get("write", {})
+        pids = {one["pid"] for one in (*write.values(), *(one for those in read.values() for one in those))}
     except FileNotFoundError:
         return
-    except ValueError:
+    except (ValueError, KeyError, TypeError, AttributeError):
         path.unlink()
         return
-    read, write = held.get("read", {}), held.get("write", {})
-    pids = {one["pid"] for one in (*write.values(), *(one for those in read.values() for one in those))}
     if gone := {pid for pid in pids if not _ran(pid, written)}:
         left = {at: [one for one in those if one["pid"] not in gone] for at, those in read.items()}
         kept = {"read": {at: those for at, those in left.items() if those}}

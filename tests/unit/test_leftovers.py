@@ -98,9 +98,10 @@ def test_what_a_run_left_that_failed_over_a_broken_disk_goes_too(root: Path) -> 
         assert draft.exists() == left
 
 
-def test_reservations_that_were_cut_stop_nothing(root: Path) -> None:
+@pytest.mark.parametrize("damaged", ["", "null", "[]", '{"write": {"x": {"cmd": "dvc repro"}}}'])
+def test_reservations_that_are_damaged_stop_nothing(root: Path, damaged: str) -> None:
     reserved = root / ".dvc" / "tmp" / "rwlock"
-    reserved.write_text("")
+    reserved.write_text(damaged)
     assert workspace.plan(root, []) == []
     assert not reserved.exists()
 

@@ -62,6 +62,14 @@ def test_an_entry_that_was_cut_is_an_error(damaged: str, tmp_path: Path) -> None
         lockfile.read(tmp_path)
 
 
+def test_a_byte_that_flipped_is_told_as_damage(root: Path) -> None:
+    content = bytearray((root / lockfile.NAME).read_bytes())
+    content[len(content) // 2] ^= 0x80
+    (root / lockfile.NAME).write_bytes(content)
+    with pytest.raises(MedloopError, match="damaged"):
+        lockfile.read(root)
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -80,6 +80,39 @@ def test_a_damaged_database_is_no_backup_and_the_good_one_is_put_back(root: Path
     assert good.name in unknown.value.mend
 
 
+def test_writes_that_were_set_aside_earlier_do_not_go_into_what_is_set_aside_now(
+    root: Path, mlflow: sqlite3.Connection
+) -> None:
+    (path,) = databases.local(root).values()
+    good = databases.back_up(root, "mlflow", path, NOW, keep=1)
+    databases.restore(root, "mlflow", good)  # whose server died: its log of writes was set aside with it
+    aside = databases.restore(root, "mlflow", good)  # after a clean end
+    assert not aside.with_name(f"{aside.name}-wal").exists()
+    assert rows(aside) == 3000
+
+
+def test_a_champion_that_a_backup_does_not_know_is_told(root: Path) -> None:
+    tables = """
+        CREATE TABLE registered_model_aliases (alias, version, name);
+        CREATE TABLE model_versions (name, version, run_id);
+        CREATE TABLE tags (key, value, run_uuid);
+        INSERT INTO registered_model_aliases VALUES ('champion', {n}, 'stroke'), ('challenger', 3, 'stroke');
+        INSERT INTO model_versions VALUES ('stroke', 1, 'run1'), ('stroke', 2, 'run2'), ('stroke', 3, 'run3');
+        INSERT INTO tags SELECT 'medloop.run', 'key-' || run_id, run_id FROM model_versions;
+        INSERT INTO tags SELECT 'medloop.model', 'mlp', run_id FROM model_versions;
+    """
+    for n in (1, 2):
+        with closing(sqlite3.connect(root / f"{n}.db")) as database:
+            database.executescript(tables.format(n=n))
+    one, two = (databases.champions(root / f"{n}.db") for n in (1, 2))
+    assert (one, two) == ({"stroke": "version 1 (key-run1/mlp)"}, {"stroke": "version 2 (key-run2/mlp)"})
+    (said,) = upkeep._moved(two, one)
+    assert said.startswith("stroke: version 2 (key-run2/mlp) was the champion, and version 1 (key-run1/mlp) is now")
+    assert list(upkeep._moved(one, one)) == [] and len(list(upkeep._moved(one, {}))) == 1
+    (root / "broken.db").write_bytes(b"not a database" * 100)
+    assert databases.champions(root / "broken.db") == {}
+
+
 def test_what_was_freed_is_given_back_while_the_server_has_it_open(root: Path, mlflow: sqlite3.Connection) -> None:
     (path,) = databases.local(root).values()
     mlflow.execute("delete from runs where rowid > 100")

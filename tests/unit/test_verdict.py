@@ -16,6 +16,7 @@ from pipelines.gate import Criterion, GateParams
 def test_a_verdict_that_is_told_again_names_the_file_that_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("MEDLOOP_HOME", raising=False)
     told: list[str] = []
     monkeypatch.setattr(retrain, "_tell", lambda root, gate, path: told.append(path.name))
     monkeypatch.setattr(retrain.notifying, "tell", lambda root, notice: told.append(notice.kind))
