@@ -8,7 +8,13 @@ from flows.board.view import SCORE
 
 LONGEST = 120
 HEADS = {"study": "Study", "model": "Model", "run": "Run", "started": "Started", "status": "State"}
-PARTS = ("test_", "validation_", "fold_", "cost_")
+PARTS = ("test_", "validation_", "fold_")
+COSTS = {
+    "cost_bytes": "Bytes kept",
+    "cost_parameters": "Numbers kept",
+    "cost_train_seconds": "Seconds to train",
+    "cost_predict_seconds_per_1000_rows": "Seconds to predict 1,000 rows",
+}
 
 
 def plain(text: object, most: int = LONGEST) -> str:
@@ -19,9 +25,11 @@ def plain(text: object, most: int = LONGEST) -> str:
 
 
 def figure(value: float) -> str:
-    """Three decimals, or as many figures as an odd size needs."""
+    """Three decimals, or as many figures as an odd size needs; a count as it is."""
     if abs(value) >= 1e300:  # how MLflow keeps infinity
         return "∞" if value > 0 else "−∞"
+    if 1 < value < 1e12 and value == int(value):
+        return f"{value:,.0f}"
     if value == 0 or 0.001 <= abs(value) < 1000:
         return f"{value:.3f}".replace("-", "−")
     return f"{value:.4g}".replace("-", "−")
@@ -43,6 +51,8 @@ def label(metric: str) -> str:
     """What a metric is called, by the key that it is recorded under."""
     from pipelines.tasks import METRICS
 
+    if metric in COSTS:
+        return COSTS[metric]
     part = next((part for part in PARTS if metric.startswith(part)), "")
     known = METRICS.get(metric.removeprefix(part))
     what = "" if part in ("test_", "") else f", {part.rstrip('_')}"

@@ -120,7 +120,7 @@ def terms(q: str) -> list[Term]:
         return [_term(word) for word in words]
     except ValueError:
         raise MedloopError(
-            'a " opens and does not close', where="search", mend='as in study:diabetes "my words"'
+            'a " opens and does not close', where="search", mend='Write, say, study:diabetes "my words"'
         ) from None
 
 
@@ -129,7 +129,7 @@ def _term(word: str) -> Term:
     if found:
         return _comparison(Term(name=found["name"], sign=found["sign"], value=found["value"]))
     if SIGN.match(word) or SIGN.search(word[-1:]):
-        raise MedloopError(f"{word!r} compares nothing", where="search", mend="as in test_auroc>0.85")
+        raise MedloopError(f"{word!r} compares nothing", where="search", mend="Write, say, test_auroc>0.85")
     field, colon, value = word.partition(":")
     if not colon or not field.isalpha():
         return Term(name="", sign="", value=word)
@@ -145,7 +145,7 @@ def _comparison(term: Term) -> Term:
     if term.sign in ("=", "!=") or number(term.value) is not None:
         return term
     told = f"{term.name} is compared with {term.value!r}, which is no number"
-    raise MedloopError(told, where="search", mend="as in test_auroc>0.85")
+    raise MedloopError(told, where="search", mend="Write, say, test_auroc>0.85")
 
 
 def number(text: str) -> float | None:
@@ -163,4 +163,6 @@ def moment(text: str, field: str) -> int:
         after = timedelta(days=1 if field == "until" else 0)
         return int((datetime.combine(day, time(), UTC) + after).timestamp() * 1000)
     except (ValueError, OverflowError):
-        raise MedloopError(f"{text!r} is no date", where=f"search, {field}:", mend="as in since:2026-11-22") from None
+        raise MedloopError(
+            f"{text!r} is no date", where=f"search, {field}:", mend="Write, say, since:2026-11-22"
+        ) from None

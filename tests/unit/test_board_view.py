@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import MedloopError
+from flows.board import shown
 from flows.board.view import FIXED, KINDS, Term, View, terms
 
 
@@ -91,3 +92,10 @@ def test_what_is_selected_and_shown_is_bounded_and_kept_by_the_address() -> None
     view = View.of({}, [f"params.p{number}" for number in range(1500)], [*ids, "<b>", ids[0]])
     assert len(view.columns) == 100 and view.picked == tuple(ids[:500])
     assert f"pick={ids[1]}" in view.but(page=2) and "pick" not in view.but(picked=())
+
+
+def test_costs_are_told_in_words_and_counts_are_whole() -> None:
+    assert shown.label("cost_predict_seconds_per_1000_rows") == "Seconds to predict 1,000 rows"
+    assert [shown.figure(value) for value in (35074.0, 20.0, 1.0, 0.25, 12.5)] == [
+        "35,074", "20", "1.000", "0.250", "12.500"
+    ]  # fmt: skip
