@@ -12,6 +12,7 @@ from contracts.study import Column
 from pipelines.comparison import sections
 from pipelines.comparison.decision import SMALL, decisions
 from pipelines.comparison.page import comparison_page
+from pipelines.comparison.recipe_sections import settings_table
 from pipelines.comparison.standing import draws, sentence, standing
 from pipelines.comparison.subgroups import by_group
 from tests.browser.test_pages import FLAGS, entry
@@ -36,10 +37,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         entries, rows, {"sex": Column(type="categorical")}, {"sex": ()}, metric="auroc", reference=found.best,
         min_patients=20,
     )  # fmt: skip
+    names = [f"boosting {at}" for at in range(7)]
+    settings = {f"boosting.l2_regularization_{at}": dict.fromkeys(names, at) for at in range(14)}
     parts = [
         ("Metrics", sections.metrics_section(entries, drawn, list(entries), "auroc")),
         ("Curves", sections.curves_section(evaluations, decided, 0)),
         ("Subgroups", sections.subgroups_section(groups, 20)),
+        ("What differs", settings_table(settings, names, "settings")),
     ]
     data = {
         "runs": sections.curves_data(evaluations, decided), "small": SMALL, "forests": sections.forests_data(groups)
@@ -127,6 +131,8 @@ def test_dark_phone_and_paper(page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing is cut off"
     page.emulate_media(media="print")
     assert not page.is_visible("#threshold")
+    page.set_viewport_size({"width": 720, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720, "a table of 15 columns fits on paper"
 
 
 def test_contrast_names_and_order(page) -> None:
