@@ -141,17 +141,15 @@ def whole_backup(root: Path, name: Name, asked: str | None) -> Path:
     return chosen
 
 
-def restore(root: Path, name: Name, backup: Path) -> Path:
-    """Puts a backup in a database's place; where the former is kept. No server may run."""
+def restore(root: Path, name: Name, backup: Path, now: datetime) -> Path:
+    """Puts a backup in a database's place; where the former is kept, beside those of before. No server may run."""
     path = home(root) / name / f"{name}.db"
-    aside = home(root) / "backups" / f"{name}.replaced"
+    aside = home(root) / "backups" / f"{name}-{now:%Y%m%d-%H%M%S}.replaced"
     with replacing(path) as draft:
         shutil.copyfile(backup, draft)
         for end in ("", "-wal", "-shm"):  # the latter two hold writes that are of the former alone
-            there = aside.with_name(f"{aside.name}{end}")
-            there.unlink(missing_ok=True)  # SQLite would add the writes of one that was set aside earlier
             if (part := path.with_name(f"{path.name}{end}")).is_file():
-                shutil.copyfile(part, there)
+                shutil.copyfile(part, aside.with_name(f"{aside.name}{end}"))
         for end in ("-wal", "-shm"):
             path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
     return aside

@@ -120,7 +120,7 @@ def restore_database(name: str, backup: str | None) -> None:
     with journal.sole_run(root):
         chosen = databases.whole_backup(root, which, backup)
         servers.stop(root)
-        aside = databases.restore(root, which, chosen)
+        aside = databases.restore(root, which, chosen, datetime.now(UTC))
         console.console.print(f"[green]✓[/] {chosen.name} is in place; what was there is {aside}", soft_wrap=True)
         if which == "mlflow":
             from flows.retelling import tell_again

@@ -72,7 +72,7 @@ def test_a_damaged_database_is_no_backup_and_the_good_one_is_put_back(root: Path
     assert error.value.mend.startswith("medloop restore mlflow")
     assert databases.backups(root, "mlflow") == [good]
     assert databases.whole_backup(root, "mlflow", None) == good
-    aside = databases.restore(root, "mlflow", good)
+    aside = databases.restore(root, "mlflow", good, NOW)
     assert rows(path) == 3000
     assert b"\xff" * 20000 in aside.read_bytes()
     with pytest.raises(MedloopError, match="no whole backup") as unknown:
@@ -80,15 +80,15 @@ def test_a_damaged_database_is_no_backup_and_the_good_one_is_put_back(root: Path
     assert good.name in unknown.value.mend
 
 
-def test_writes_that_were_set_aside_earlier_do_not_go_into_what_is_set_aside_now(
-    root: Path, mlflow: sqlite3.Connection
-) -> None:
+def test_a_second_restore_keeps_what_the_first_set_aside(root: Path, mlflow: sqlite3.Connection) -> None:
     (path,) = databases.local(root).values()
     good = databases.back_up(root, "mlflow", path, NOW, keep=1)
-    databases.restore(root, "mlflow", good)  # whose server died: its log of writes was set aside with it
-    aside = databases.restore(root, "mlflow", good)  # after a clean end
-    assert not aside.with_name(f"{aside.name}-wal").exists()
-    assert rows(aside) == 3000
+    mlflow.execute("insert into runs values ('since then')")
+    mlflow.commit()
+    first = databases.restore(root, "mlflow", good, NOW)  # whose log of writes is set aside with it
+    second = databases.restore(root, "mlflow", good, NOW + STEP)
+    assert (rows(first), rows(second)) == (3001, 3000)
+    assert databases.backups(root, "mlflow") == [good]
 
 
 def test_a_champion_that_a_backup_does_not_know_is_told(root: Path) -> None:
