@@ -42,7 +42,8 @@ class Server(BaseModel):
     @property
     def address(self) -> str:
         """Where a browser finds it."""
-        return f"http://{HOST if self.host in EVERYWHERE else self.host}:{self.port}"
+        host = HOST if self.host in EVERYWHERE else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 class StartError(MedloopError):

@@ -22,7 +22,8 @@ def share(address: str | None) -> None:
     Raises MedloopError where no address is set, where it holds a password, and when something did not arrive.
     """
     root = find_root()
-    _refuse_password(address or "")
+    address = (address or "").strip()
+    _refuse(address)
     with journal.sole_run(root):
         if address:
             workspace.share_with(root, address)
@@ -40,12 +41,20 @@ def share(address: str | None) -> None:
     console.console.print("All runs are shared." + (" Commit .dvc/config, so that clones know it." if address else ""))
 
 
-def _refuse_password(address: str) -> None:
-    """Raises MedloopError for an address with a password, which is not shown: .dvc/config lies in Git."""
+def _refuse(address: str) -> None:
+    """Raises MedloopError for an address that .dvc/config cannot hold, or must not: it lies in Git.
+
+    DVC writes ASCII alone, and empties the file before it finds that it cannot. A password is not shown.
+    """
     if re.match(r"[^/]*://[^/]*:[^/]*@", address):
         raise MedloopError(
             "the address holds a password, and .dvc/config, where it would be written, lies in Git",
             mend="share with the address without it; then dvc remote modify --local shared password …",
+        )
+    if not address.isascii():
+        raise MedloopError(
+            f"DVC keeps an address in plain letters (ASCII) alone, and this one is {address}",
+            mend="a folder of another name, or a link to it: ln -s FOLDER LINK; medloop share LINK",
         )
 
 

@@ -26,7 +26,7 @@ def check(host: str, home: Path) -> str:
     missing = _missing(home)
     if missing:
         raise MedloopError(
-            f"others on the network would see every study without a password at {host}: {' and '.join(missing)}",
+            f"others on the network would see every study without a password at {host!r}: {'; '.join(missing)}",
             where="--host",
             mend=f"pip install 'mlflow[auth]'; export {SECRET} (any long secret) and {PASSWORD} (12 letters or more); "
             "or leave --host out and reach the pages by ssh -L 5000:127.0.0.1:5000 THIS-MACHINE",

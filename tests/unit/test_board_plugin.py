@@ -47,7 +47,7 @@ def test_nobody_else_sees_the_pages_without_a_password(tmp_path: Path, monkeypat
     with pytest.raises(MedloopError, match="no address"):
         exposure.check("example.org", tmp_path)
     for name in (exposure.SECRET, exposure.PASSWORD):
-        with pytest.raises(MedloopError, match=f"without a password at 0.0.0.0: .*{name}"):
+        with pytest.raises(MedloopError, match=f"without a password at '0.0.0.0': .*{name}"):
             exposure.check("0.0.0.0", tmp_path)
         monkeypatch.setenv(name, "a long secret")
     assert exposure.check("0.0.0.0", tmp_path) == "0.0.0.0"

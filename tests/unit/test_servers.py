@@ -114,6 +114,7 @@ def test_a_server_that_listens_elsewhere_is_told(tmp_path: Path, commands: list[
     servers.stop(tmp_path)
     server = servers.launch(tmp_path, "mlflow", "0.0.0.0")
     assert server.address.startswith("http://127.0.0.1:") and "0.0.0.0" in commands[-1]
+    assert server.model_copy(update={"host": "fd00::1", "port": 5000}).address == "http://[fd00::1]:5000"
     assert "--app-name medloop-auth" in " ".join(commands[-1]) and servers.launch(tmp_path, "mlflow") == server
 
 

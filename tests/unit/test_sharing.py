@@ -40,7 +40,9 @@ def test_what_a_remotes_own_library_raises_is_told_with_the_address_and_where_it
     assert ".dvc/config.local" in failed.mend
 
 
-@pytest.mark.parametrize("address", ["webdavs://bob:hidden@host/x", "ssh://bob:hid@den@host:22/x"])
+@pytest.mark.parametrize(
+    "address", ["webdavs://bob:hidden@host/x", "ssh://bob:hid@den@host:22/x", "ssh://bob:hidén@host/x"]
+)
 def test_a_password_is_refused_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(sharing, "find_root", lambda: tmp_path)
     monkeypatch.setattr(sharing.workspace, "share_with", lambda *_: pytest.fail("it was written"))
@@ -51,4 +53,13 @@ def test_a_password_is_refused_and_not_shown(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("address", ["/mnt/a:b@c", "ssh://bob@host:22/x", "s3://team/medloop@1:2"])
 def test_other_addresses_are_taken(address: str) -> None:
-    sharing._refuse_password(address)
+    sharing._refuse(address)
+
+
+def test_an_address_at_which_dvc_would_empty_its_settings_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "find_root", lambda: tmp_path)
+    monkeypatch.setattr(sharing.workspace, "share_with", lambda *_: pytest.fail("it was written"))
+    with pytest.raises(MedloopError, match="plain letters"):
+        sharing.share("/mnt/Universitätsklinik")
