@@ -19,13 +19,15 @@ def revision(root: Path) -> str:
 def share_cache(root: Path, clone: Path) -> None:
     """Lets a clone of this repository use its cache and the remotes of today, which its commit may not know yet."""
     from dvc.config import Config
+    from dvc.config_schema import RelPath
 
     with opened(root) as repo:
         own, place = repo.config.load_one("local"), repo.cache.local_cache_dir
         remotes, default = repo.config["remote"], repo.config["core"].get("remote")
     with Config(str(clone / ".dvc")).edit("local", validate=False) as local:
         local.update(own)
-        local.setdefault("cache", {})["dir"] = place
+        # DVC writes ASCII alone: told from the clone, a folder does without the names above both.
+        local.setdefault("cache", {})["dir"] = place if place.isascii() else RelPath(place)
         local["remote"] = dict(remotes)
         if default:
             local.setdefault("core", {})["remote"] = default
