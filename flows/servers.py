@@ -27,7 +27,6 @@ HOST, EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::")
 PREFERRED_PORT: dict[Name, int] = {"prefect": 4200, "mlflow": 5000}
 HEALTH: dict[Name, str] = {"prefect": "/api/health", "mlflow": "/health"}
 START_LIMIT_S = 180
-CLOCK_SLACK_S = 2.0  # a process's start is told by the wall clock, which may be set anew
 OUR_PREFECT = "MEDLOOP_PREFECT_API_URL"  # the PREFECT_API_URL that medloop set itself, if it did
 
 
@@ -242,8 +241,7 @@ def _start(root: Path, name: Name, port: int, host: str) -> Server:
 def _is_ours(server: Server) -> bool:
     """Whether the process still is that server and not another that got its number."""
     processes.reap(server.pid)
-    started = processes.started(server.pid)
-    return started is not None and abs(started - server.started) < CLOCK_SLACK_S
+    return processes.is_same(server.pid, server.started)
 
 
 def _serves(server: Server, name: Name) -> bool:

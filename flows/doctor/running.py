@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contracts.errors import MedloopError
-from flows import servers
+from flows import processes, servers
 from flows.doctor.finding import Asked, Finding, fault, note, well
 from flows.home import home
 from flows.servers import HEALTH, HOST, PREFERRED_PORT, Name, Server, Servers
@@ -42,7 +42,7 @@ def _ours(root: Path, name: Name, known: Server | None) -> Finding:
     log = home(root) / "logs" / f"{name}.log"
     if servers.running(root, name) and known:
         return well(name, f"answers at {known.address} (process {known.pid})")
-    if known and _lives(known):
+    if known and processes.is_same(known.pid, known.started):
         found = f"process {known.pid} does not answer at {known.address}{HEALTH[name]}"
         return fault(name, found, "a server that answers", f"read {log}; then medloop down and medloop up")
     if known:
@@ -57,17 +57,6 @@ def _ours(root: Path, name: Name, known: Server | None) -> Finding:
 def _start(root: Path, name: Name) -> str:
     servers.prepare_environment(root)
     return f"{name} is started again at {servers.launch(root, name).address}"
-
-
-def _lives(server: Server) -> bool:
-    import psutil  # type: ignore[import-untyped]
-
-    try:
-        process = psutil.Process(server.pid)
-        same = abs(process.create_time() - server.started) < servers.CLOCK_SLACK_S
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
 
 
 def _answering(port: int) -> bool:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import listed
-from flows import databases, disk, journal, servers, tracking
+from flows import databases, disk, journal, processes, servers, tracking
 from flows.doctor.finding import Asked, Finding, fault, note, well
 from flows.home import home
+from flows.workspace.repository import holders
 
 MEND = "medloop doctor --mend; the next run does so too"
 
@@ -145,22 +146,16 @@ def locks(root: Path) -> Finding:
     path = root / ".dvc" / "tmp" / "rwlock"
     try:
         said = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        holders = list(said.get("write", {}).values())
-        holders += [one for each in said.get("read", {}).values() for one in each]
-        pids = {int(one["pid"]) for one in holders}
+        pids = holders(said)
     except (ValueError, KeyError, TypeError, AttributeError):
         found_says, mend = f"{path} cannot be read: DVC refuses to work", "medloop doctor --mend removes it"
         return fault("locks", found_says, "DVC's list of who reads and writes", mend, partial(_unlock, root, path))
-    stale = {pid for pid in pids if psutil.pid_exists(pid) and _came_after(psutil.Process(pid), path)}
+    stale = {pid for pid in pids if psutil.pid_exists(pid) and not processes.ran(pid, path.stat().st_mtime)}
     if stale:
         found_says = f"{path} names process {listed(sorted(stale))}, another by now: DVC waits in vain"
         mend = "medloop doctor --mend removes it"
         return fault("locks", found_says, "locks of processes that hold them", mend, partial(_unlock, root, path))
     return well("locks", f"{len(pids)} held" if pids else "none held")
-
-
-def _came_after(process: Any, path: Path) -> bool:
-    return bool(process.create_time() > path.stat().st_mtime + servers.CLOCK_SLACK_S)
 
 
 def _unlock(root: Path, path: Path) -> str:

@@ -4,12 +4,13 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from contracts.errors import MedloopError
-from flows import lockfile, servers
+from flows import lockfile, processes
 from flows.workspace.lists import check_lists
 from flows.workspace.parsing import parse_once
 
@@ -60,30 +61,24 @@ def _drop_stale_reservations(path: Path) -> None:
     """
     try:
         held, written = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
-        read, write = held.get("read", {}), held.get("write", {})
-        pids = {one["pid"] for one in (*write.values(), *(one for those in read.values() for one in those))}
+        pids = holders(held)
     except FileNotFoundError:
         return
     except (ValueError, KeyError, TypeError, AttributeError):
         path.unlink()
         return
-    if gone := {pid for pid in pids if not _ran(pid, written)}:
+    if gone := {pid for pid in pids if not processes.ran(pid, written)}:
+        read, write = held.get("read", {}), held.get("write", {})
         left = {at: [one for one in those if one["pid"] not in gone] for at, those in read.items()}
         kept = {"read": {at: those for at, those in left.items() if those}}
         kept["write"] = {at: one for at, one in write.items() if one["pid"] not in gone}
         path.write_text(json.dumps(kept), encoding="utf-8")
 
 
-def _ran(pid: int, then: float) -> bool:
-    """Whether the process that bears this number now ran at that time, as far as can be told."""
-    import psutil  # type: ignore[import-untyped]
-
-    try:
-        return bool(psutil.Process(pid).create_time() <= then + servers.CLOCK_SLACK_S)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True
+def holders(held: Mapping[str, Any]) -> set[int]:
+    """The processes that DVC's rwlock names. Raises KeyError, TypeError or AttributeError where it is damaged."""
+    those = [*held.get("write", {}).values(), *chain(*held.get("read", {}).values())]
+    return {int(one["pid"]) for one in those}
 
 
 def _explained(root: Path, error: BaseException) -> MedloopError:

@@ -287,6 +287,13 @@ class Campaign:
             shutil.copyfile(self.folder / "output.txt", kept / "output.txt")
         self.fresh()
 
+    def close(self, began: float) -> None:
+        """Says what came of it, and ends every process that it left."""
+        self.report(began)
+        for process in state.processes(self.mark, but=set()):
+            with suppress(psutil.Error):
+                process.kill()
+
     def report(self, began: float) -> None:
         kills = sum(self.kills.values())
         print(f"\n{kills} kills in {self.chains} chains, {time.monotonic() - began:.0f} s, {len(self.faults)} faults")
@@ -347,10 +354,7 @@ def main() -> int:
     try:
         conduct(campaign, asked)
     finally:
-        campaign.report(began)
-        for process in state.processes(campaign.mark, but=set()):
-            with suppress(psutil.Error):
-                process.kill()
+        campaign.close(began)
     return bool(campaign.faults)
 
 

@@ -16,14 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 from ruamel.yaml import YAML
 
 from tests.campaign import state
@@ -195,10 +193,7 @@ def main() -> int:
                 campaign.finish(f"run {done}")
             play(campaign, name, case, asked.kills, asked.most)
     finally:
-        campaign.report(began)
-        for process in state.processes(campaign.mark, but=set()):
-            with suppress(psutil.Error):
-                process.kill()
+        campaign.close(began)
     return bool(campaign.faults)
 
 
