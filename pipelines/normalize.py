@@ -125,7 +125,8 @@ def fit_normalize(
     """
     refuse_unfitting(schema, params.columns)
     table, relative = as_table(train), "@time" in as_table(train)
-    learn = partial(_learn, table, schema, params, numbered(table) if _leveled(schema, params) else None)
+    leveled = any(_is_leveled(column, _method(name, column, params)) for name, column in schema.tabular.items())
+    learn = partial(_learn, table, schema, params, numbered(table) if leveled else None)
     learnt = dict(zip(schema.tabular, each(learn, schema.tabular), strict=True))
     scalings = {part: scaling for one in learnt.values() for part, (scaling, _) in one.parts.items()}
     numbers = {part: scaler for one in learnt.values() for part, (_, scaler) in one.parts.items()}
@@ -214,10 +215,9 @@ class Learnt:
     encoding: Encoding | None
 
 
-def _leveled(schema: Schema, params: NormalizeParams) -> list[str]:
-    """The columns of which levels are learnt."""
-    kinds = ("categorical", "ordinal")
-    return [name for name, column in schema.tabular.items() if column.type in kinds and _method(name, column, params)]
+def _is_leveled(column: Column, method: str) -> bool:
+    """Whether levels are learnt of a column."""
+    return bool(method) and column.type in ("categorical", "ordinal")
 
 
 def _learn(train: Table, schema: Schema, params: NormalizeParams, patients: Numbers | None, name: str) -> Learnt:
@@ -227,7 +227,7 @@ def _learn(train: Table, schema: Schema, params: NormalizeParams, patients: Numb
         flag = name not in params.columns and np.isin(values, (0, 1)).all()
         scaling = "none" if flag else cast(Scaling, method)
         parts[part] = scaling, fit_scaling(values, scaling, clip=params.clip, name=part)
-    if patients is None or name not in _leveled(schema, params):
+    if patients is None or not _is_leveled(column, method):
         return Learnt(parts, None)
     return Learnt(parts, _encoding(train, schema, name, cast(Encoder, method), patients, params))
 

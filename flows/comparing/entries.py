@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from contracts.errors import MedloopError
-from contracts.tables import Schema, label_names, labels_of
+from contracts.tables import Schema
 from contracts.tasks import Task
 from flows.comparing.files import Files
-from flows.store import read_json, read_model, read_table
+from flows.stages.compare import said
+from flows.store import read_json, read_model
 from pipelines.evaluate import evaluate
 from pipelines.results import Entry, EvaluateParams
 from pipelines.tasks import RESULTS
@@ -27,14 +27,7 @@ def entry(of: Files, found: Mapping[str, Path], schema: Schema) -> Entry:
 def entry_of(found: Mapping[str, Path], task: Task) -> Entry:
     """What a run says of its test rows. Raises MedloopError for an evaluation that an earlier version wrote."""
     evaluation, predictions = (found[name] for name in EVALUATION)
-    return Entry(evaluation=read_model(evaluation, RESULTS[task]), **_said(predictions))
-
-
-def _said(path: Path) -> dict[str, Any]:
-    """Target, prediction and patient of each row."""
-    table = read_table(path)
-    predicted = table.drop(columns=["@id", "@group", *label_names(table)]).to_numpy()
-    return {"target": labels_of(table), "predicted": predicted, "group": table["@group"].to_numpy()}
+    return Entry(evaluation=read_model(evaluation, RESULTS[task]), **said(predictions))
 
 
 def _judged_again(of: Files, path: Path, schema: Schema) -> Entry:
@@ -42,15 +35,15 @@ def _judged_again(of: Files, path: Path, schema: Schema) -> Entry:
     if schema.task != "classes":
         raise MedloopError("it was evaluated by an earlier version of medloop, in a form that this one cannot read")
     described = read_json(of.paths("train", ["model/model.json"])["model/model.json"])
-    said = _said(path)
+    told = said(path)
     threshold, positive = described.get("threshold"), schema.positive_index
     evaluation = evaluate(
-        target=said["target"],
-        probability=said["predicted"],
-        group=said["group"],
+        target=told["target"],
+        probability=told["predicted"],
+        group=told["group"],
         threshold=threshold,
         classes=list(schema.classes),
         positive=positive,
         params=EvaluateParams(),
     )
-    return Entry(evaluation=evaluation, **said)
+    return Entry(evaluation=evaluation, **told)

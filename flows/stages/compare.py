@@ -1,6 +1,7 @@
 """evaluate/*/{evaluation.json, predictions.parquet}, explain/*/explanation.json → leaderboard.json, leaderboard.html"""
 
 from pathlib import Path
+from typing import Any
 
 from contracts.tables import label_names, labels_of
 from flows.stages import Context
@@ -41,10 +42,12 @@ def run(context: Context) -> str:
 
 def entry(folder: Path, kind: type[Result]) -> Entry:
     """What a model's evaluation, of this kind, left in its folder."""
-    predictions = read_table(folder / "predictions.parquet")
-    return Entry(
-        evaluation=read_model(folder / "evaluation.json", kind),
-        target=labels_of(predictions),
-        predicted=predictions.drop(columns=["@id", "@group", *label_names(predictions)]).to_numpy(),
-        group=predictions["@group"].to_numpy(),
-    )
+    evaluation = read_model(folder / "evaluation.json", kind)
+    return Entry(evaluation=evaluation, **said(folder / "predictions.parquet"))
+
+
+def said(path: Path) -> dict[str, Any]:
+    """Target, prediction and patient of each row of predictions."""
+    table = read_table(path)
+    predicted = table.drop(columns=["@id", "@group", *label_names(table)]).to_numpy()
+    return {"target": labels_of(table), "predicted": predicted, "group": table["@group"].to_numpy()}
