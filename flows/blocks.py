@@ -3,12 +3,12 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.errors import MedloopError
 from contracts.tables import PARTS
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+Made = TypeVar("Made")
 CLUSTER = "MEDLOOP_DASK"  # the environment variable that holds the address of a Dask scheduler
 PATIENCE = "20s"
 HELD = 128 << 20  # bytes of a table in blocks that stay in memory, since the steps read a table several times
@@ -53,6 +54,11 @@ class Stored:
         return read_table(self.path, columns, coded=self.coded, lean=True)
 
 
+def stored(path: Path, *, coded: bool = False) -> Table:
+    """A table of which nothing is in memory."""
+    return Table(tuple(Stored(block, coded) for block in blocks(path)))
+
+
 def open_table(path: Path, *, coded: bool = False) -> Table:
     """A table in one piece is read; of one in blocks, as many as HELD bytes hold, and each other when it is asked for.
 
@@ -62,10 +68,10 @@ def open_table(path: Path, *, coded: bool = False) -> Table:
         return Table((Held(read_table(path, coded=coded)),))
     opened: list[Block] = []
     room = 0 if os.environ.get(CLUSTER) else HELD  # the workers of a cluster read for themselves
-    for stored in (Stored(block, coded) for block in blocks(path)):
-        table = stored.read() if room > 0 else None
+    for block in stored(path, coded=coded).blocks:
+        table = block.read() if room > 0 else None
         room -= 0 if table is None else int(table.memory_usage(deep=True).sum())
-        opened.append(stored if table is None or room < 0 else Held(table))
+        opened.append(block if table is None or room < 0 else Held(table))
     return Table(tuple(opened))
 
 
@@ -91,6 +97,17 @@ def write_block(paths: Sequence[Path], number: int, table: "pd.DataFrame") -> Bl
     """Writes the block of this number."""
     write_table(paths[number], table)
     return Stored(paths[number])
+
+
+def ahead(made: Iterable[Made]) -> Iterator[Made]:
+    """What is made, of which the next is made while one is used."""
+    with ThreadPoolExecutor(1) as maker:
+        making = iter(made)
+        coming: Future[Made | None] = maker.submit(next, making, None)
+        while (one := coming.result()) is not None:
+            coming = maker.submit(next, making, None)
+            yield one
+            del one
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.study import Frozen
-from pipelines.table import Table, as_table, places_among
+from pipelines.table import Table, patient_numbers, places_among
 
 Encoder = Literal["onehot", "ordinal", "target", "index"]
 Codes = NDArray[np.intp]
@@ -59,7 +59,7 @@ def fit_encoding(
 ) -> Encoding:
     """Learn the levels of column `name` from training rows, and for "target" the share of each of `classes` in them.
 
-    patients: (N,) the patient of each row, as `numbered` gives them.
+    patients: (N,) the patient of each row, as `patient_numbers` gives them.
     """
     encoding = Encoding(method=method, levels=_levels(train[name], patients, min_count))
     if method != "target":
@@ -108,13 +108,6 @@ def patient_folds(patients: "pd.Series[Any]") -> Numbers:
     return patients.map(fold).to_numpy(dtype=np.int64)
 
 
-def numbered(train: pd.DataFrame | Table) -> Numbers:
-    """(N,) a number for the patient of each row, from 0."""
-    table = as_table(train)
-    names = table.take(np.arange(len(table)), ["@group"])["@group"]  # of many patients texts take less than categories
-    return pd.factorize(names)[0].astype(np.int64)
-
-
 def _levels(values: "pd.Series[Any]", patients: Numbers, min_count: int) -> tuple[str, ...]:
     """The levels of at least `min_count` patients, by falling number of rows."""
     codes, levels = pd.factorize(values)
@@ -150,7 +143,7 @@ def _shares(codes: Codes, labels: Numbers, patients: Numbers, bucket: int, targe
 
 def _cross_fitted(codes: Codes, train: pd.DataFrame, fold: Numbers, bucket: int, target: TargetShares) -> Shares:
     """(N, K) shares of each training row's level among the patients of the other folds."""
-    labels, patients = train["@target"].to_numpy(dtype=np.int64), numbered(train)
+    labels, patients = train["@target"].to_numpy(dtype=np.int64), patient_numbers(train)
     shares = np.empty((len(train), len(target.classes)))
     for own in range(FOLDS):
         inside = fold == own

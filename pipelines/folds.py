@@ -8,7 +8,7 @@ import pandas as pd
 
 from contracts.errors import MedloopError
 from contracts.tables import ASIDE, Schema
-from pipelines.split import SplitParams, drawn, rarest_class, refuse_one_class, shuffled
+from pipelines.split import SplitParams, by_row, drawn, rarest_class, refuse_one_class, shuffled
 
 
 def with_folds(parts: pd.DataFrame, samples: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def with_fold_tested(parts: pd.DataFrame, samples: pd.DataFrame, schema: Schema,
     free = samples[parts[name].notna().to_numpy() & ~tested]
     set_before = pd.Series("test", index=samples.loc[tested, "@group"].unique(), dtype="str")
     others = drawn(free, params, set_before, f"{params.seed} {name} without {params.fold}")
-    part = samples["@group"].map(pd.concat([set_before, others])).fillna(ASIDE)
+    part = by_row(samples, pd.concat([set_before, others])).fillna(ASIDE)
     refuse_one_class(samples["@target"], part, schema)
     return parts.assign(**{"@part": part.astype("str")})
 
@@ -67,7 +67,7 @@ def draw_folds(samples: pd.DataFrame, folds: int, seed: str) -> "pd.Series[int]"
             mend=f"split.folds: {size.min()} or fewer, gather more rows of it, or test on fewer",
         )
     fold = (strata.cumcount() * folds // size + strata.ngroup()) % folds
-    return samples["@group"].map(fold).astype("Int64")
+    return by_row(samples, fold).astype("Int64")
 
 
 def nested(samples: pd.DataFrame, outer: "pd.Series[int]", folds: int, seed: int) -> pd.DataFrame:

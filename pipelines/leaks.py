@@ -10,6 +10,7 @@ from pydantic import Field
 
 from contracts.study import PAYLOADS, Column, Frozen
 from contracts.tables import Schema
+from pipelines.table import patient_numbers
 
 Floats = NDArray[np.float64]
 How = Literal["only_in_class", "missing", "value", "level"]
@@ -87,7 +88,7 @@ def _patients(samples: pd.DataFrame) -> NDArray[np.int64]:
     """(N,) the number of each row's patient."""
     if "@group" not in samples:
         return np.arange(len(samples))
-    return pd.factorize(samples["@group"])[0].astype(np.int64)
+    return patient_numbers(samples)
 
 
 def _answers(values: "pd.Series[Any]", column: Column) -> NDArray[np.int64]:

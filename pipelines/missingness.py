@@ -13,11 +13,10 @@ from pydantic import Field
 
 from contracts.study import Frozen
 from contracts.tables import Schema
-from pipelines.encoding import numbered
 from pipelines.gap_costs import Cost
 from pipelines.mcar import Little, little, some_rows
 from pipelines.regression import Array
-from pipelines.table import Block, Each, Table, as_table
+from pipelines.table import Block, Each, Table, as_table, patient_numbers
 
 FEWEST = 5  # rows: what fewer have in common might tell of a person
 WORST = 40
@@ -148,7 +147,7 @@ def _tested(table: Table, numeric: Sequence[str]) -> pd.DataFrame:
     """The rows of Little's test, by `@id`: one a patient, since it takes them as independent, and not too many."""
     ids = table.read(["@id"])
     if "@group" in table:
-        ids = ids.assign(patient=numbered(table))
+        ids = ids.assign(patient=patient_numbers(table))
     ids = ids.sort_values("@id")
     at = some_rows(ids.drop_duplicates("patient") if "patient" in ids else ids).index.to_numpy()
     return table.take(np.sort(at), ["@id", *numeric]).sort_values("@id", ignore_index=True)

@@ -23,14 +23,13 @@ from pipelines.encoding import (
     Numbers,
     encoded_names,
     fit_encoding,
-    numbered,
     patient_folds,
     write_encoded,
 )
 from pipelines.scaling import Array, Scaler, Scaling, fit_scaling, row_lengths, scaled, scaled_within_patient
 from pipelines.signal.fill import Filling
 from pipelines.suitable import ACROSS, ENCODERS, SCALINGS, refuse_twins, refuse_unfitting
-from pipelines.table import Each, Table, as_table, places_among
+from pipelines.table import Each, Table, as_table, patient_numbers, places_among
 
 
 class NormalizeParams(PayloadParams):
@@ -126,7 +125,7 @@ def fit_normalize(
     refuse_unfitting(schema, params.columns)
     table, relative = as_table(train), "@time" in as_table(train)
     leveled = any(_is_leveled(column, _method(name, column, params)) for name, column in schema.tabular.items())
-    learn = partial(_learn, table, schema, params, numbered(table) if leveled else None)
+    learn = partial(_learn, table, schema, params, patient_numbers(table) if leveled else None)
     learnt = dict(zip(schema.tabular, each(learn, schema.tabular), strict=True))
     scalings = {part: scaling for one in learnt.values() for part, (scaling, _) in one.parts.items()}
     numbers = {part: scaler for one in learnt.values() for part, (_, scaler) in one.parts.items()}

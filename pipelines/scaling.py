@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
 from contracts.study import Frozen
+from pipelines.table import patient_numbers
 
 Array = NDArray[np.float64]
 Scaling = Literal["standard", "robust", "minmax", "maxabs", "quantile", "power", "log", "unit", "patient", "none"]
@@ -128,7 +129,7 @@ def patient_units(standard: Array, samples: pd.DataFrame) -> tuple[Array, Array]
         samples: `@group` and, where there is one, `@time`.
     """
     time = samples["@time"].to_numpy() if "@time" in samples else np.zeros(len(samples))
-    rows = pd.DataFrame({"patient": pd.factorize(samples["@group"])[0], "time": time, "value": standard})
+    rows = pd.DataFrame({"patient": patient_numbers(samples), "time": time, "value": standard})
     rows = rows.sort_values(["patient", "time", "value"])
     first = rows.groupby("patient")["value"].transform("first")
     from_first = rows["value"] - first

@@ -1,8 +1,7 @@
 """Every sample into one part, whole patients at a time: train, validation or test."""
 
 import hashlib
-from collections.abc import Iterable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,9 @@ from contracts.study import Frozen, Text
 from contracts.tables import PARTS, Schema, rows_seen
 from pipelines.labels import graded
 from pipelines.placement import held_out, placed_by_file
+from pipelines.table import coded
 
+AT_ONCE = 1 << 16  # patients whose names are Python objects at the same time
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -84,14 +85,13 @@ def split(
     holds one class only, or when the test set is not the frozen one.
     """
     samples = samples.assign(**{"@target": graded(samples["@target"], schema)[0]})
-    of_patient, patients = pd.factorize(samples["@group"])
-    if len(patients) < len(PARTS):
-        raise MedloopError(f"{len(patients)} patients cannot fill {len(PARTS)} parts", mend="gather more data")
+    number = samples["@group"].nunique()
+    if number < len(PARTS):
+        raise MedloopError(f"{number} patients cannot fill {len(PARTS)} parts", mend="gather more data")
     set_before = _set_before(samples, schema, params, placed)
     free = samples if set_before.empty else samples[~samples["@group"].isin(set_before.index)]
     part = pd.concat([set_before, drawn(free, params, set_before, params.seed)])
-    named = part.reindex(patients).astype("str").array.take(of_patient)
-    parts = pd.DataFrame({"@id": samples["@id"], "@part": pd.Series(named, index=samples.index)})
+    parts = pd.DataFrame({"@id": samples["@id"], "@part": by_row(samples, part).astype("str")})
     refuse_one_class(samples["@target"], parts["@part"], schema)
     _refuse_another_test_set(parts, params)
     return parts
@@ -100,6 +100,12 @@ def split(
 def test_hash(parts: pd.DataFrame) -> str:
     """SHA-256 of the sorted ids of the test part: runs compare only where these agree."""
     return rows_seen(parts.loc[parts["@part"] == "test", "@id"]).sha256
+
+
+def by_row(samples: pd.DataFrame, of_patients: "pd.Series[Any]") -> "pd.Series[Any]":
+    """What is told of patients, of the patient of each row."""
+    numbers, patients = coded(samples["@group"])
+    return pd.Series(of_patients.reindex(patients).array.take(numbers), index=samples.index)
 
 
 def rarest_class(samples: pd.DataFrame) -> "pd.Series[int]":
@@ -112,9 +118,12 @@ def rarest_class(samples: pd.DataFrame) -> "pd.Series[int]":
     return pd.Series(classes[by_rarity[rarest]], index=rarest.index, name="@target")
 
 
-def shuffled(names: Iterable[object], seed: object) -> NDArray[np.uint64]:
+def shuffled(names: "pd.Index[Any]", seed: object) -> NDArray[np.uint64]:
     """The first 64 bits of a hash of seed and name for each patient: an order that other patients do not change."""
-    first = b"".join([hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:8] for name in names])
+    first = bytearray()
+    for at in range(0, len(names), AT_ONCE):
+        some = names[at : at + AT_ONCE].tolist()
+        first += b"".join([hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:8] for name in some])
     return np.frombuffer(first, dtype=">u8").astype(np.uint64)
 
 
@@ -141,7 +150,7 @@ def drawn(samples: pd.DataFrame, params: SplitParams, set_before: "pd.Series[str
 def _patients(samples: pd.DataFrame, params: SplitParams, seed: object) -> pd.DataFrame:
     """By patient: the stratum it is drawn from, and the order in it; the first are tested."""
     patients = pd.DataFrame({"stratum": 0, "rank": 0}, index=samples.groupby("@group").size().index)
-    patients["hash"] = shuffled(patients.index.tolist(), seed)
+    patients["hash"] = shuffled(patients.index, seed)
     if params.method in ("stratified", "site", "file"):
         patients["stratum"] = rarest_class(samples)
     if params.method == "time":

@@ -150,6 +150,14 @@ def coded(text: "pd.Series[str]") -> tuple[NDArray[np.integer[Any]], "pd.Series[
     return codes, pd.Series(distinct, dtype="str")
 
 
+def patient_numbers(table: pd.DataFrame | Table) -> NDArray[np.int64]:
+    """(N,) a number for the patient of each row; read block by block, since the names of all may be many."""
+    named = [coded(block.read(["@group"])["@group"]) for block in as_table(table).blocks]
+    numbers = pd.factorize(pd.concat([names for _, names in named], ignore_index=True))[0].astype(np.int64)
+    starts = np.cumsum([0, *(len(names) for _, names in named)])
+    return np.concatenate([numbers[start:][codes] for start, (codes, _) in zip(starts[:-1], named, strict=True)])
+
+
 def gathered(texts: "pd.Series[str]", numbers: NDArray[np.integer[Any]], like: "pd.Series[Any]") -> "pd.Series[Any]":
     """(N,) the text of each number; as a categorical where `like`, the cells that they were made of, is one."""
     if not isinstance(like.dtype, pd.CategoricalDtype):

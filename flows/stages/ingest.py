@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.tables import feature_names
+from flows.blocks import ahead
 from flows.home import sources
 from flows.pseudonyms import first_key
 from flows.settings import Settings
@@ -66,4 +67,4 @@ def _pieces(context: Context) -> "Iterator[Raw]":
     if is_read_whole(context.settings.study):
         return iter([read(source, root=context.root, cache=cache)])
     block = context.settings.ingest.block << 20
-    return read_pieces(source, root=context.root, cache=cache, block=block, tell=context.say)
+    return ahead(read_pieces(source, root=context.root, cache=cache, block=block, tell=context.say))

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
 from contracts.tables import ASIDE, PARTS, Schema
+from flows.blocks import stored
 from flows.stages import Context
 from flows.store import read_model, read_table, write_json, write_table
 from pipelines.folds import with_fold_tested, with_folds
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 def run(context: Context) -> str:
     """Puts every patient in one part, draws folds where asked, and freezes the test set by its hash."""
     params, folder = context.settings.split, context.folder("split")
-    needed = ["@id", "@group", "@time", "@target", *filter(None, [params.site])]
-    samples = read_table(context.folder("clean") / "samples.parquet", needed)
+    path = context.folder("clean") / "samples.parquet"
     schema = read_model(context.folder("clean") / "schema.json", Schema)
+    samples = read_table(path, ["@id", "@time", "@target", *filter(None, [params.site])])
+    samples["@group"] = stored(path, coded=True)["@group"]
     graduated = samples.assign(**{"@target": graded(samples["@target"], schema)[0]})
     parts = with_folds(split(samples, schema, params, _placed(context)), graduated, params)
     parts = with_fold_tested(parts, graduated, schema, params)

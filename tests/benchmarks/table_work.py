@@ -79,7 +79,7 @@ def by_medloop(source: Path, folder: Path) -> None:
     import pipelines.split
     from contracts.study import Study
     from contracts.tables import PARTS as NAMES
-    from flows.blocks import open_table, placed, places, workers, write_block
+    from flows.blocks import ahead, open_table, placed, places, stored, workers, write_block
     from flows.stages.impute import _fill
     from flows.stages.normalize import _write_parts
     from flows.store import read_table, write_blocks, write_table
@@ -87,7 +87,7 @@ def by_medloop(source: Path, folder: Path) -> None:
 
     part("imports")
     study, params = Study.model_validate(declared()), pipelines.ingest.IngestParams()
-    pieces = read_pieces(FileSource(path=str(source)), root=folder, cache=folder, block=params.block << 20)
+    pieces = ahead(read_pieces(FileSource(path=str(source)), root=folder, cache=folder, block=params.block << 20))
     write_blocks(folder / "table.parquet", pipelines.ingest.Ingestion(params, study).tables(pieces))
     part("read and ingest")
     with workers() as each:
@@ -96,7 +96,8 @@ def by_medloop(source: Path, folder: Path) -> None:
         schema = pipelines.clean.clean(raw, study, pipelines.clean.CleanParams(), each=each, keep=keep).schema
         del raw
         part("clean")
-        known = read_table(folder / "samples.parquet", ["@id", "@group", "@target"])
+        known = read_table(folder / "samples.parquet", ["@id", "@target"])
+        known["@group"] = stored(folder / "samples.parquet", coded=True)["@group"]
         parts = pipelines.split.split(known, schema, pipelines.split.SplitParams(method="patient"))
         write_table(folder / "split.parquet", parts)
         del known, parts

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import pytest
 
 from contracts.errors import MedloopError
 from contracts.study import Condition
-from flows.blocks import CLUSTER, open_table, workers
+from flows.blocks import CLUSTER, ahead, open_table, workers
 from flows.settings import load
 from flows.stages import Context
 from flows.store import read_table, write_blocks, write_json, write_payloads, write_table
+from pipelines.table import Held, Table, patient_numbers
 from tests.workspace import REPOSITORY, Workspace
 
 STAGES = ("clean", "split", "impute", "normalize")
@@ -218,3 +220,27 @@ def test_as_many_blocks_stay_in_memory_as_fit(tmp_path: Path, monkeypatch: pytes
     opened = open_table(tmp_path / "t.parquet")
     assert {type(block).__name__ for block in opened.blocks} == {"Held"}
     pd.testing.assert_frame_equal(opened.read(), table)
+
+
+def test_patients_have_the_same_numbers_in_blocks_of_whatever_kind() -> None:
+    names = pd.Series([f"p{i}" for i in [3, 1, 1, 2, 3, 0]], dtype="str")
+    coded = pd.Categorical(names[2:5], categories=["never", "p3", "p2", "p1"])
+    cells: list[Any] = [names[:2].array, coded, names[5:].array]
+    numbers = patient_numbers(Table(tuple(Held(pd.DataFrame({"@group": some})) for some in cells)))
+    assert (pd.factorize(numbers)[0] == pd.factorize(names)[0]).all()
+
+
+def test_the_next_piece_is_made_while_one_is_used_and_its_fault_is_told() -> None:
+    made = threading.Event()
+
+    def pieces() -> Iterator[str]:
+        yield "first"
+        made.set()
+        yield "second"
+        raise MedloopError("the third cannot be read")
+
+    found = ahead(pieces())
+    assert next(found) == "first" and made.wait(5)
+    assert next(found) == "second"
+    with pytest.raises(MedloopError, match="the third cannot be read"):
+        next(found)

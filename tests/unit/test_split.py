@@ -37,6 +37,15 @@ def test_parts_have_their_shares_of_each_class() -> None:
 
 
 @pytest.mark.parametrize("method", ["stratified", "patient", "time"])
+def test_patients_named_by_categories_are_drawn_as_by_texts(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "AT_ONCE", 16)
+    table = samples(per_patient=3)
+    names = pd.CategoricalDtype(sorted(table["@group"].unique(), reverse=True))
+    params = SplitParams(method=method)
+    pd.testing.assert_frame_equal(split(table.astype({"@group": names}), SCHEMA, params), split(table, SCHEMA, params))
+
+
+@pytest.mark.parametrize("method", ["stratified", "patient", "time"])
 def test_a_patient_is_in_one_part(method: str) -> None:
     table = samples(per_patient=7)
     parts = split(table, SCHEMA, SplitParams(method=method)).assign(patient=table["@group"])
