@@ -23,7 +23,7 @@ from pipelines.sources.unpickle import unpickled
 from tests.workspace import REPOSITORY
 
 ROUNDS = {1: 3, 10: 3, 100: 1}
-WAYS = os.environ.get("WAYS", "medloop,polars,pandas").split(",")
+WAYS = os.environ.get("WAYS", "medloop,polars,polars-kept,pandas").split(",")
 pytest.importorskip("polars", reason="pip install polars, which nothing else here needs")
 
 
@@ -73,6 +73,6 @@ def test_scale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
                 longer, busier = (
                     statistics.median(run["medloop"][kind] / run[way][kind] for run in runs) for kind in ("work", "cpu")
                 )
-                print(f"  {way:8} {work:7.2f} s, peak {max(run[way]['peak'] for run in runs):,} MiB; ", end="")
+                print(f"  {way:11} {work:7.2f} s, peak {max(run[way]['peak'] for run in runs):,} MiB; ", end="")
                 print(f"medloop takes {longer:.2f} times as long, {busier:.2f} times the processors' time")
             print(f"  medloop by part: {runs[-1]['medloop']['parts']}")
