@@ -1,9 +1,12 @@
 """Runs that Prefect shows as under way though their processes are gone. Imported once Prefect's address is set."""
 
+import os
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from httpx import HTTPError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -17,10 +20,12 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Crashed
 
+from contracts.errors import MedloopError
 from flows.journal import all_journals
 
 UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 NEWEST = 100  # runs that are asked for
+ATTEMPTS = 3
 
 
 def end_abandoned(root: Path) -> None:
@@ -28,11 +33,20 @@ def end_abandoned(root: Path) -> None:
 
     By their names, since one that was killed while it began had not yet noted its flow run's number. None may be
     under way: the workspace must be held (`journal.sole_run`). One that was killed, or interrupted while Prefect was
-    away, could not tell it.
+    away, could not tell it. Raises MedloopError when Prefect does not answer.
     """
     keys = [journal.key for journal in islice(all_journals(root), NEWEST)]
-    if not keys:
-        return
+    for _ in range(ATTEMPTS if keys else 0):  # of a busy machine's server, whose answer may take longer than is waited
+        with suppress(RuntimeError, HTTPError):
+            _end(keys)
+            return
+    if keys:
+        address = os.environ.get("PREFECT_API_URL", "")
+        mend = "medloop down, then again; a team's server: see that it runs"
+        raise MedloopError("the Prefect server does not answer", where=address, mend=mend)
+
+
+def _end(keys: list[str]) -> None:
     gone: State[Any] = Crashed(message="the process ended without a word")
     going = FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY))
     tasks = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=UNDER_WAY)))

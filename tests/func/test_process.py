@@ -85,6 +85,6 @@ def test_ctrl_c_ends_a_run_in_training_at_once(workspace: Workspace) -> None:
     helpers = workers(child)
     child.send_signal(signal.SIGINT)
     _, told = child.communicate(timeout=20)
-    assert child.returncode == 130
+    assert child.returncode == 130, told
     assert "Traceback" not in told
     assert not any(helper.is_running() for helper in helpers)
