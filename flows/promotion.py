@@ -226,7 +226,7 @@ def _check(root: Path, study: str, chosen: Version) -> None:
 def fetched(root: Path, chosen: Version, folder: Path) -> Path:
     """A version's files. Raises MedloopError when they are not those that its run recorded."""
     found = references.fetch_model(root, chosen.run_id, folder)
-    bundle.verify(found)
+    bundle.verify(found, f"version {chosen.number}, MLflow run {chosen.run_id}")
     recorded = chosen.tags.get("medloop.manifest_sha256")
     if bundle.seal(found) != recorded:
         told = "is not the one that its run recorded" if recorded else "was not recorded by its run"

@@ -44,6 +44,7 @@ APART = {
 def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[[str], None]) -> str:
     """Records one study of a run, whose stages are `plan`; what was recorded, in one line."""
     name, last = str(plan[-1].study), plan[-1].name
+    workspace.make_whole(root, [stage.name for stage in plan])
     context = Context(root=root, settings=settings_files.load(root, name), say=say)
     if journal.experiment is None:
         say("pinning the run as a DVC experiment")

@@ -90,6 +90,7 @@ def _judge(root: Path, settings: Settings, champion: Version, folder: Path) -> G
             champion=_as_side(champion),
             params=settings.gate,
         )
+    workspace.make_whole(root, [stage.name for stage in workspace.plan(root, [name])])
     with console.console.status("comparing with the champion"):
         found = workers.call(
             "the comparison", compared, root, name, model, folder, promotion.pins(root, champion), say=unheard

@@ -37,11 +37,9 @@ def journals(root: Path) -> Finding:
     if going:
         found_says = f"{listed(going, 3)} still counts as running, and no process runs it"
         return fault("runs", found_says, "runs that ended, as their journals say", MEND, partial(_reconcile, root))
-    damaged = len(list((home(root) / "runs").glob("*.json"))) - len(found)
-    if damaged:
-        return note(
-            "runs", f"{len(found)}; {damaged} journals cannot be read, and are passed over", f"ls {home(root) / 'runs'}"
-        )
+    if damaged := journal.damaged(root):
+        found_says, mend = f"damaged, and passed over: {listed(damaged, 3)}", "medloop doctor --mend sets them aside"
+        return fault("runs", found_says, "journals as they were written", mend, partial(_set_aside, damaged))
     failed = next((run for run in found[:1] if run.state in ("failed", "crashed")), None)
     if failed:
         said = (failed.error or "").splitlines()[:1]
@@ -49,6 +47,12 @@ def journals(root: Path) -> Finding:
             "runs", f"the newest, {failed.key}, {failed.state}: {''.join(said)}", "medloop run goes on from there"
         )
     return well("runs", f"{len(found)}, none left open")
+
+
+def _set_aside(damaged: Sequence[Path]) -> str:
+    for path in damaged:
+        path.rename(f"{path}.damaged")
+    return f"{listed(damaged, 3)} set aside as .damaged; Git and MLflow know their runs, which can be reproduced"
 
 
 def _reconcile(root: Path) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from contracts.errors import MedloopError, listed
-from flows import bundle, databases, lockfile, objects, servers, workspace
+from flows import bundle, databases, journal, lockfile, objects, servers, workspace
 from flows.disk import told
 from flows.doctor.finding import Asked, Finding, fault, note, of_error, well
 from flows.faults import told as explained
@@ -30,6 +30,9 @@ def check(root: Path, asked: Asked) -> Iterator[Finding]:
     except MedloopError as error:
         yield of_error("dvc.lock", "a lock whose every entry is whole", error)
     yield from cache(root, workspace.objects(root), asked)
+    if not asked.quick and journal.holder(root, "run") is None:
+        asked.say("hashing what the stages wrote")
+        yield outputs(root)
     yield unfinished(root)
 
 
@@ -121,6 +124,23 @@ def _drop(damaged: list[Path]) -> str:
     return f"{len(damaged)} damaged objects are removed"
 
 
+def outputs(root: Path) -> Finding:
+    """What lies in the workspace, figures and reports too; DVC looks at time and size alone."""
+    found = workspace.damaged_outputs(root)
+    if not found:
+        return well("outputs", "every file of data/ is as its stage wrote it, or says that it was changed since")
+    paths = [str(Path(path).relative_to(root)) for those in found.values() for path in those]
+    mend = "medloop doctor --mend brings it back out of DVC's cache; where none has it, medloop run makes it again"
+    remedy = partial(_brought_back, root, list(found), len(paths))
+    return fault("outputs", f"damaged: {listed(paths, 3)}", "files as their stages wrote them", mend, remedy)
+
+
+def _brought_back(root: Path, stages: list[str], number: int) -> str:
+    with journal.sole_run(root):
+        workspace.make_whole(root, stages)
+    return f"{number} damaged files are brought back out of DVC's cache"
+
+
 def unfinished(root: Path) -> Finding:
     """Checkpoints of trainings that did not end; a damaged one is passed over for the one before."""
     found = sorted(checkpoints(root).rglob("*.safetensors"))
@@ -139,17 +159,26 @@ def _sha256(path: Path) -> str:
 
 def champions(root: Path, artifacts: Mapping[str, Path]) -> Iterator[Finding]:
     """By `STUDY@ALIAS` the folder of each registered model's files."""
-    wrong = list[str]()
+    wrong = dict[str, str]()
     for name, folder in artifacts.items():
         try:
             bundle.verify(folder)
         except MedloopError as error:
-            wrong.append(f"{name}: {error.problem}")
+            wrong[name] = error.problem
     if wrong:
-        mend = "medloop rollback STUDY for the champion before; medloop reproduce has the run again"
-        yield fault("models", "; ".join(wrong), "files as they were recorded", mend)
+        mend = "medloop doctor --mend packs them again out of DVC's cache; medloop rollback has the champion before"
+        found = "; ".join(f"{name}: {said}" for name, said in wrong.items())
+        yield fault("models", found, "files as they were recorded", mend, partial(_packed, root, list(wrong)))
     else:
         yield well("models", f"{len(artifacts)} champions and challengers, each file as recorded")
+
+
+def _packed(root: Path, names: list[str]) -> str:
+    from flows.repacking import pack_again
+
+    for name in names:
+        pack_again(root, *name.split("@"))
+    return f"{listed(names)} packed again, as recorded"
 
 
 def remote(root: Path, asked: Asked) -> Finding:

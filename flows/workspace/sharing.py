@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import MedloopError
-from flows.workspace.bringing import drop_damaged
 from flows.workspace.repository import repository, unlocked
+from flows.workspace.whole import drop_damaged
 
 REMOTE = "shared"
 

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from flows import databases, journal, tracking
 from flows.git import pins
-from flows.store import read_json, write_json
+from flows.store import read_json
 from tests.func.conftest import Outcome
 from tests.workspace import Workspace
 
@@ -46,8 +46,9 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
 ) -> None:
     second = ran(medloop(copy, "run", "tiny", "-S", "evaluate.resamples=100"))
     a_home_of_its_own(copy.root, servers, tmp_path / "home", [finished.key, second], monkeypatch)
-    long_ago = {**read_json(journal.path(copy.root, second)), "started": "2020-01-01T00:00:00+00:00"}
-    write_json(journal.path(copy.root, second), long_ago)
+    long_ago = journal.read(journal.path(copy.root, second))
+    long_ago.number, long_ago.started = 0, "2020-01-01T00:00:00+00:00"
+    journal.save(copy.root, long_ago)
     unneeded = copy.root / ".dvc" / "cache" / "files" / "md5" / "00" / ("0" * 30)
     unneeded.parent.mkdir(exist_ok=True)
     unneeded.write_text("of a run that is gone")
