@@ -20,7 +20,8 @@ def pack_again(root: Path, study: str, alias: str) -> None:
     chosen = promotion.version(mlflow, study, promotion.aliases(mlflow, study)[alias])
     commit = pinned(root, study, promotion.pins(root, chosen))
     with clones.clone_at(root, commit) as clone, scratch(root) as folder:
-        workspace.bring_back(clone, [stage.name for stage in workspace.plan(clone, [study])])
+        needed = [stage.name for stage in workspace.plan(clone, [study]) if stage.model in (None, chosen.model)]
+        workspace.bring_back(clone, needed)
         context = Context(root=clone, settings=load(clone, study), model=chosen.model, say=unheard)
         packed = bundle.pack(context, folder / "model")
         tracking.write_signature(packed, *bundle.signature(packed))

@@ -76,6 +76,7 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
     well = medloop(copy, "doctor", "--json")
     answer = json.loads(well.printed)
     assert [one for one in answer["findings"] if one["state"] == "fault" and one["check"] != "python"] == []
+    a_champions_damaged_weights_are_packed_again(copy, medloop)
     damaged = next((copy.root / ".dvc" / "cache" / "files").rglob("[0-9a-f]*.dir"))
     damaged.chmod(0o644)
     whole = damaged.read_bytes()
@@ -92,6 +93,18 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
 
     damaged.write_bytes(whole)
     what_the_backup_does_not_know_is_told_again(copy, finished.key, tmp_path / "home")
+
+
+def a_champions_damaged_weights_are_packed_again(workspace: Workspace, medloop: Medloop) -> None:
+    run = tracking.client(workspace.root).get_model_version_by_alias("tiny", "champion").run_id
+    place = Path(tracking.client(workspace.root).get_run(run).info.artifact_uri.removeprefix("file://"))
+    weights = place / "model" / "weights" / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refused = medloop(workspace, "predict", "tiny@champion", "patients.csv", "--out", "predictions.csv")
+    assert refused.code == 1 and "weights/weights.safetensors" in refused.text and "doctor --mend" in refused.text
+    assert "tiny@champion packed again" in medloop(workspace, "doctor", "--mend").text
+    assert weights.read_bytes() == whole
 
 
 def what_the_backup_does_not_know_is_told_again(workspace: Workspace, key: str, home: Path) -> None:
