@@ -15,7 +15,9 @@ from typing import Any, Literal, TextIO
 from pydantic import BaseModel, ValidationError
 
 from contracts.errors import MedloopError
+from flows.git import pins
 from flows.home import home
+from flows.servers import tracked
 from flows.store import read_json, write_json
 
 State = Literal["running", "completed", "failed", "crashed"]
@@ -39,6 +41,7 @@ class Journal(BaseModel):
     """A run as it is written to disk after every stage. `recorded` maps a study to the hash of what was recorded.
 
     number: one more than any run before it had, since a clock may be set back; 0 of runs of older versions
+    tracked: where MLflow was that it was told to (`servers.tracked`); None of runs of older versions
     """
 
     key: str
@@ -51,6 +54,7 @@ class Journal(BaseModel):
     error: str | None = None
     flow_run: str | None = None
     experiment: str | None = None
+    tracked: str | None = None
     mlflow_runs: dict[str, str] = {}
     recorded: dict[str, str] = {}
     stages: list[StageRecord] = []
@@ -154,8 +158,20 @@ def _readable(root: Path) -> tuple[list[Journal], list[Path]]:
 
 
 def is_recorded(root: Path, study: str, outputs: str) -> bool:
-    """Whether what a study's last stage wrote was pinned and told to MLflow."""
-    return any(journal.recorded.get(study) == outputs for journal in all_journals(root))
+    """Whether what a study's last stage wrote was pinned and told to MLflow, where it is now."""
+    return recorded(root, study, outputs) is not None
+
+
+def recorded(root: Path, study: str, outputs: str) -> Journal | None:
+    """The newest run that told MLflow, where it is now, what a study's last stage wrote."""
+    known = (run for run in all_journals(root) if run.recorded.get(study) == outputs)
+    return next((run for run in known if run.tracked in (None, tracked())), None)
+
+
+def told_elsewhere(root: Path) -> int:
+    """How many runs of this workspace another MLflow was told of, and not that of now."""
+    found = [run.key for run in all_journals(root) if run.recorded and run.tracked not in (None, tracked())]
+    return len(pins(root).keys() & set(found)) if found else 0
 
 
 def any_open(root: Path) -> bool:

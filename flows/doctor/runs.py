@@ -80,6 +80,23 @@ def _kill(mlflow: Any, runs: Sequence[str]) -> str:
     return f"{len(runs)} runs are shown as killed in MLflow"
 
 
+def untold(root: Path, mlflow: Any) -> Finding:
+    """Runs that MLflow does not know: it is another server by now, or its database began anew."""
+    from flows.retelling import unknown
+
+    if not (keys := [run.key for run in unknown(root, mlflow)]):
+        return well("told", "MLflow knows every recorded run")
+    mend = "medloop doctor --mend tells it, out of Git and DVC's cache"
+    return note("told", f"{len(keys)} runs are unknown to MLflow: {listed(keys, 3)}", mend, partial(_tell, root))
+
+
+def _tell(root: Path) -> str:
+    from flows.retelling import tell_again
+
+    with journal.sole_run(root):
+        return f"{tell_again(root)} runs are told to MLflow"
+
+
 def in_prefect(root: Path) -> Finding:
     """Flow runs of this workspace that Prefect shows as running, though nobody holds the workspace for a run."""
     ours = {run.flow_run: run for run in journal.all_journals(root) if run.flow_run}
@@ -210,13 +227,14 @@ def recorded(root: Path, asked: Asked) -> Iterator[Finding]:
     """What MLflow says, where its database is whole: open runs, and the files of champions."""
     from flows.doctor.stored import champions
 
-    if not servers.elsewhere("mlflow") and "mlflow" not in databases.local(root):
+    if not databases.elsewhere(root, "mlflow") and "mlflow" not in databases.local(root):
         yield well("in MLflow", "nothing is recorded yet")
         return
     with tracking.answering(root):
         mlflow = tracking.client(root)
         if journal.holder(root, "run") is None:
             yield in_mlflow(root, mlflow)
+            yield untold(root, mlflow)
         if not asked.quick:
             asked.say("checking the champions' files")
             yield from champions(root, aliased(root, mlflow))

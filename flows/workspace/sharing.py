@@ -89,7 +89,7 @@ def _within(out: Any) -> Iterator[Any]:
 def try_remote(root: Path) -> None:
     """Writes a small file to DVC's default remote and takes it away. Raises what the remote's library raises."""
     with repository(root) as repo:
-        remote = repo.cloud.get_remote_odb()
+        remote = _remote(repo)
     remote.fs.makedirs(remote.path)
     path = remote.fs.join(remote.path, f"medloop-{uuid.uuid4().hex}")
     try:

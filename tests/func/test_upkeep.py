@@ -12,7 +12,6 @@ from ruamel.yaml import YAML
 
 from flows import databases, journal, tracking
 from flows.git import pins
-from flows.store import read_json
 from tests.func.conftest import Outcome
 from tests.workspace import Workspace
 
@@ -116,4 +115,8 @@ def what_the_backup_does_not_know_is_told_again(workspace: Workspace, key: str, 
         runs = {run for (run,) in known.execute("select run_uuid from tags where key = 'medloop.recipe'")}
         assert known.execute("select count(*) from metrics where key = 'test_auroc'").fetchone() == (3,)
         assert known.execute("select version from registered_model_aliases").fetchall() == [(1,)]
-    assert runs == set(read_json(journal.path(workspace.root, key))["mlflow_runs"].values())
+        began = {start // 1000 for (start,) in known.execute("select start_time from runs")}
+        ended = {end // 1000 for (end,) in known.execute("select end_time from runs")}
+    run = journal.read(journal.path(workspace.root, key))
+    assert runs == set(run.mlflow_runs.values())
+    assert [began, ended] == [{datetime.fromisoformat(str(at)).timestamp()} for at in (run.started, run.ended)]

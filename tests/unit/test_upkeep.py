@@ -64,7 +64,8 @@ def test_a_backup_that_is_made_after_the_clock_was_set_back_is_the_newest(
 ) -> None:
     (path,) = databases.local(root).values()
     databases.back_up(root, "mlflow", path, NOW + 1000 * DAY, keep=1)
-    assert databases.backups(root, "mlflow") == [databases.back_up(root, "mlflow", path, NOW, keep=1)]
+    newest = databases.back_up(root, "mlflow", path, NOW, keep=1)
+    assert databases.backups(root, "mlflow") == [newest]
 
 
 def test_a_damaged_database_is_no_backup_and_the_good_one_is_put_back(root: Path, mlflow: sqlite3.Connection) -> None:
