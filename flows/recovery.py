@@ -1,9 +1,10 @@
 """What runs that were killed left behind: the next one says so, and clears it away."""
 
+import hashlib
 from pathlib import Path
 
 from flows import console, journal, workspace
-from flows.home import home
+from flows.home import checkpoints, home
 
 
 def recover(root: Path) -> None:
@@ -23,6 +24,19 @@ def recover(root: Path) -> None:
 def _tell_damaged(root: Path) -> None:
     for path in journal.damaged(root):
         console.warn(f"{path} is damaged, and passed over; medloop doctor --mend sets it aside")
+    for path in damaged_checkpoints(root):
+        console.warn(f"{path} is damaged, and passed over for the checkpoint before")
+
+
+def damaged_checkpoints(root: Path) -> list[Path]:
+    """Those of unfinished trainings whose content is not what their name says."""
+    found = sorted(checkpoints(root).rglob("*.safetensors"))
+    return [path for path in found if _sha256(path)[:16] != path.stem.partition("-")[2]]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _clear_drafts(root: Path) -> None:

@@ -1,6 +1,5 @@
 """What is kept: databases, DVC's cache, champions' files, checkpoints, the DVC remote."""
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from flows.disk import told
 from flows.doctor.finding import Asked, Finding, fault, note, of_error, well
 from flows.faults import told as explained
 from flows.home import checkpoints, home
+from flows.recovery import damaged_checkpoints
 from flows.store import read_json, write_json
 
 LARGE_LOG = 256 << 20  # bytes that a database's log of writes should not reach
@@ -143,18 +143,11 @@ def _brought_back(root: Path, stages: list[str], number: int) -> str:
 
 def unfinished(root: Path) -> Finding:
     """Checkpoints of trainings that did not end; a damaged one is passed over for the one before."""
-    found = sorted(checkpoints(root).rglob("*.safetensors"))
-    wrong = [path for path in found if _sha256(path)[:16] != path.stem.partition("-")[2]]
-    if wrong:
+    if wrong := damaged_checkpoints(root):
         shown = listed([path.relative_to(home(root)) for path in wrong], 3)
         mend = "medloop doctor --mend removes them; training goes on from the checkpoint before"
         return fault("checkpoints", f"damaged: {shown}", "content as the name says", mend, partial(_drop, wrong))
-    return well("checkpoints", f"{len(found)} of unfinished trainings")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return well("checkpoints", f"{len(list(checkpoints(root).rglob('*.safetensors')))} of unfinished trainings")
 
 
 def champions(root: Path, artifacts: Mapping[str, Path]) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """A run's journal: no flipped bit is believed, and no clock that is set back changes which run is the newest."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from contracts.errors import MedloopError
 from flows import journal, recovery
 from flows.doctor import runs
+from flows.home import checkpoints
 
 
 @pytest.fixture
@@ -42,6 +44,18 @@ def test_a_flipped_bit_anywhere_is_noticed_told_and_set_aside(root: Path, capsys
     assert found.state == "fault" and str(path) in found.found
     assert found.remedy and ".damaged" in found.remedy()
     assert runs.journals(root).state == "well" and path.with_name(f"{path.name}.damaged").exists()
+
+
+def test_a_damaged_checkpoint_is_told_before_training_goes_on_from_the_one_before(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = checkpoints(root) / "tiny" / "mlp" / "recipe"
+    folder.mkdir(parents=True)
+    (folder / f"1-{hashlib.sha256(b'whole').hexdigest()[:16]}.safetensors").write_bytes(b"whole")
+    (folder / f"2-{hashlib.sha256(b'whole').hexdigest()[:16]}.safetensors").write_bytes(b"whome")
+    recovery._tell_damaged(root)
+    told = "".join(capsys.readouterr().err.split())
+    assert "recipe/2-" in told and "recipe/1-" not in told
 
 
 def test_a_journal_of_a_version_that_sealed_none_is_read(root: Path) -> None:
