@@ -116,7 +116,7 @@ def verify(folder: Path, of: str = "") -> None:
         raise MedloopError(
             f"the model's files are not those that were recorded: {', '.join(wrong)}",
             where=of or str(folder),
-            mend="do not use it; medloop doctor --mend packs a champion's or challenger's again out of DVC's cache",
+            mend="do not use it; medloop doctor --mend packs those of champions and challengers again",
         )
 
 

@@ -11,13 +11,13 @@ from flows.settings import load
 from flows.stages import Context
 
 
-def pack_again(root: Path, study: str, alias: str) -> None:
-    """Puts the files of the version with this alias in the place of what MLflow has.
+def pack_again(root: Path, study: str, number: str) -> None:
+    """Puts a version's files, packed anew, in the place of what MLflow has.
 
     Raises MedloopError where they cannot be had any more as its run recorded them.
     """
     mlflow = tracking.client(root)
-    chosen = promotion.version(mlflow, study, promotion.aliases(mlflow, study)[alias])
+    chosen = promotion.version(mlflow, study, number)
     commit = pinned(root, study, promotion.pins(root, chosen))
     with clones.clone_at(root, commit) as clone, scratch(root) as folder:
         needed = [stage.name for stage in workspace.plan(clone, [study]) if stage.model in (None, chosen.model)]

@@ -86,6 +86,7 @@ def prepare_environment(root: Path) -> None:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # half a minute; with MLflow's 7 a server that fails takes four
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",  # seconds, of MLflow's 120: one that hangs is asked five times
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GX_ANALYTICS_ENABLED": "false",
         "DVC_NO_ANALYTICS": "true",

@@ -13,6 +13,7 @@ from contracts.errors import listed
 from flows import databases, disk, journal, processes, servers, tracking
 from flows.doctor.finding import Asked, Finding, fault, note, well
 from flows.home import home
+from flows.promotion import HISTORY
 from flows.workspace.repository import holders
 
 MEND = "medloop doctor --mend; the next run does so too"
@@ -237,15 +238,17 @@ def recorded(root: Path, asked: Asked) -> Iterator[Finding]:
             yield untold(root, mlflow)
         if not asked.quick:
             asked.say("checking the champions' files")
-            yield from champions(root, aliased(root, mlflow))
+            yield from champions(root, needed(root, mlflow))
 
 
-def aliased(root: Path, mlflow: Any) -> dict[str, Path]:
-    """By `STUDY@ALIAS` the folder of its files, where they lie on this machine."""
+def needed(root: Path, mlflow: Any) -> dict[str, Path]:
+    """By `STUDY/VERSION` the folder of its files, where they lie here: of champions, former ones, challengers."""
     folders: dict[str, Path] = {}
     for model in mlflow.search_registered_models():
-        for alias, number in model.aliases.items():
-            run = mlflow.get_run(mlflow.get_model_version(model.name, number).run_id)
-            if run.info.artifact_uri.startswith("file:"):
-                folders[f"{model.name}@{alias}"] = Path(run.info.artifact_uri.removeprefix("file://")) / "model"
+        numbers = {*map(str, model.aliases.values()), *json.loads(model.tags.get(HISTORY, "[]"))}
+        for version in mlflow.search_model_versions(f"name = '{model.name}'"):
+            run = mlflow.get_run(version.run_id) if str(version.version) in numbers else None
+            if run and run.info.artifact_uri.startswith("file:") and tracking.COLLECTED not in run.data.tags:
+                place = Path(run.info.artifact_uri.removeprefix("file://"))
+                folders[f"{model.name}/{version.version}"] = place / "model"
     return folders

@@ -151,7 +151,7 @@ def unfinished(root: Path) -> Finding:
 
 
 def champions(root: Path, artifacts: Mapping[str, Path]) -> Iterator[Finding]:
-    """By `STUDY@ALIAS` the folder of each registered model's files."""
+    """By `STUDY/VERSION` the folder of its files: of models that serve, that served, or that may."""
     wrong = dict[str, str]()
     for name, folder in artifacts.items():
         try:
@@ -159,18 +159,18 @@ def champions(root: Path, artifacts: Mapping[str, Path]) -> Iterator[Finding]:
         except MedloopError as error:
             wrong[name] = error.problem
     if wrong:
-        mend = "medloop doctor --mend packs them again out of DVC's cache; medloop rollback has the champion before"
+        mend = "medloop doctor --mend packs them again out of DVC's cache"
         found = "; ".join(f"{name}: {said}" for name, said in wrong.items())
         yield fault("models", found, "files as they were recorded", mend, partial(_packed, root, list(wrong)))
     else:
-        yield well("models", f"{len(artifacts)} champions and challengers, each file as recorded")
+        yield well("models", f"{len(artifacts)} champions, former ones and challengers, each file as recorded")
 
 
 def _packed(root: Path, names: list[str]) -> str:
     from flows.repacking import pack_again
 
     for name in names:
-        pack_again(root, *name.split("@"))
+        pack_again(root, *name.split("/"))
     return f"{listed(names)} packed again, as recorded"
 
 

@@ -102,7 +102,7 @@ def a_champions_damaged_weights_are_packed_again(workspace: Workspace, medloop: 
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     refused = medloop(workspace, "predict", "tiny@champion", "patients.csv", "--out", "predictions.csv")
     assert refused.code == 1 and "weights/weights.safetensors" in refused.text and "doctor --mend" in refused.text
-    assert "tiny@champion packed again" in medloop(workspace, "doctor", "--mend").text
+    assert "packed again, as recorded" in medloop(workspace, "doctor", "--mend").text
     assert weights.read_bytes() == whole
 
 
