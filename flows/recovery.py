@@ -13,7 +13,6 @@ def recover(root: Path) -> None:
     The workspace must be held (`journal.sole_run`).
     """
     _clear_drafts(root)
-    _tell_damaged(root)
     newest = next(journal.all_journals(root), None)  # one that failed on a full or broken disk leaves drafts, too
     if journal.any_open(root) or (newest and newest.state == "failed"):
         workspace.clear_leftovers(root)  # first, so that one that is killed meanwhile is not the last to see to it
@@ -21,7 +20,8 @@ def recover(root: Path) -> None:
         console.warn(f"{gone.key} had crashed; going on from its last finished stage")
 
 
-def _tell_damaged(root: Path) -> None:
+def tell_damaged(root: Path) -> None:
+    """Journals and checkpoints that are not as they were written: passed over, and said so."""
     for path in journal.damaged(root):
         console.warn(f"{path} is damaged, and passed over; medloop doctor --mend sets it aside")
     for path in damaged_checkpoints(root):

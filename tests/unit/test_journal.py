@@ -38,7 +38,7 @@ def test_a_flipped_bit_anywhere_is_noticed_told_and_set_aside(root: Path, capsys
         except MedloopError as error:
             assert error.where == str(path)
     assert not list(journal.all_journals(root))
-    recovery._tell_damaged(root)
+    recovery.tell_damaged(root)
     assert path.name in "".join(capsys.readouterr().err.split())
     found = runs.journals(root)
     assert found.state == "fault" and str(path) in found.found
@@ -53,7 +53,7 @@ def test_a_damaged_checkpoint_is_told_before_training_goes_on_from_the_one_befor
     folder.mkdir(parents=True)
     (folder / f"1-{hashlib.sha256(b'whole').hexdigest()[:16]}.safetensors").write_bytes(b"whole")
     (folder / f"2-{hashlib.sha256(b'whole').hexdigest()[:16]}.safetensors").write_bytes(b"whome")
-    recovery._tell_damaged(root)
+    recovery.tell_damaged(root)
     told = "".join(capsys.readouterr().err.split())
     assert "recipe/2-" in told and "recipe/1-" not in told
 
