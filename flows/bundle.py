@@ -105,15 +105,18 @@ def seal(folder: Path) -> str:
     return hashlib.sha256(json.dumps(read_json(folder / MANIFEST), sort_keys=True).encode()).hexdigest()
 
 
-def verify(folder: Path) -> None:
-    """Raises MedloopError when a file of the bundle is missing, changed or was added."""
-    expected, found = read_json(folder / MANIFEST)["sha256"], _hashes(folder)
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+def verify(folder: Path, of: str = "") -> None:
+    """Raises MedloopError when a file of the bundle is missing, changed or was added. `of`: what a person calls it."""
+    try:
+        expected, found = read_json(folder / MANIFEST)["sha256"], _hashes(folder)
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    except (MedloopError, KeyError, AttributeError):  # one that is damaged itself
+        wrong = [MANIFEST]
     if wrong:
         raise MedloopError(
             f"the model's files are not those that were recorded: {', '.join(wrong)}",
-            where=str(folder),
-            mend="do not use it; fetch it again or train it again",
+            where=of or str(folder),
+            mend="do not use it; medloop doctor --mend packs those of champions and challengers again",
         )
 
 

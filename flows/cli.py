@@ -257,7 +257,7 @@ def promote(
     why: Annotated[str, typer.Option(help="The reason, which is kept.")] = "",
 ) -> None:
     """Make a registered model the champion, which `medloop predict STUDY` uses; who, when and why is kept."""
-    from flows.promotion import promote_version
+    from flows.promotion_cli import promote_version
 
     promote_version(study, version, why)
 
@@ -268,7 +268,7 @@ def rollback(
     why: Annotated[str, typer.Option(help="The reason, which is kept.")] = "",
 ) -> None:
     """Make the champion before this one the champion again."""
-    from flows.promotion import roll_back
+    from flows.promotion_cli import roll_back
 
     roll_back(study, why)
 

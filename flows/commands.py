@@ -53,6 +53,7 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
 def alone(root: Path) -> Iterator[None]:
     """Holds the workspace for one run; what a sweep that was cut short has changed is put back first."""
     with journal.sole_run(root):
+        recovery.tell_damaged(root)
         if set_aside(root).is_dir():
             from flows.restore import put_back
 
@@ -295,6 +296,5 @@ def _pages(root: Path) -> dict[str, object]:
 def stop_servers() -> None:
     """`medloop down`."""
     stopped = servers.stop(find_root())
-    console.console.print(
-        f"Stopped {' and '.join(stopped)}." if stopped else "No server of this workspace was running."
-    )
+    told = f"Stopped {' and '.join(stopped)}." if stopped else "No server of this workspace was running."
+    console.console.print(told)

@@ -7,8 +7,8 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import datetime
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contracts.errors import MedloopError
@@ -18,6 +18,7 @@ from flows.home import home
 from flows.servers import Name
 from flows.store import replacing
 
+TIME = "%Y%m%d-%H%M%S"  # in a backup's name
 PATIENCE_S = 60  # for a write of others to end
 FREED = 0.2  # of its pages: from there on a database is written anew
 CHAMPIONS = """
@@ -73,7 +74,7 @@ def back_up(root: Path, name: Name, path: Path, now: datetime, keep: int) -> Pat
 
     Raises MedloopError when the database is not whole: no good backup makes room for a bad one.
     """
-    copy = home(root) / "backups" / f"{name}-{now:%Y%m%d-%H%M%S}.db"
+    copy = home(root) / "backups" / f"{name}-{max(now, _after(root, name)):{TIME}}.db"
     with replacing(copy) as draft:
         try:
             with _opened(path, readonly=True) as source, closing(sqlite3.connect(draft)) as target:
@@ -86,6 +87,14 @@ def back_up(root: Path, name: Name, path: Path, now: datetime, keep: int) -> Pat
     for old in backups(root, name)[max(keep, 1) :]:
         old.unlink()
     return copy
+
+
+def _after(root: Path, name: Name) -> datetime:
+    """A second after the newest backup, by its name: a clock may have been set back since."""
+    for known in backups(root, name):
+        with suppress(ValueError):  # one that a person named
+            return datetime.strptime(known.stem, f"{name}-{TIME}").replace(tzinfo=UTC) + timedelta(seconds=1)
+    return datetime.min.replace(tzinfo=UTC)
 
 
 def champions(path: Path) -> dict[str, str]:

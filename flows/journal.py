@@ -1,25 +1,30 @@
 """One JSON file a run: the truth about what happened, whatever becomes of the servers."""
 
 import fcntl
+import hashlib
+import json
 import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from contracts.errors import MedloopError
+from flows.git import pins
 from flows.home import home
-from flows.store import read_model, write_json
+from flows.servers import tracked
+from flows.store import read_json, write_json
 
 State = Literal["running", "completed", "failed", "crashed"]
 StageState = Literal["ran", "restored", "unchanged", "failed"]
 NAMED_LIMIT_S = 2.0
 FLOW_RUN = "MEDLOOP_FLOW_RUN"  # the flow run that waits in Prefect for this process's run, if one does
+SEAL = "seal"
 KEY_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -33,9 +38,14 @@ class StageRecord(BaseModel):
 
 
 class Journal(BaseModel):
-    """A run as it is written to disk after every stage. `recorded` maps a study to the hash of what was recorded."""
+    """A run as it is written to disk after every stage. `recorded` maps a study to the hash of what was recorded.
+
+    number: one more than any run before it had, since a clock may be set back; 0 of runs of older versions
+    tracked: where MLflow was that it was told to (`servers.tracked`); None of runs of older versions
+    """
 
     key: str
+    number: int = 0
     studies: list[str]
     pid: int
     started: str
@@ -44,6 +54,7 @@ class Journal(BaseModel):
     error: str | None = None
     flow_run: str | None = None
     experiment: str | None = None
+    tracked: str | None = None
     mlflow_runs: dict[str, str] = {}
     recorded: dict[str, str] = {}
     stages: list[StageRecord] = []
@@ -72,14 +83,42 @@ def new_key(studies: list[str]) -> str:
 
 def start(root: Path, studies: list[str], start_up: dict[str, float]) -> Journal:
     """Opens a run's journal; it is on the disk before anything happens. `start_up` says what time went before."""
-    journal = Journal(key=new_key(studies), studies=studies, pid=os.getpid(), started=_now(), start_up=start_up)
+    number = 1 + max((run.number for run in all_journals(root)), default=0)
+    journal = Journal(
+        key=new_key(studies),
+        number=number,
+        studies=studies,
+        pid=os.getpid(),
+        started=_now(),
+        start_up=start_up,
+    )
     save(root, journal)
     return journal
 
 
 def save(root: Path, journal: Journal) -> None:
-    """Writes the journal whole."""
-    write_json(path(root, journal.key), journal)
+    """Writes the journal whole, sealed by a hash: a flipped bit can leave JSON that reads well."""
+    told = journal.model_dump(mode="json")
+    write_json(path(root, journal.key), {**told, SEAL: _sealed(told)})
+
+
+def read(path: Path) -> Journal:
+    """A journal as it was written. Raises MedloopError for one that is missing or damaged."""
+    told = read_json(path)
+    try:
+        journal = Journal.model_validate(told)
+        seal = told.pop(SEAL, None)  # none: of a version that wrote none
+        whole = seal in (None, _sealed(told))
+    except ValidationError:
+        whole = False
+    if not whole:
+        mend = "medloop doctor --mend sets it aside; its run stays in Git and MLflow"
+        raise MedloopError("a damaged journal of a run", where=str(path), mend=mend)
+    return journal
+
+
+def _sealed(told: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def close(root: Path, journal: Journal, state: State, error: str | None = None) -> None:
@@ -94,16 +133,45 @@ def path(root: Path, key: str) -> Path:
 
 
 def all_journals(root: Path) -> Iterator[Journal]:
-    """Every run of this workspace whose journal can be read, newest first."""
-    found = (home(root) / "runs").glob("*.json")
-    for journal in sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        with suppress(MedloopError):
-            yield read_model(journal, Journal)
+    """Every run of this workspace whose journal can be read, newest first; no clock is asked."""
+    yield from sorted(_readable(root)[0], key=order, reverse=True)
+
+
+def order(run: Journal) -> tuple[int, str]:
+    """By what runs are sorted, the oldest first."""
+    return run.number, run.started
+
+
+def damaged(root: Path) -> list[Path]:
+    """The journals that cannot be read."""
+    return _readable(root)[1]
+
+
+def _readable(root: Path) -> tuple[list[Journal], list[Path]]:
+    found, wrong = list[Journal](), list[Path]()
+    for each in (home(root) / "runs").glob("*.json"):
+        try:
+            found.append(read(each))
+        except MedloopError:
+            wrong += [each] if each.exists() else []
+    return found, wrong
 
 
 def is_recorded(root: Path, study: str, outputs: str) -> bool:
-    """Whether what a study's last stage wrote was pinned and told to MLflow."""
-    return any(journal.recorded.get(study) == outputs for journal in all_journals(root))
+    """Whether what a study's last stage wrote was pinned and told to MLflow, where it is now."""
+    return recorded(root, study, outputs) is not None
+
+
+def recorded(root: Path, study: str, outputs: str) -> Journal | None:
+    """The newest run that told MLflow, where it is now, what a study's last stage wrote."""
+    known = (run for run in all_journals(root) if run.recorded.get(study) == outputs)
+    return next((run for run in known if run.tracked in (None, tracked())), None)
+
+
+def told_elsewhere(root: Path) -> int:
+    """How many runs of this workspace another MLflow was told of, and not that of now."""
+    found = [run.key for run in all_journals(root) if run.recorded and run.tracked not in (None, tracked())]
+    return len(pins(root).keys() & set(found)) if found else 0
 
 
 def any_open(root: Path) -> bool:

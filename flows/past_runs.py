@@ -65,7 +65,7 @@ def sort(runs: Sequence[Journal], keep: Keep, now: datetime, needs: Registered, 
     """
     counts, why = Counter[str](), Counter[str]()
     go, stay = list[Journal](), list[Journal]()
-    for run in sorted(runs, key=lambda run: run.started, reverse=True):
+    for run in sorted(runs, key=journal.order, reverse=True):
         counts.update(list(run.recorded))
         reasons = {
             "of another workspace": bool(run.experiment) and run.experiment not in known,

@@ -265,4 +265,6 @@ def execute(run: Run) -> Journal:
     journals.close(run.root, run.journal, "failed" if run.fault else "completed", str(run.fault) if run.fault else None)
     if run.fault:
         raise run.fault
+    if run.records and (earlier := journals.told_elsewhere(run.root)):
+        warn(f"MLflow was elsewhere for {earlier} earlier runs; medloop doctor --mend tells this one of them")
     return run.journal

@@ -67,7 +67,7 @@ def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
         raise MedloopError("predictions would be written over the rows they are of", where=data, mend="another --out")
     with scratch(root) as own:
         folder = references.fetch_model(root, reference, own)
-        bundle.verify(folder)
+        bundle.verify(folder, reference)
         new = read_new(folder, data, Path.cwd())
         scores = score(folder, new.raw, _key(root, folder))
         task = read_model(folder / "schema.json", Schema).task

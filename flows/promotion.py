@@ -1,4 +1,4 @@
-"""`medloop promote` and `medloop rollback`: which registered version is the champion, and who decided that, and why.
+"""Promotion and rollback: which registered version is the champion, and who decided that, and why.
 
 MLflow's alias is the truth, and moving it is one call. The versions that were champions are a tag of the registered
 model, written before the alias moves there: a version that the alias never reached is cut off when it is read.
@@ -8,20 +8,20 @@ import getpass
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from contracts.errors import MedloopError
 from contracts.names import check_name
-from flows import bundle, console, journal, notifying, references, servers, tracking
-from flows.home import find_root, scratch
-from flows.notices import Notice
+from flows import bundle, journal, references, tracking
+from flows.home import scratch
 from flows.tracking import CHALLENGER, CHAMPION
 
 What = Literal["promoted", "rolled back", "kept", "asked", "blocked"]
 Grounds = tuple[str, str, str, str | None]
 HISTORY, DECISION = "medloop.champions", "medloop.decision."
+TIME = f"{DECISION}%Y%m%dT%H%M%S%fZ"  # of a decision: its tag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,8 @@ def promote(
 ) -> tuple[Version, str | None]:
     """Makes a version, by default the challenger, the champion; it and the number of the one before.
 
-    Given the champion itself, or none where there is no challenger, nothing is changed and None told. Raises
+    Given the champion itself, or none where there is no challenger, None is told, and nothing changed, but that what
+    other hands did in MLflow's pages is put on record. Raises
     MedloopError for an unknown study or version, a certificate that is not clean, or files that are not those recorded.
     """
     mlflow = tracking.client(root)
@@ -106,6 +107,10 @@ def promote(
         raise MedloopError(f"{study} has no challenger", mend=f"name a version: medloop promote {study} VERSION")
     chosen = version(mlflow, study, asked)
     if named.get(CHAMPION) == asked:
+        if not _on_record(mlflow, study, asked):
+            _check(root, study, chosen)
+            mlflow.set_registered_model_tag(study, HISTORY, json.dumps(history(mlflow, study)))
+            record(mlflow, study, asked, "promoted", why, by=by, evidence=evidence or _gate(chosen))
         _clear_challenger(mlflow, study, asked)
         return chosen, None
     _check(root, study, chosen)
@@ -123,7 +128,7 @@ def rollback(root: Path, study: str, why: str) -> tuple[Version, str]:
     Raises MedloopError for an unknown study, or when there is none before, or its files are not those recorded.
     """
     mlflow = tracking.client(root)
-    before, now = _last_two(mlflow, study)
+    before, now = _cut_short(mlflow, study) or _last_two(mlflow, study)
     chosen = version(mlflow, study, before)
     _check(root, study, chosen)
     record(mlflow, study, before, "promoted", f"version {now} was rolled back{': ' * bool(why)}{why}", newest=2)
@@ -132,6 +137,15 @@ def rollback(root: Path, study: str, why: str) -> tuple[Version, str]:
     mlflow.set_registered_model_tag(study, HISTORY, json.dumps(history(mlflow, study)))
     _clear_challenger(mlflow, study, before)
     return chosen, now
+
+
+def _cut_short(mlflow: Any, study: str) -> tuple[str, str] | None:
+    """The same of a rollback that was killed when the alias had moved, and its history was not written yet."""
+    now = _known(mlflow, study).get(CHAMPION, "")
+    kept = json.loads(mlflow.get_registered_model(study).tags.get(HISTORY, "[]"))
+    after = kept[len(up_to_now(kept, now)) :]
+    last = [(number, grounds[0]) for number, grounds in _newest(_known_decisions(mlflow, study), 1)]
+    return (now, after[0]) if after and last == [(after[0], "rolled back")] else None
 
 
 def _last_two(mlflow: Any, study: str) -> tuple[str, str]:
@@ -165,18 +179,24 @@ def record(
     One that is among the newest so many of the study was cut short before it was carried out, and is kept once.
     """
     when = datetime.now(UTC)
-    said: dict[str, Any] = {"what": what, "when": when.isoformat(timespec="seconds"), "who": by or _who(), "why": why}
+    said: dict[str, Any] = {"what": what, "when": when.isoformat(timespec="seconds"), "who": by or who(), "why": why}
     said["evidence"] = dict(evidence or {})
-    if (number, _grounds(said)) not in _newest(mlflow, study, newest):
-        told = json.dumps(said, ensure_ascii=False)
-        mlflow.set_model_version_tag(study, number, f"{DECISION}{when:%Y%m%dT%H%M%S%f}Z", told)
+    known = _known_decisions(mlflow, study)
+    if (number, _grounds(said)) not in _newest(known, newest):
+        last = datetime.strptime(known[0][0], TIME) if known else when
+        at = max(when, last.replace(tzinfo=UTC) + timedelta(microseconds=1))  # a clock may have been set back
+        mlflow.set_model_version_tag(study, number, f"{at:{TIME}}", json.dumps(said, ensure_ascii=False))
 
 
-def _newest(mlflow: Any, study: str, most: int) -> list[tuple[str, Grounds]]:
-    """The version and the grounds of the study's newest decisions."""
+def _known_decisions(mlflow: Any, study: str) -> list[tuple[str, str, str]]:
+    """The tag, the version and what is told of each of the study's decisions, the newest first."""
     versions = mlflow.search_model_versions(f"name = '{study}'")
     tags = [(key, str(one.version), told) for one in versions for key, told in one.tags.items()]
-    known = sorted((tag for tag in tags if tag[0].startswith(DECISION)), reverse=True)
+    return sorted((tag for tag in tags if tag[0].startswith(DECISION)), reverse=True)
+
+
+def _newest(known: Sequence[tuple[str, str, str]], most: int) -> list[tuple[str, Grounds]]:
+    """The version and the grounds of the newest decisions."""
     return [(number, _grounds(json.loads(told))) for _, number, told in known[:most]]
 
 
@@ -189,6 +209,12 @@ def decisions(mlflow: Any, study: str, number: str) -> list[dict[str, Any]]:
     """What was decided of a version, the latest last."""
     tags = mlflow.get_model_version(study, number).tags
     return [json.loads(tags[key]) for key in sorted(tags) if key.startswith(DECISION)]
+
+
+def _on_record(mlflow: Any, study: str, number: str) -> bool:
+    """Whether the last decision of a version is that it serves."""
+    told = [one["what"] for one in decisions(mlflow, study, number) if one["what"] in ("promoted", "rolled back")]
+    return told[-1:] == ["promoted"]
 
 
 def _gate(chosen: Version) -> dict[str, str]:
@@ -226,7 +252,7 @@ def _check(root: Path, study: str, chosen: Version) -> None:
 def fetched(root: Path, chosen: Version, folder: Path) -> Path:
     """A version's files. Raises MedloopError when they are not those that its run recorded."""
     found = references.fetch_model(root, chosen.run_id, folder)
-    bundle.verify(found)
+    bundle.verify(found, f"version {chosen.number}, MLflow run {chosen.run_id}")
     recorded = chosen.tags.get("medloop.manifest_sha256")
     if bundle.seal(found) != recorded:
         told = "is not the one that its run recorded" if recorded else "was not recorded by its run"
@@ -244,46 +270,9 @@ def _clear_challenger(mlflow: Any, study: str, number: str) -> None:
         mlflow.delete_registered_model_alias(study, CHALLENGER)
 
 
-def _who() -> str:
+def who() -> str:
+    """The person at the keyboard."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
-
-
-def promote_version(study: str, number: str | None, why: str) -> None:
-    """`medloop promote`."""
-    root = find_root()
-    servers.prepare_environment(root)
-    with tracking.answering(root):
-        chosen, before = promote(root, study, number, why)
-    if before is None:
-        console.console.print(f"{study} version {chosen.number} ({chosen.model}) is the champion already.")
-        return
-    then = f", after version {before}" if before else ""
-    console.console.print(f"[green]✓[/] {study} version {chosen.number} ({chosen.model}) is the champion{then}.")
-    if before:
-        console.show_facts({"back": f"medloop rollback {study}"})
-    _tell(
-        root,
-        study,
-        f"{_who()} made version {chosen.number} ({chosen.model}) the champion{then}.",
-        f"medloop rollback {study}",
-    )
-
-
-def _tell(root: Path, study: str, what: str, back: str) -> None:
-    notifying.tell(root, Notice(kind="promoted", study=study, what=what, next=back))
-
-
-def roll_back(study: str, why: str) -> None:
-    """`medloop rollback`."""
-    root = find_root()
-    servers.prepare_environment(root)
-    with tracking.answering(root):
-        chosen, left = rollback(root, study, why)
-    console.console.print(
-        f"[green]✓[/] {study} version {chosen.number} ({chosen.model}) is the champion again, not version {left}."
-    )
-    told = f"{_who()} took version {left} back: version {chosen.number} ({chosen.model}) is the champion again."
-    _tell(root, study, told, f"medloop promote {study} {left}")

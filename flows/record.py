@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from flows.git import git, pin_commit
 from flows.groups import GROUP, group
 from flows.home import scratch
 from flows.index import INDEX, NOTES
-from flows.journal import Journal, StageRecord
+from flows.journal import Journal
 from flows.plan import Stage
+from flows.servers import tracked
 from flows.stages import Context
 from flows.store import read_json, read_model
 from pipelines.audit import Certificate
@@ -44,6 +46,7 @@ APART = {
 def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[[str], None]) -> str:
     """Records one study of a run, whose stages are `plan`; what was recorded, in one line."""
     name, last = str(plan[-1].study), plan[-1].name
+    workspace.make_whole(root, [stage.name for stage in plan])
     context = Context(root=root, settings=settings_files.load(root, name), say=say)
     if journal.experiment is None:
         say("pinning the run as a DVC experiment")
@@ -55,19 +58,20 @@ def study(root: Path, journal: Journal, plan: Sequence[Stage], *, say: Callable[
     certificate = read_model(context.folder("audit") / "certificate.json", Certificate)
     tags = _tags(context, journal, certificate)
     end_cut_short(mlflow, experiment, journals.unrecorded(root, name, but=journal.key))
-    page = tracking.open_run(mlflow, experiment, journal.key, {**tags, "medloop.kind": "comparison"})
+    began, ended = _moments(journal)
+    page = tracking.open_run(mlflow, experiment, journal.key, {**tags, "medloop.kind": "comparison"}, started=began)
     with tracking.failed_otherwise(mlflow, page):
         runs = {
-            model: _log_model(mlflow, experiment, context, model, tags, page, journal.stages)
+            model: _log_model(mlflow, experiment, context, model, tags, page, journal)
             for model in context.settings.models
         }
         best = str(leaderboard["choice"])
         comparison = _comparison(context, leaderboard, best, runs)
-    tracking.complete(mlflow, page, comparison)
+    tracking.complete(mlflow, page, replace(comparison, ended=ended))
     end_doubled(mlflow, experiment, journal.key)
     said = _register(mlflow, name, runs, best, certificate, journal)
     journal.mlflow_runs.update({f"{name}/{model}": run for model, run in runs.items()})
-    journal.recorded[name] = workspace.outputs(root, last)
+    journal.recorded[name], journal.tracked = workspace.outputs(root, last), tracked()
     journals.save(root, journal)
     return said
 
@@ -138,7 +142,7 @@ def _log_model(
     model: str,
     tags: dict[str, str],
     page: str,
-    stages: Sequence[StageRecord],
+    journal: Journal,
 ) -> str:
     """A model's run, or the one that was recorded for the very same bundle, settings, results and certificate."""
     context = replace(context, model=model)
@@ -158,11 +162,12 @@ def _log_model(
             adopt(mlflow, known, tags, page)
             return known
         own = {**tags, "medloop.kind": "model", "medloop.model": model, "medloop.manifest_sha256": bundle.seal(packed)}
-        run = tracking.open_run(mlflow, experiment, model, own, parent=page)
+        began, ended = _moments(journal)
+        run = tracking.open_run(mlflow, experiment, model, own, parent=page, started=began)
         content = tracking.Content(
             tags={"medloop.recipe": recipe, GROUP: group(params), "mlflow.note.content": board.link("run", run)},
             params=params,
-            metrics=metrics(evaluation) | costs(context, stages, context.say),
+            metrics=metrics(evaluation) | costs(context, journal.stages, context.say),
             history=[(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"}) for row in history],
             files={
                 packed: "model",
@@ -170,8 +175,17 @@ def _log_model(
                 explanation: "",
                 explanation.with_suffix(".html"): "",
             },
+            ended=ended,
         )
         return tracking.complete(mlflow, run, content)
+
+
+def _moments(journal: Journal) -> tuple[int | None, int | None]:
+    """When a run of the past, which is told once more, began and ended, in milliseconds; of one under way neither."""
+    if journal.ended is None:
+        return None, None
+    began, ended = (datetime.fromisoformat(moment).timestamp() for moment in (journal.started, journal.ended))
+    return int(1000 * began), int(1000 * ended)
 
 
 def end_cut_short(mlflow: Any, experiment: str, keys: Iterable[str]) -> None:
@@ -226,5 +240,6 @@ def _register(
     if certificate.verdict != "clean" or not certificate.intact:
         why = certificate.verdict if certificate.intact else "it was changed after it was sealed"
         return f"{best} is not registered: the leak certificate says {why}"
-    version, alias = tracking.register(mlflow, name, runs[best], {"medloop.run": journal.key, "medloop.model": best})
-    return f"{best} registered as {name} version {version} ({alias})"
+    tags, late = {"medloop.run": journal.key, "medloop.model": best}, journal.ended is not None
+    version, alias = tracking.register(mlflow, name, runs[best], tags, late=late)
+    return f"{best} registered as {name} version {version} ({alias or 'a newer one serves'})"

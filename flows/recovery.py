@@ -1,9 +1,10 @@
 """What runs that were killed left behind: the next one says so, and clears it away."""
 
+import hashlib
 from pathlib import Path
 
 from flows import console, journal, workspace
-from flows.home import home
+from flows.home import checkpoints, home
 
 
 def recover(root: Path) -> None:
@@ -17,6 +18,25 @@ def recover(root: Path) -> None:
         workspace.clear_leftovers(root)  # first, so that one that is killed meanwhile is not the last to see to it
     for gone in journal.reconcile(root):
         console.warn(f"{gone.key} had crashed; going on from its last finished stage")
+
+
+def tell_damaged(root: Path) -> None:
+    """Journals and checkpoints that are not as they were written: passed over, and said so."""
+    for path in journal.damaged(root):
+        console.warn(f"{path} is damaged, and passed over; medloop doctor --mend sets it aside")
+    for path in damaged_checkpoints(root):
+        console.warn(f"{path} is damaged, and passed over for the checkpoint before")
+
+
+def damaged_checkpoints(root: Path) -> list[Path]:
+    """Those of unfinished trainings whose content is not what their name says."""
+    found = sorted(checkpoints(root).rglob("*.safetensors"))
+    return [path for path in found if _sha256(path)[:16] != path.stem.partition("-")[2]]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _clear_drafts(root: Path) -> None:

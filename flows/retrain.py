@@ -90,6 +90,7 @@ def _judge(root: Path, settings: Settings, champion: Version, folder: Path) -> G
             champion=_as_side(champion),
             params=settings.gate,
         )
+    workspace.make_whole(root, [stage.name for stage in workspace.plan(root, [name])])
     with console.console.status("comparing with the champion"):
         found = workers.call(
             "the comparison", compared, root, name, model, folder, promotion.pins(root, champion), say=unheard
@@ -113,8 +114,9 @@ def _served_before(root: Path, study: str, challenger: Side) -> list[Criterion]:
 
 def _recorded(root: Path, study: str) -> Journal:
     """The run that recorded what the study's stages last wrote."""
-    outputs = workspace.plan(root, [study])[-1].outputs
-    return next(run for run in journal.all_journals(root) if run.recorded.get(study) == outputs)
+    run = journal.recorded(root, study, workspace.plan(root, [study])[-1].outputs)
+    assert run, "it was brought and recorded a moment ago"
+    return run
 
 
 def _side(root: Path, study: str, run_id: str, model: str) -> Side:

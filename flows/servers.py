@@ -61,6 +61,11 @@ def tracking_uri(root: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home(root) / 'mlflow' / 'mlflow.db'}"
 
 
+def tracked() -> str:
+    """Where MLflow's database is, without credentials; nothing where it is this workspace's own."""
+    return _without_secrets(os.environ.get("MLFLOW_TRACKING_URI", ""))
+
+
 def artifacts(root: Path) -> Path:
     """Where this workspace's own MLflow keeps artifacts."""
     return home(root) / "mlflow" / "artifacts"
@@ -79,7 +84,9 @@ def prepare_environment(root: Path) -> None:
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # half a minute; with MLflow's 7 a server that fails takes four
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",  # seconds, of MLflow's 120: one that hangs is asked five times
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GX_ANALYTICS_ENABLED": "false",
         "DVC_NO_ANALYTICS": "true",

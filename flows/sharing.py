@@ -10,7 +10,7 @@ from flows.faults import told
 from flows.git import git, pins
 from flows.home import find_root, home
 from flows.journal import Journal
-from flows.store import read_json, write_json
+from flows.store import read_json, write_json, write_text
 
 ORIGIN = "origin"
 NOTE = "shared.json"
@@ -26,7 +26,7 @@ def share(address: str | None) -> None:
     _refuse(address)
     with journal.sole_run(root):
         if address:
-            workspace.share_with(root, address)
+            _turn_to(root, address)
         target = workspace.shared_with(root)
         if not target:
             raise MedloopError(
@@ -58,6 +58,20 @@ def _refuse(address: str) -> None:
         )
 
 
+def _turn_to(root: Path, address: str) -> None:
+    """Makes this address the remote once something could be written there; else what was set before stays."""
+    config = root / ".dvc" / "config"
+    before = config.read_text(encoding="utf-8")
+    try:
+        workspace.share_with(root, address)
+        workspace.try_remote(root)
+    except BaseException as error:
+        write_text(config, before)
+        if not isinstance(error, Exception):
+            raise
+        raise _explained(error, address, ".dvc/config, which is as it was") from error
+
+
 def push_new(root: Path) -> None:
     """After a run: it, and those before it up to the last that was pushed. What fails is told, no more."""
     address = workspace.shared_with(root)
@@ -84,15 +98,19 @@ def _pushed(root: Path, run: Journal, address: str) -> MedloopError | None:
         return None
     try:
         _push(root, run, address, *pin)
-    except MedloopError as error:
-        return MedloopError(error.problem, where=f"run {run.key}, {error.where}", mend=error.mend)
     except Exception as error:  # whatever a remote's own library raises
-        fault = told(error, doing=f"sharing {run.key}")
-        why = getattr(error, "strerror", None) or type(error).__name__
-        problem = f"{address} cannot be reached, or refuses it: {why}"
-        mend = f"try it again; a key file or password belongs in .dvc/config.local (docs/reproduce.md); {fault.mend}"
-        return MedloopError(problem, where=f"run {run.key}, {fault.where}", mend=mend)
+        return _explained(error, address, f"run {run.key}")
     return None
+
+
+def _explained(error: Exception, address: str, where: str) -> MedloopError:
+    if isinstance(error, MedloopError):
+        return MedloopError(error.problem, where=f"{where}, {error.where}", mend=error.mend)
+    fault = told(error, doing=f"sharing at {address}")
+    why = getattr(error, "strerror", None) or type(error).__name__
+    problem = f"{address} cannot be reached, or refuses it: {why}"
+    mend = f"try it again; a key file or password belongs in .dvc/config.local (docs/reproduce.md); {fault.mend}"
+    return MedloopError(problem, where=f"{where}, {fault.where}", mend=mend)
 
 
 def _push(root: Path, run: Journal, address: str, commit: str, ref: str) -> None:

@@ -22,18 +22,22 @@ PARENT = "mlflow.parentRunId"
 COLLECTED = "medloop.collected"  # the tag of a run whose files `medloop gc` removed; its value is when
 CHAMPION, CHALLENGER = "champion", "challenger"
 BATCH = 500  # MLflow takes at most 1,000 entries a call
-PATIENCE_S = 5
+PATIENCE_S = 30  # a slow server is not one that is away
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What a run shows. `history` holds (step, values); `files` maps a local path to its artifact folder."""
+    """What a run shows. `history` holds (step, values); `files` maps a local path to its artifact folder.
+
+    ended: when it did, in milliseconds since 1970, if that is long ago
+    """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, object] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     history: Iterable[tuple[int, Mapping[str, float]]] = ()
     files: Mapping[Path, str] = field(default_factory=dict)
+    ended: int | None = None
 
 
 def client(root: Path) -> Any:
@@ -125,13 +129,33 @@ def experiment_id(mlflow: Any, root: Path, study: str) -> str:
         return str(existing.experiment_id)
     own = tracking_uri(root).startswith("sqlite:")
     location = (artifacts(root) / study).as_uri() if own else None
-    return str(mlflow.create_experiment(study, artifact_location=location))
+    with _answer_may_be_lost():
+        return str(mlflow.create_experiment(study, artifact_location=location))
+    return str(mlflow.get_experiment_by_name(study).experiment_id)
 
 
-def open_run(mlflow: Any, experiment: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
-    """A new run; its id."""
+@contextmanager
+def _answer_may_be_lost() -> Iterator[None]:
+    """A server that answers late did what it was asked for, and refuses it when it is asked again."""
+    try:
+        yield
+    except refusal() as error:
+        if getattr(error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def open_run(
+    mlflow: Any,
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    parent: str | None = None,
+    started: int | None = None,
+) -> str:
+    """A new run; its id. `started`: when it did, in milliseconds since 1970, if not now."""
     above = {PARENT: parent} if parent else {}
-    return str(mlflow.create_run(experiment, run_name=name, tags={**tags, **above}).info.run_id)
+    made = mlflow.create_run(experiment, run_name=name, tags={**tags, **above}, start_time=started)
+    return str(made.info.run_id)
 
 
 def complete(mlflow: Any, run_id: str, content: Content) -> str:
@@ -141,9 +165,7 @@ def complete(mlflow: Any, run_id: str, content: Content) -> str:
             send = mlflow.log_artifacts if path.is_dir() else mlflow.log_artifact
             send(run_id, str(path), folder or None)
         _log_values(mlflow, run_id, content)
-        for key, value in content.tags.items():
-            mlflow.set_tag(run_id, key, value)
-    mlflow.set_terminated(run_id)
+    mlflow.set_terminated(run_id, end_time=content.ended)
     return run_id
 
 
@@ -170,13 +192,14 @@ def write_signature(folder: Path, inputs: Mapping[str, str], outputs: Mapping[st
 
 
 def _log_values(mlflow: Any, run_id: str, content: Content) -> None:
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param, RunTag
 
-    now = int(time.time() * 1000)
+    now = content.ended or int(time.time() * 1000)
     params = [Param(key, _short(value)) for key, value in content.params.items()]
     metrics = [Metric(key, value, now, 0) for key, value in content.metrics.items()]
     metrics += [Metric(key, value, now, step) for step, values in content.history for key, value in values.items()]
-    for start in range(0, max(len(params), 1), 100):
+    mlflow.log_batch(run_id, tags=[RunTag(key, value) for key, value in content.tags.items()])
+    for start in range(0, len(params), 100):
         mlflow.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(metrics), BATCH):
         mlflow.log_batch(run_id, metrics=metrics[start : start + BATCH])
@@ -194,25 +217,43 @@ def find(mlflow: Any, experiment: str, tags: Mapping[str, str]) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
-def register(mlflow: Any, study: str, run_id: str, tags: Mapping[str, str]) -> tuple[int, str]:
+def register(mlflow: Any, study: str, run_id: str, tags: Mapping[str, str], *, late: bool = False) -> tuple[int, str]:
     """Registers a run's model under the study's name: its version and alias.
 
-    The first model becomes the champion; later ones are challengers until someone promotes them.
+    The first model becomes the champion; later ones are challengers until someone promotes them. One that is told
+    `late` becomes none where the champion or the challenger is of a newer run.
     """
     if not any(m.name == study for m in mlflow.search_registered_models(f"name = '{study}'")):
-        mlflow.create_registered_model(study)
-    known = mlflow.search_model_versions(f"name = '{study}' and run_id = '{run_id}'")
-    version = (
-        known[0]
-        if known
-        else mlflow.create_model_version(study, source=f"runs:/{run_id}/model", run_id=run_id, tags=dict(tags))
-    )
-    aliases = mlflow.get_registered_model(study).aliases
+        with _answer_may_be_lost():
+            mlflow.create_registered_model(study)
+    version = _version(mlflow, study, run_id, tags)
+    aliases = {name: str(number) for name, number in mlflow.get_registered_model(study).aliases.items()}
     alias = CHAMPION if CHAMPION not in aliases else CHALLENGER
-    if str(aliases.get(CHAMPION)) == str(version.version):
-        return int(version.version), CHAMPION
-    mlflow.set_registered_model_alias(study, alias, version.version)
-    return int(version.version), alias
+    if aliases.get(CHAMPION) == str(version):
+        return version, CHAMPION
+    if late and _older(mlflow, study, run_id, aliases.values()):
+        return version, ""
+    mlflow.set_registered_model_alias(study, alias, str(version))
+    return version, alias
+
+
+def _version(mlflow: Any, study: str, run_id: str, tags: Mapping[str, str]) -> int:
+    """The version of a run's model, made on first use; one that was made twice, since an answer was lost, is one."""
+    of_run = f"name = '{study}' and run_id = '{run_id}'"
+    if known := mlflow.search_model_versions(of_run):
+        return int(known[0].version)
+    mlflow.create_model_version(study, source=f"runs:/{run_id}/model", run_id=run_id, tags=dict(tags))
+    first, *more = sorted(int(one.version) for one in mlflow.search_model_versions(of_run))
+    for twin in more:
+        mlflow.delete_model_version(study, str(twin))
+    return first
+
+
+def _older(mlflow: Any, study: str, run_id: str, versions: Iterable[str]) -> bool:
+    """Whether a run began before one of these versions'."""
+    others = [mlflow.get_model_version(study, number).run_id for number in versions]
+    began, *since = (mlflow.get_run(one).info.start_time for one in (run_id, *others))
+    return any(began < other for other in since)
 
 
 def tag(root: Path, run_id: str, tags: Mapping[str, str]) -> None:

@@ -174,11 +174,10 @@ def journal_of(root: Any, run: Known) -> "Journal | None":
     """The journal of the run's key, where it ran on this machine."""
     from contracts.errors import MedloopError
     from contracts.names import check_name
-    from flows.journal import Journal, path
-    from flows.store import read_model
+    from flows.journal import path, read
 
     key = run.tags.get("medloop.run", "")
     try:
-        return read_model(path(root, check_name(key, what="run")), Journal) if root and key else None
+        return read(path(root, check_name(key, what="run"))) if root and key else None
     except (MedloopError, OSError):
         return None

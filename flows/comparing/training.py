@@ -64,7 +64,7 @@ def training(root: Path, of: Files) -> Training:
 def _seconds(root: Path, run: Run) -> float | None:
     """How long the stage ran that trained it, in the last run until then that had to."""
     name, known = f"train@{run.study}-{run.model}", None
-    for one in sorted(journal.all_journals(root), key=lambda one: one.started):
+    for one in reversed(list(journal.all_journals(root))):
         for stage in one.stages:
             if stage.name.rpartition(":")[2] == name and stage.state == "ran":
                 known = stage.seconds

@@ -13,6 +13,7 @@ from contracts.errors import listed
 from flows import databases, disk, journal, processes, servers, tracking
 from flows.doctor.finding import Asked, Finding, fault, note, well
 from flows.home import home
+from flows.promotion import HISTORY
 from flows.workspace.repository import holders
 
 MEND = "medloop doctor --mend; the next run does so too"
@@ -37,11 +38,9 @@ def journals(root: Path) -> Finding:
     if going:
         found_says = f"{listed(going, 3)} still counts as running, and no process runs it"
         return fault("runs", found_says, "runs that ended, as their journals say", MEND, partial(_reconcile, root))
-    damaged = len(list((home(root) / "runs").glob("*.json"))) - len(found)
-    if damaged:
-        return note(
-            "runs", f"{len(found)}; {damaged} journals cannot be read, and are passed over", f"ls {home(root) / 'runs'}"
-        )
+    if damaged := journal.damaged(root):
+        found_says, mend = f"damaged, and passed over: {listed(damaged, 3)}", "medloop doctor --mend sets them aside"
+        return fault("runs", found_says, "journals as they were written", mend, partial(_set_aside, damaged))
     failed = next((run for run in found[:1] if run.state in ("failed", "crashed")), None)
     if failed:
         said = (failed.error or "").splitlines()[:1]
@@ -49,6 +48,12 @@ def journals(root: Path) -> Finding:
             "runs", f"the newest, {failed.key}, {failed.state}: {''.join(said)}", "medloop run goes on from there"
         )
     return well("runs", f"{len(found)}, none left open")
+
+
+def _set_aside(damaged: Sequence[Path]) -> str:
+    for path in damaged:
+        path.rename(f"{path}.damaged")
+    return f"{listed(damaged, 3)} set aside as .damaged; Git and MLflow know their runs, which can be reproduced"
 
 
 def _reconcile(root: Path) -> str:
@@ -74,6 +79,23 @@ def _kill(mlflow: Any, runs: Sequence[str]) -> str:
     for run in runs:
         mlflow.set_terminated(run, "KILLED")
     return f"{len(runs)} runs are shown as killed in MLflow"
+
+
+def untold(root: Path, mlflow: Any) -> Finding:
+    """Runs that MLflow does not know: it is another server by now, or its database began anew."""
+    from flows.retelling import unknown
+
+    if not (keys := [run.key for run in unknown(root, mlflow)]):
+        return well("told", "MLflow knows every recorded run")
+    mend = "medloop doctor --mend tells it, out of Git and DVC's cache"
+    return note("told", f"{len(keys)} runs are unknown to MLflow: {listed(keys, 3)}", mend, partial(_tell, root))
+
+
+def _tell(root: Path) -> str:
+    from flows.retelling import tell_again
+
+    with journal.sole_run(root):
+        return f"{tell_again(root)} runs are told to MLflow"
 
 
 def in_prefect(root: Path) -> Finding:
@@ -206,24 +228,27 @@ def recorded(root: Path, asked: Asked) -> Iterator[Finding]:
     """What MLflow says, where its database is whole: open runs, and the files of champions."""
     from flows.doctor.stored import champions
 
-    if not servers.elsewhere("mlflow") and "mlflow" not in databases.local(root):
+    if not databases.elsewhere(root, "mlflow") and "mlflow" not in databases.local(root):
         yield well("in MLflow", "nothing is recorded yet")
         return
     with tracking.answering(root):
         mlflow = tracking.client(root)
         if journal.holder(root, "run") is None:
             yield in_mlflow(root, mlflow)
+            yield untold(root, mlflow)
         if not asked.quick:
             asked.say("checking the champions' files")
-            yield from champions(root, aliased(root, mlflow))
+            yield from champions(root, needed(root, mlflow))
 
 
-def aliased(root: Path, mlflow: Any) -> dict[str, Path]:
-    """By `STUDY@ALIAS` the folder of its files, where they lie on this machine."""
+def needed(root: Path, mlflow: Any) -> dict[str, Path]:
+    """By `STUDY/VERSION` the folder of its files, where they lie here: of champions, former ones, challengers."""
     folders: dict[str, Path] = {}
     for model in mlflow.search_registered_models():
-        for alias, number in model.aliases.items():
-            run = mlflow.get_run(mlflow.get_model_version(model.name, number).run_id)
-            if run.info.artifact_uri.startswith("file:"):
-                folders[f"{model.name}@{alias}"] = Path(run.info.artifact_uri.removeprefix("file://")) / "model"
+        numbers = {*map(str, model.aliases.values()), *json.loads(model.tags.get(HISTORY, "[]"))}
+        for version in mlflow.search_model_versions(f"name = '{model.name}'"):
+            run = mlflow.get_run(version.run_id) if str(version.version) in numbers else None
+            if run and run.info.artifact_uri.startswith("file:") and tracking.COLLECTED not in run.data.tags:
+                place = Path(run.info.artifact_uri.removeprefix("file://"))
+                folders[f"{model.name}/{version.version}"] = place / "model"
     return folders

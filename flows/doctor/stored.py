@@ -1,6 +1,5 @@
 """What is kept: databases, DVC's cache, champions' files, checkpoints, the DVC remote."""
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -8,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from contracts.errors import MedloopError, listed
-from flows import bundle, databases, lockfile, objects, servers, workspace
+from flows import bundle, databases, journal, lockfile, objects, servers, workspace
 from flows.disk import told
 from flows.doctor.finding import Asked, Finding, fault, note, of_error, well
 from flows.faults import told as explained
 from flows.home import checkpoints, home
+from flows.recovery import damaged_checkpoints
 from flows.store import read_json, write_json
 
 LARGE_LOG = 256 << 20  # bytes that a database's log of writes should not reach
@@ -30,6 +30,9 @@ def check(root: Path, asked: Asked) -> Iterator[Finding]:
     except MedloopError as error:
         yield of_error("dvc.lock", "a lock whose every entry is whole", error)
     yield from cache(root, workspace.objects(root), asked)
+    if not asked.quick and journal.holder(root, "run") is None:
+        asked.say("hashing what the stages wrote")
+        yield outputs(root)
     yield unfinished(root)
 
 
@@ -121,35 +124,54 @@ def _drop(damaged: list[Path]) -> str:
     return f"{len(damaged)} damaged objects are removed"
 
 
+def outputs(root: Path) -> Finding:
+    """What lies in the workspace, figures and reports too; DVC looks at time and size alone."""
+    found = workspace.damaged_outputs(root)
+    if not found:
+        return well("outputs", "every file of data/ is as its stage wrote it, or says that it was changed since")
+    paths = [str(Path(path).relative_to(root)) for those in found.values() for path in those]
+    mend = "medloop doctor --mend brings it back out of DVC's cache; where none has it, medloop run makes it again"
+    remedy = partial(_brought_back, root, list(found), len(paths))
+    return fault("outputs", f"damaged: {listed(paths, 3)}", "files as their stages wrote them", mend, remedy)
+
+
+def _brought_back(root: Path, stages: list[str], number: int) -> str:
+    with journal.sole_run(root):
+        workspace.make_whole(root, stages)
+    return f"{number} damaged files are brought back out of DVC's cache"
+
+
 def unfinished(root: Path) -> Finding:
     """Checkpoints of trainings that did not end; a damaged one is passed over for the one before."""
-    found = sorted(checkpoints(root).rglob("*.safetensors"))
-    wrong = [path for path in found if _sha256(path)[:16] != path.stem.partition("-")[2]]
-    if wrong:
+    if wrong := damaged_checkpoints(root):
         shown = listed([path.relative_to(home(root)) for path in wrong], 3)
         mend = "medloop doctor --mend removes them; training goes on from the checkpoint before"
         return fault("checkpoints", f"damaged: {shown}", "content as the name says", mend, partial(_drop, wrong))
-    return well("checkpoints", f"{len(found)} of unfinished trainings")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return well("checkpoints", f"{len(list(checkpoints(root).rglob('*.safetensors')))} of unfinished trainings")
 
 
 def champions(root: Path, artifacts: Mapping[str, Path]) -> Iterator[Finding]:
-    """By `STUDY@ALIAS` the folder of each registered model's files."""
-    wrong = list[str]()
+    """By `STUDY/VERSION` the folder of its files: of models that serve, that served, or that may."""
+    wrong = dict[str, str]()
     for name, folder in artifacts.items():
         try:
             bundle.verify(folder)
         except MedloopError as error:
-            wrong.append(f"{name}: {error.problem}")
+            wrong[name] = error.problem
     if wrong:
-        mend = "medloop rollback STUDY for the champion before; medloop reproduce has the run again"
-        yield fault("models", "; ".join(wrong), "files as they were recorded", mend)
+        mend = "medloop doctor --mend packs them again out of DVC's cache"
+        found = "; ".join(f"{name}: {said}" for name, said in wrong.items())
+        yield fault("models", found, "files as they were recorded", mend, partial(_packed, root, list(wrong)))
     else:
-        yield well("models", f"{len(artifacts)} champions and challengers, each file as recorded")
+        yield well("models", f"{len(artifacts)} champions, former ones and challengers, each file as recorded")
+
+
+def _packed(root: Path, names: list[str]) -> str:
+    from flows.repacking import pack_again
+
+    for name in names:
+        pack_again(root, *name.split("/"))
+    return f"{listed(names)} packed again, as recorded"
 
 
 def remote(root: Path, asked: Asked) -> Finding:

@@ -10,6 +10,7 @@ from flows.workspace.kept import kept_files
 from flows.workspace.leftovers import clear_leftovers
 from flows.workspace.past import bring_back, revision, run_again, share_cache
 from flows.workspace.sharing import push, share_with, shared_with, try_remote
+from flows.workspace.whole import damaged_outputs, make_whole
 
 __all__ = [
     "NEVER",
@@ -17,8 +18,10 @@ __all__ = [
     "bring_back",
     "bring_up_to_date",
     "clear_leftovers",
+    "damaged_outputs",
     "holding_cache",
     "kept_files",
+    "make_whole",
     "objects",
     "order_lock",
     "outputs",

@@ -3,13 +3,14 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from contracts.errors import MedloopError
 from flows import lockfile
 from flows.workspace.repository import repository, stage_of, unlocked
+from flows.workspace.whole import bring_whole, drop_damaged, seen
 
 DVC_DRAFT = f".{'?' * 22}.tmp"  # as dvc_objects.fs.utils.tmp_fname names it
 Outcome = Literal["ran", "restored", "unchanged"]
@@ -73,9 +74,10 @@ def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
     """Others may use the workspace while `work` runs; what it depends on must be the same after it."""
     from dvc.exceptions import DvcException
 
-    stage.save_deps()
-    before = _fingerprint(stage)
     try:
+        bring_whole(stage.repo, _inputs(stage))
+        stage.save_deps()
+        before = _fingerprint(stage)
         with unlocked(stage.repo):
             work()
     except BaseException:
@@ -90,6 +92,13 @@ def _run_unlocked(stage: Any, work: Callable[[], None]) -> None:
     stage.save()
     drop_damaged(stage.outs)
     stage.commit()
+    seen(stage.outs)
+
+
+def _inputs(stage: Any) -> list[Any]:
+    """The outputs of other stages that it reads."""
+    read = {dep.fs_path for dep in stage.deps}
+    return [out for other in stage.repo.index.stages for out in other.outs if out.fs_path in read]
 
 
 def _put_back(stage: Any) -> None:
@@ -122,21 +131,3 @@ def _restored(stage: Any) -> bool:
         return False
     stage.commit()
     return True
-
-
-def drop_damaged(outs: Iterable[Any]) -> bool:
-    """Removes the cached objects of a saved stage's outputs whose content is not what their name says.
-
-    DVC hands them out without a word, and at a commit even puts them in the place of good outputs.
-    """
-    from dvc_data.hashfile.hash import file_md5
-
-    damaged = False
-    for out in outs:
-        within = (out.get_obj() or []) if out.is_dir_checksum else []
-        for info in (out.hash_info, *(info for _, _, info in within)):
-            path = Path(out.cache.oid_to_path(info.value))
-            if path.is_file() and file_md5(str(path), out.cache.fs) != info.value.removesuffix(".dir"):
-                path.unlink()
-                damaged = True
-    return damaged

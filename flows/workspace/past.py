@@ -1,13 +1,13 @@
 """Runs of the past: had again in a clone, run again there."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from contracts.errors import MedloopError
-from flows.workspace.bringing import drop_damaged
 from flows.workspace.graph import sentences
 from flows.workspace.repository import opened, repository, stage_of, unlocked
+from flows.workspace.whole import put_in_place
 
 
 def revision(root: Path) -> str:
@@ -42,10 +42,7 @@ def bring_back(root: Path, names: Sequence[str], only: Collection[str] = ()) -> 
     with repository(root) as repo:
         for stage in (stage_of(repo, name) for name in names):
             outs = [out for out in stage.outs if not only or PurePath(out.def_path).name in only]
-            drop_damaged(outs)
-            why = _fetched(repo, outs) if any(out.changed_cache() for out in outs) else ""
-            drop_damaged(outs)
-            lost = [out.def_path for out in outs if not out.hash_info or out.changed_cache()]
+            lost, why = put_in_place(repo, outs)
             if lost:
                 raise MedloopError(
                     f"neither DVC's cache nor a remote has {lost[0]} as that run wrote it{why}",
@@ -53,22 +50,6 @@ def bring_back(root: Path, names: Sequence[str], only: Collection[str] = ()) -> 
                     mend="dvc remote add --default NAME URL where it was pushed to, with the key or password that it "
                     "asks for in .dvc/config.local; what is lost everywhere stays lost",
                 )
-            for out in outs:
-                out.checkout(force=True)
-
-
-def _fetched(repo: Any, outs: Iterable[Any]) -> str:
-    """Brings these outputs out of the remote; what it said when it could not.
-
-    By their hashes: DVC's own `fetch` looks for a stage where one stands first.
-    """
-    try:
-        with unlocked(repo):
-            for objects in (objects for out in outs for objects in out.get_used_objs().values()):
-                repo.cloud.pull(objects)
-    except Exception as error:  # whatever a remote's own library raises, and DVC where a plugin is not installed
-        return f" ({next(iter(str(error).splitlines()), '') or type(error).__name__})"
-    return ""
 
 
 def run_again(root: Path, name: str, work: Callable[[], object] | None) -> tuple[list[str], list[str]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import MedloopError
-from flows.workspace.bringing import drop_damaged
 from flows.workspace.repository import repository, unlocked
+from flows.workspace.whole import drop_damaged
 
 REMOTE = "shared"
 
@@ -89,7 +89,7 @@ def _within(out: Any) -> Iterator[Any]:
 def try_remote(root: Path) -> None:
     """Writes a small file to DVC's default remote and takes it away. Raises what the remote's library raises."""
     with repository(root) as repo:
-        remote = repo.cloud.get_remote_odb()
+        remote = _remote(repo)
     remote.fs.makedirs(remote.path)
     path = remote.fs.join(remote.path, f"medloop-{uuid.uuid4().hex}")
     try:

@@ -28,6 +28,11 @@ def test_a_shared_run_is_had_again_with_git_and_the_remote_alone(
     assert medloop(copy, "share", str(tmp_path / "first")).code == 0
     own = "['remote \"shared\"']\n    jobs = 1\n"  # as a key file or a password: the run's commit has no such remote
     (copy.root / ".dvc" / "config.local").write_text(own)
+    before = (copy.root / ".dvc" / "config").read_bytes()
+    (tmp_path / "file").touch()
+    refused = medloop(copy, "share", str(tmp_path / "file" / "store"))
+    assert refused.code == 1 and "cannot be reached, or refuses it: Not a directory" in refused.text
+    assert (copy.root / ".dvc" / "config").read_bytes() == before
     told = medloop(copy, "share", str(tmp_path / "store"))
     assert told.code == 0, told.text
     assert f"shared {finished.key}: " in told.text

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from flows import tracking
+from flows import journal, tracking
 from tests.func.conftest import Outcome
 from tests.workspace import Workspace
 
 LOCKED_S = 1.0
+Medloop = Callable[..., Outcome]
 
 
 class Failing(BaseHTTPRequestHandler):
@@ -74,3 +75,29 @@ def test_44_a_run_without_mlflow_trains_and_the_next_tells_all_of_it(
     assert len(history) == 2 and epochs <= found
     assert {key for key, *_ in found} > {"test_auroc", "test_auroc_low", "mlp_test_auroc"}
     assert states == [("FINISHED",), ("FINISHED",)]
+
+
+def test_another_server_is_told_of_today_at_once_and_of_earlier_runs_by_one_command(
+    finished: Workspace,
+    copy: Workspace,
+    medloop: Callable[..., Outcome],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own, before = tmp_path / "own.db", journal.read(journal.path(copy.root, finished.key)).mlflow_runs
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own}")
+    told = medloop(copy, "run", "tiny")
+    assert told.code == 0 and "✓ record@tiny" in told.text and "✓ train@" not in told.text, told.text
+    assert "MLflow was elsewhere for 1 earlier runs; medloop doctor --mend" in told.text
+    later = told.printed.split("\nrun ")[1].split()[0]
+    assert f"1 runs are unknown to MLflow: {finished.key}" in medloop(copy, "doctor").text
+    mended = medloop(copy, "doctor", "--mend")
+    assert "1 runs are told to MLflow" in mended.text, mended.text
+    assert "Nothing to do" in medloop(copy, "run", "tiny").text
+    with sqlite3.connect(own) as mlflow:
+        keys = mlflow.execute("select value from tags where key = 'medloop.run'").fetchall()
+        assert mlflow.execute("select alias, version from registered_model_aliases").fetchall() == [("champion", 1)]
+    assert {key for (key,) in keys} == {finished.key, later}
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert medloop(copy, "doctor", "--mend").code in (0, 1)  # the journals name the runs of the first again
+    assert journal.read(journal.path(copy.root, finished.key)).mlflow_runs == before

@@ -12,7 +12,6 @@ from ruamel.yaml import YAML
 
 from flows import databases, journal, tracking
 from flows.git import pins
-from flows.store import read_json, write_json
 from tests.func.conftest import Outcome
 from tests.workspace import Workspace
 
@@ -46,8 +45,9 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
 ) -> None:
     second = ran(medloop(copy, "run", "tiny", "-S", "evaluate.resamples=100"))
     a_home_of_its_own(copy.root, servers, tmp_path / "home", [finished.key, second], monkeypatch)
-    long_ago = {**read_json(journal.path(copy.root, second)), "started": "2020-01-01T00:00:00+00:00"}
-    write_json(journal.path(copy.root, second), long_ago)
+    long_ago = journal.read(journal.path(copy.root, second))
+    long_ago.number, long_ago.started = 0, "2020-01-01T00:00:00+00:00"
+    journal.save(copy.root, long_ago)
     unneeded = copy.root / ".dvc" / "cache" / "files" / "md5" / "00" / ("0" * 30)
     unneeded.parent.mkdir(exist_ok=True)
     unneeded.write_text("of a run that is gone")
@@ -75,6 +75,7 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
     well = medloop(copy, "doctor", "--json")
     answer = json.loads(well.printed)
     assert [one for one in answer["findings"] if one["state"] == "fault" and one["check"] != "python"] == []
+    a_champions_damaged_weights_are_packed_again(copy, medloop)
     damaged = next((copy.root / ".dvc" / "cache" / "files").rglob("[0-9a-f]*.dir"))
     damaged.chmod(0o644)
     whole = damaged.read_bytes()
@@ -93,6 +94,18 @@ def test_what_is_kept_can_be_had_again_after_a_collection_and_faults_are_found_a
     what_the_backup_does_not_know_is_told_again(copy, finished.key, tmp_path / "home")
 
 
+def a_champions_damaged_weights_are_packed_again(workspace: Workspace, medloop: Medloop) -> None:
+    run = tracking.client(workspace.root).get_model_version_by_alias("tiny", "champion").run_id
+    place = Path(tracking.client(workspace.root).get_run(run).info.artifact_uri.removeprefix("file://"))
+    weights = place / "model" / "weights" / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refused = medloop(workspace, "predict", "tiny@champion", "patients.csv", "--out", "predictions.csv")
+    assert refused.code == 1 and "weights/weights.safetensors" in refused.text and "doctor --mend" in refused.text
+    assert "packed again, as recorded" in medloop(workspace, "doctor", "--mend").text
+    assert weights.read_bytes() == whole
+
+
 def what_the_backup_does_not_know_is_told_again(workspace: Workspace, key: str, home: Path) -> None:
     """The command in a process of its own, which never saw the former database."""
     tracking._make_database(home / "backups" / "mlflow-20200101-000000.db")  # that knows of nothing
@@ -102,4 +115,8 @@ def what_the_backup_does_not_know_is_told_again(workspace: Workspace, key: str, 
         runs = {run for (run,) in known.execute("select run_uuid from tags where key = 'medloop.recipe'")}
         assert known.execute("select count(*) from metrics where key = 'test_auroc'").fetchone() == (3,)
         assert known.execute("select version from registered_model_aliases").fetchall() == [(1,)]
-    assert runs == set(read_json(journal.path(workspace.root, key))["mlflow_runs"].values())
+        began = {start // 1000 for (start,) in known.execute("select start_time from runs")}
+        ended = {end // 1000 for (end,) in known.execute("select end_time from runs")}
+    run = journal.read(journal.path(workspace.root, key))
+    assert runs == set(run.mlflow_runs.values())
+    assert [began, ended] == [{datetime.fromisoformat(str(at)).timestamp()} for at in (run.started, run.ended)]

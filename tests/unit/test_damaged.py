@@ -1,11 +1,13 @@
 """DVC's files with a bit flipped or an end cut off: noticed, and told with a command that mends it, or made again."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import MedloopError
 from flows import workspace
+from flows.workspace import whole
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +90,63 @@ def test_a_lock_that_is_cut_anywhere_is_told_with_its_mend_or_leads_to_a_run(
         else:
             assert stage.stale or "size" in whole[length - 10 :] or "nfiles" in whole[length - 30 :], length
     lock.write_text(whole)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two stages, of which the first ran in another process, as it were, and the second is to read its file."""
+    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    stages = (("make", "source", "made"), ("take", "made", "taken"))
+    told = [f"  {n}:\n    cmd: medloop stage {n} tiny\n    deps: [{d}]\n    outs: [{o}]\n" for n, d, o in stages]
+    (tmp_path / "dvc.yaml").write_text("stages:\n" + "".join(told))
+    (tmp_path / "source").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    workspace.bring_up_to_date(tmp_path, "make", lambda: make(tmp_path))
+    monkeypatch.setattr(whole, "_known", set())
+    return tmp_path
+
+
+def make(root: Path) -> None:
+    (root / "made").write_text("as it was made")
+
+
+def rot(path: Path) -> None:
+    """A bit flips on the disk: neither time nor size change."""
+    told = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.write(bytes([path.read_bytes()[0] ^ 1]))
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+
+
+def take(root: Path) -> str:
+    read = []
+
+    def work() -> None:
+        read.append((root / "made").read_text())
+        (root / "taken").write_text(read[0])
+
+    assert workspace.bring_up_to_date(root, "take", work) == "ran"
+    return read[0]
+
+
+def test_a_file_that_rotted_since_its_stage_ended_is_brought_back_before_it_is_read(
+    pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rot(pair / "made")
+    assert not workspace.plan(pair, ["tiny"])[0].stale, "DVC looks at time and size"
+    assert take(pair) == "as it was made"
+    assert "brought back out of DVC's cache: made" in " ".join(capsys.readouterr().err.split())
+    assert workspace.damaged_outputs(pair) == {}
+
+
+def test_one_that_is_nowhere_whole_is_an_error_and_the_next_run_makes_it_again(pair: Path) -> None:
+    rot(pair / "made")
+    (cached,) = (path for path in (pair / ".dvc" / "cache" / "files").rglob("*") if path.is_file())
+    rot(cached)
+    assert workspace.damaged_outputs(pair) == {"make": [str(pair / "made")]}
+    with pytest.raises(MedloopError, match="neither in DVC's cache nor in a remote as it was: made"):
+        take(pair)
+    assert workspace.bring_up_to_date(pair, "make", lambda: make(pair)) == "ran"
+    assert take(pair) == "as it was made"

@@ -184,11 +184,32 @@ def test_a_decision_that_a_crash_cut_short_is_kept_once(
     promote(tmp_path, "study", "3", "better")
     promote(tmp_path, "study", "2", "better")
     assert len(decisions(registry, "study", "2")) == 2, "another has been champion since"
-    if calls < 4:  # its history, which is written last, follows the alias by itself
-        interrupted(lambda: rollback(tmp_path, "study", "alarms"))
-        assert [one["what"] for one in decisions(registry, "study", "2")][2:] == ["rolled back"]
-        assert [one["what"] for one in decisions(registry, "study", "3")] == ["promoted", "promoted"]
-        assert registry.aliases["champion"] == "3"
+    interrupted(lambda: rollback(tmp_path, "study", "alarms"))
+    assert [one["what"] for one in decisions(registry, "study", "2")][2:] == ["rolled back"]
+    assert [one["what"] for one in decisions(registry, "study", "3")] == ["promoted", "promoted"]
+    assert registry.aliases["champion"] == "3", "and not one further, though the alias had moved before the kill"
+    assert rollback(tmp_path, "study", "alarms")[0].number == "2", "another one goes on"
+
+
+def test_what_was_done_by_hand_in_mlflow_is_put_on_record_once(registry: Registry, tmp_path: Path) -> None:
+    registry.aliases["champion"] = "2"
+    for _ in range(2):
+        assert promote(tmp_path, "study", "2", "better")[1] is None
+    assert [(one["what"], one["why"]) for one in decisions(registry, "study", "2")] == [("promoted", "better")]
+    registry.aliases["champion"] = "3"
+    registry.certificates["3"] = "leak"
+    with pytest.raises(MedloopError, match="leak certificate is leak"):
+        promote(tmp_path, "study", "3", "")
+
+
+def test_the_last_decision_is_the_last_though_the_clock_was_set_back(registry: Registry, tmp_path: Path) -> None:
+    registry.of_version["1"]["medloop.decision.20990101T000000000000Z"] = json.dumps(
+        {"what": "promoted", "when": "2099-01-01", "who": "they", "why": "", "evidence": {}}
+    )
+    promote(tmp_path, "study", "2", "better")
+    rollback(tmp_path, "study", "alarms")
+    assert [one["what"] for one in decisions(registry, "study", "1")] == ["promoted", "promoted"]
+    assert [key for tags in registry.of_version.values() for key in tags if key < "medloop.decision.2099"] == []
 
 
 def test_what_a_person_served_before_no_gate_promotes_again(registry: Registry, tmp_path: Path) -> None:

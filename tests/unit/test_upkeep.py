@@ -59,6 +59,15 @@ def test_a_backup_holds_what_was_committed_and_the_newest_are_kept(root: Path, m
     assert {file.name for file in copy.parent.iterdir()} == {kept.name for kept in databases.backups(root, "mlflow")}
 
 
+def test_a_backup_that_is_made_after_the_clock_was_set_back_is_the_newest(
+    root: Path, mlflow: sqlite3.Connection
+) -> None:
+    (path,) = databases.local(root).values()
+    databases.back_up(root, "mlflow", path, NOW + 1000 * DAY, keep=1)
+    newest = databases.back_up(root, "mlflow", path, NOW, keep=1)
+    assert databases.backups(root, "mlflow") == [newest]
+
+
 def test_a_damaged_database_is_no_backup_and_the_good_one_is_put_back(root: Path, mlflow: sqlite3.Connection) -> None:
     (path,) = databases.local(root).values()
     good = databases.back_up(root, "mlflow", path, NOW, keep=1)
