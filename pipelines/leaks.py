@@ -68,7 +68,8 @@ def single_feature_suspects(
 
     A patient (`@group`, where there is one) counts once, however many rows they have. Whatever is found rests on
     lower bounds, so a few rows prove nothing: 11 pure rows, or 16 perfectly ranked ones of the rarer class, are the
-    least. A copy of the label, as it is or turned round, is found in fewer, as soon as it is no accident. Of text, images and sequences only the presence is looked at.
+    least; a copy of the label, as it is or turned round, is found in fewer, once it is no accident. Of text, images
+    and sequences only the presence is looked at.
 
     Args:
         samples: training rows only, typed; a missing cell is NaN/NaT.
@@ -105,7 +106,7 @@ def follow_up_suspects(samples: pd.DataFrame, schema: Schema, params: LeakParams
         concordance = (1 + abs(np.nan_to_num(kendalltau(answers[at], time[at]).statistic))) / 2
         bound = lower_bound(concordance, float(at.sum()))
         if bound >= params.auroc:
-            told = f"alone, it tells how long {at.sum()} rows with the event were followed (concordance {concordance:.2f})"
+            told = f"alone, it tells how long those with the event were followed (concordance {concordance:.2f})"
             found.append(_suspect(name, "value", bound, told))
     return found
 
@@ -235,9 +236,10 @@ def _by_classes(name: str, counts: Floats, params: LeakParams) -> Iterator[Suspe
 
 
 def _copy(name: str, counts: Floats, chance: float) -> Suspect | None:
-    """Classes that have one answer each, and each another, as a copy of the label has, in rows however few.
+    """Classes that have one answer each, and each another, as a copy of the label has, in however few rows.
 
-    By accident so do C! of the ways to give out the answers, whose number is the multinomial coefficient. Shape: (K, C).
+    By accident it is C! of all ways to give out the answers, of which the multinomial coefficient counts as many.
+    Shape: counts (K, C).
     """
     from scipy.special import gammaln
 
