@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.errors import MedloopError
+
+FEWEST = 20  # events by the horizon that training takes
 TIMES = 10  # the moments up to the horizon at which survival is told and judged
 
 
@@ -26,3 +29,23 @@ def followed(target: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool
 def times(horizon: float) -> NDArray[np.float64]:
     """The moments, equally far apart, the horizon last. Shape: (TIMES,)."""
     return np.asarray(horizon * np.arange(1, TIMES + 1) / TIMES, dtype=np.float64)
+
+
+def refuse_few_events(target: NDArray[Any], horizon: float, unit: str, part: str) -> None:
+    """Raises MedloopError where too few of these rows had the event by the horizon, or none was followed beyond it."""
+    time, happened = followed(target)
+    events, fewest = int((happened & (time <= horizon)).sum()), FEWEST if part == "training" else 1
+    by = f"the horizon of {horizon:g} {unit}".rstrip()
+    if events < fewest:
+        raise MedloopError(
+            f"by {by} the event happened in {events} {part} rows; {fewest} are needed",
+            where=f"{part} rows",
+            mend="take a later target.horizon, in the unit of target.column, or gather more rows; "
+            "target.positive is the level that means that it happened",
+        )
+    if time.max() <= horizon:
+        raise MedloopError(
+            f"no {part} row was followed beyond {by}",
+            where="target.horizon",
+            mend="take an earlier one, in the unit of target.column",
+        )

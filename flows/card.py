@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.errors import MedloopError
 from contracts.study import Study
+from contracts.tasks import Task
 from flows import console, servers, tracking
 from flows.board.participants import Participants, participants
 from flows.comparing import runs
@@ -88,11 +89,19 @@ def _source(provenance: Mapping[str, Any]) -> str:
 
 
 def _question(study: Study) -> str:
-    target = study.target
-    what = ", ".join(target.columns) or target.column
-    told = f"Predicts {what} ({target.task})"
-    told += f"; positive is “{target.positive}”" if target.positive else ""
-    return told + (f"; horizon {target.horizon:g}." if target.horizon else ".")
+    target, column = study.target, study.columns.get(study.target.column)
+    name, unit, classes = target.column, (column.unit or "") if column else "", ", ".join(target.classes)
+    told: dict[Task, str] = {
+        "classes": f"Predicts {name}: {classes}" + f"; positive is “{target.positive}”" * bool(target.positive),
+        "ordinal": f"Predicts {name}, in order: {classes}",
+        "regression": f"Predicts {name}, a number{f' in {unit}' if unit else ''}",
+        "survival": f"Predicts {name}, the time until {target.event} is “{target.positive}”, and the risk of that by "
+        f"{target.horizon or 0:g} {unit}".rstrip(),
+        "multilabel": f"Predicts which of these are “{target.positive}”: {', '.join(target.columns)}",
+        "forecasting": f"Predicts the next {target.horizon or 0:g} values of {target.channel} in {name}",
+        "tagging": f"Finds where texts name what, and tells which of these it is: {classes}",
+    }
+    return f"{told[target.task]}."
 
 
 def _cohort(study: Study) -> str:

@@ -149,10 +149,10 @@ def sweep_study(study: str | None, over: Sequence[str], models: Sequence[str]) -
     from flows.grid import combinations
 
     root = find_root()
-    grid = combinations(over)
     (name,) = _chosen(root, [study] if study else [])
     with journal.sole_run(root):
         loaded = _loaded(root, [name])[name]
+        grid = combinations(over, loaded.study.target.task)
         _refuse_strangers(loaded, models)
         with _prefect(root, journal.Stopwatch(), trains=True) as watcher:
             from flows import sweep

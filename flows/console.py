@@ -85,15 +85,27 @@ def show_leaderboard(verdict: str, header: Sequence[str], rows: Sequence[Sequenc
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> None:
-    """As many columns as the terminal is wide, the first `texts` of them to the left."""
-    widths = [max(len(row[i]) for row in (header, *rows)) + 2 for i in range(len(header))]
-    shown = [i for i in range(len(header)) if sum(widths[: i + 1]) <= max(console.width, 80)]
+    """As many columns as the terminal is wide, the first `texts` of them to the left.
+
+    Where but one would fit beside these, cells go on in another line after a comma.
+    """
+    lines = [list(header), *map(list, rows)]
+    shown = _fitting(lines)
+    if shown <= texts + 1 < len(header):
+        lines = [[cell.replace(", ", ",\n") if i >= texts else cell for i, cell in enumerate(line)] for line in lines]
+        shown = _fitting(lines)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for i in shown:
-        table.add_column(header[i], justify="left" if i < texts else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(row[i]) for i in shown))
+    for i, name in enumerate(lines[0][:shown]):
+        table.add_column(name, justify="left" if i < texts else "right", no_wrap=True)
+    for line in lines[1:]:
+        table.add_row(*map(Text, line[:shown]))
     console.print(table)
+
+
+def _fitting(lines: Sequence[Sequence[str]]) -> int:
+    """How many columns fit, two blanks after each."""
+    widths = [max(len(part) for cell in column for part in cell.split("\n")) + 2 for column in zip(*lines, strict=True)]
+    return sum(sum(widths[: i + 1]) <= max(console.width, 80) for i in range(len(widths)))
 
 
 def show_stale(name: str, reasons: Sequence[str], most: int = 3) -> None:

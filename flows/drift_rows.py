@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import MedloopError
-from contracts.study import PAYLOADS, Column, Study
+from contracts.errors import MedloopError, listed
+from contracts.study import Column, Study
 from contracts.tables import Schema
 from flows import clones, workspace
 from flows.blocks import open_table
@@ -185,9 +185,9 @@ def _notes(trouble: str, changed: int, schema: Schema, blank: Scorable | None) -
     notes = [f"All rows are compared, since {trouble}."] if trouble else []
     notes += [f"{changed:,} rows of then read otherwise now; they are not compared."] if changed else []
     notes += [f"{len(blank.samples):,} of the new rows have no label yet: columns and scores alone."] if blank else []
-    held = [name for name, of in schema.features.items() if of.type in PAYLOADS]
-    if held:
-        notes.append(f"Of {', '.join(held)} only the length of texts is compared, and what the champion makes of them.")
+    texts, others = schema.of_type("text"), schema.of_type("image", "sequence")
+    notes += [f"Of {listed(texts)} the length is compared, and what the champion makes of it."] if texts else []
+    notes += [f"Of {listed(others)} only what the champion makes of it is compared."] if others else []
     return notes
 
 

@@ -7,16 +7,19 @@ from typing import Any, Literal, get_args, get_origin
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
+from contracts.tasks import Task
 from flows.settings import SECTIONS, Settings
+from flows.task_settings import fitting
 
 Combination = dict[str, str]
 
 
-def combinations(over: Sequence[str]) -> list[Combination]:
+def combinations(over: Sequence[str], task: Task = "classes") -> list[Combination]:
     """Every combination, each as values by setting.
 
     over: a section, for all the methods of its widest choice (`impute` is `impute.numeric`), several with commas
         between, or a setting with its values: `balance.method=none,smote`, `train.seed=0..15`
+    task: of the study; where no values are named, those that do not fit it are left out
 
     Raises MedloopError for an unknown section or setting, one that is no choice and has no values named, and a range
     that ends before it begins.
@@ -24,7 +27,7 @@ def combinations(over: Sequence[str]) -> list[Combination]:
     axes: dict[str, tuple[str, ...]] = {}
     for asked in over:
         key, equals, values = asked.partition("=")
-        axes |= {key: _named(key, values)} if equals else dict(_methods(name) for name in asked.split(","))
+        axes |= {key: _named(key, values)} if equals else dict(_methods(name, task) for name in asked.split(","))
     return [dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
 
 
@@ -39,8 +42,8 @@ def _named(key: str, values: str) -> tuple[str, ...]:
     return tuple(str(number) for number in range(first, last + 1))
 
 
-def _methods(key: str) -> tuple[str, tuple[str, ...]]:
-    """A setting and all the values that its type admits."""
+def _methods(key: str, task: Task) -> tuple[str, tuple[str, ...]]:
+    """A setting and all the values that its type admits and that fit the task."""
     section, _, name = key.partition(".")
     choices = _choices(section)
     if not choices or name not in {"", *choices}:
@@ -51,7 +54,8 @@ def _methods(key: str) -> tuple[str, tuple[str, ...]]:
             mend=f"one of {', '.join(known)}, or name the values: --over {section}.KEY=A,B",
         )
     chosen = name or max(choices, key=lambda choice: len(choices[choice]))
-    return f"{section}.{chosen}", choices[chosen]
+    fits = fitting(task).get(section, {}).get(chosen, choices[chosen])
+    return f"{section}.{chosen}", tuple(value for value in choices[chosen] if value in fits)
 
 
 def _choices(section: str) -> dict[str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from flows import console
 from flows.home import home
 from pipelines.gate import Criterion, Difference, GateParams, Rows
 from pipelines.paired import Paired
+from pipelines.tasks import METRICS
 
 Verdict = Literal["promoted", "first", "nothing new", "kept", "asks", "blocked"]
 
@@ -61,7 +62,8 @@ def show(root: Path, gate: Gate) -> None:
         console.show_facts({"rows": _rows(gate.rows)})
     for name in ("frozen", "new"):
         for one in gate.differences.get(name, ()):
-            console.show_facts({f"on {name} rows": f"{one.metric} {one.second} after {one.first}"})
+            now, then = ("–" if value is None else f"{value:.3f}" for value in (one.second, one.first))
+            console.show_facts({f"on {name} rows": f"{METRICS[one.metric].label} {now} after {then}"})
     if gate.criteria:
         console.show_facts({"evidence": evidence(root, gate)})
     if gate.next:

@@ -16,8 +16,7 @@ from contracts.study import PAYLOADS, Frozen
 from contracts.tables import PARTS, Part, RowsSeen, Schema, of_part, rows_seen
 from pipelines.canary import Refit, canary
 from pipelines.copies import too_rare_for_chance
-from pipelines.labels import graded
-from pipelines.leaks import LeakParams, Suspect, single_feature_suspects
+from pipelines.leaks import LeakParams, Suspect, suspects_of
 from pipelines.near_copies import near_copies
 from pipelines.near_duplicates import near_pairs
 
@@ -93,8 +92,7 @@ def certify(
     parts = {part: rows_seen(split.loc[split["@part"] == part, "@id"]) for part in PARTS}
     train = of_part(samples, split, "train")
     placed = samples.drop_duplicates("@id").merge(split.drop_duplicates("@id"), on="@id").reset_index(drop=True)
-    target, classes = graded(train["@target"], schema)
-    suspects = single_feature_suspects(train, target, schema.model_copy(update={"classes": classes}), params)
+    suspects = suspects_of(train, schema, params)
     checks = [
         _patients(samples, split),
         _duplicates(placed, list(schema.features)),

@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 CELLS, FEWEST = 1 << 17, 8
 # Below this share of defined resamples an interval would describe the lucky ones only.
 DEFINED = 0.9
+# Where no row is told wrong, or every row alike, resamples do not differ: no proof that others' rows would not either.
+SAME = "the same in every resample, no interval can be told"
 
 
 class Interval(Frozen):
@@ -31,12 +33,17 @@ class Interval(Frozen):
     reason: str = ""
 
     def __str__(self) -> str:
-        """`0.858 (0.831 to 0.884)`, or a dash."""
+        """`0.858 (0.831 to 0.884)`, `1.000 (no interval)`, or a dash."""
         if self.value is None:
             return "–"
         if self.low is None:
-            return f"{self.value:.3f}"
+            return f"{self.value:.3f} (no interval)".replace("-", "−")
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})".replace("-", "−")
+
+    @property
+    def around(self) -> str:
+        """The interval in brackets, or why there is none."""
+        return self.reason if self.low is None else str(self).partition(" ")[2]
 
 
 def multiplicities(patients: int, resamples: int, seed: int) -> Iterator[Floats]:
@@ -76,6 +83,8 @@ def interval(
 ) -> Interval:
     """The percentile interval of Efron & Tibshirani (1993, chapter 13); resamples where it is undefined are left out.
 
+    None where all resamples give the same, since an interval of no width would claim certainty.
+
     Args:
         value: the metric on the rows themselves; NaN where it is undefined
         estimates: (B,) the metric on each resample, NaN where undefined
@@ -90,6 +99,8 @@ def interval(
     if len(defined) < DEFINED * len(estimates):
         share = 1 - len(defined) / len(estimates)
         return Interval(value=rounded(value), reason=f"undefined in {share:.0%} of the resamples: too few patients")
+    if np.ptp(defined) < 1e-12:
+        return Interval(value=rounded(value), reason=SAME)
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     if reflect:
         low, high = max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)

@@ -10,7 +10,7 @@ from contracts.errors import MedloopError, listed
 from contracts.names import nearest
 from contracts.study import Frozen
 from contracts.tables import Part
-from pipelines.bootstrap import Interval, bootstrap
+from pipelines.bootstrap import SAME, Interval, bootstrap
 from pipelines.paired import Beside, beside_best
 from pipelines.results import Counts, Entry, Floats, Result
 from pipelines.tasks import METRICS
@@ -210,9 +210,13 @@ def _against(best: Row, rival: Row, choice: Row, metric: str) -> str:
 
 
 def _guesses(row: Row, metric: str) -> bool:
-    """Whether the model may be no better than chance, for a metric whose value by chance is known."""
-    low = row.metrics[metric].low
-    return metric in CHANCE and (low is None or low <= CHANCE[metric])
+    """Whether the model may be no better than chance, for a metric whose value by chance is known.
+
+    Where all resamples give the same, that is asked of the value itself; how few the rows are is told beside it.
+    """
+    of = row.metrics[metric]
+    least = of.value if of.reason == SAME else of.low
+    return metric in CHANCE and (least is None or least <= CHANCE[metric])
 
 
 def _chance(rows: list[Row], choice: Row, metric: str) -> str:

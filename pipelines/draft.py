@@ -20,8 +20,7 @@ from pipelines.draft_label import drafted_label
 from pipelines.draft_roles import group_check, id_check, likely_group, outcome_check, sample_id
 from pipelines.guard import spelled, suspicions
 from pipelines.guess import Guess, guess_column
-from pipelines.labels import graded
-from pipelines.leaks import LeakParams, single_feature_suspects
+from pipelines.leaks import LeakParams, suspects_of
 
 STEPS = ("ingest", "validate", "clean", "split", "impute", "normalize", "balance")
 MODELS: dict[Task, tuple[str, ...]] = {
@@ -140,9 +139,7 @@ def _leaks(
     study = Study(name="draft", title="draft", group=group, target=label, columns=columns)
     lenient = CleanParams(unreadable="missing", infinite="missing", duplicates="keep")
     cleaned = clean(table, study, lenient)
-    target, classes = graded(cleaned.samples["@target"], cleaned.schema)
-    schema = cleaned.schema.model_copy(update={"classes": classes})
-    suspects = single_feature_suspects(cleaned.samples, target, schema, LeakParams())
+    suspects = suspects_of(cleaned.samples, cleaned.schema, LeakParams())
     strong = [suspect.column for suspect in suspects if suspect.how == "value"]
     many = len(strong) >= MANY_STRONG and 3 * len(strong) > len(columns)
     kept = {suspect.column for suspect in suspects if many and suspect.how in ("value", "level")}

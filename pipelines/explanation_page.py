@@ -165,16 +165,17 @@ def _gradients(found: Attributed, min_patients: int) -> list[str]:
         f"{'; more explain.steps would miss less.' if found.missed > 0.1 else '.'}"
     )
     sizes = dict(list(found.columns.items())[:SHOWN])
-    sections = [
-        section("What moves its answers", note, _bars("attributions", sizes, f"mean size in {found.unit}", ".2f"))
-    ]
+    sections = [section("What moves its answers", note, _bars("attributions", sizes, "mean size", ".2f"))]
     few = f"Fewer than {min_patients} patients: not told."
     for place, (column, profile) in enumerate(found.moments.items()):
         name, what = f"When it matters: {column}", f"Mean size of attributions from beginning to end, in {found.unit}."
         told = bool(profile.values)
         sections.append(section(name, what if told else few, _moments(profile, f"moments-{place}") if told else ""))
     for place, (column, words) in enumerate(found.words.items()):
-        what = f"Mean attribution of a word in the texts that hold it, in {found.unit}; in brackets the patients."
+        what = (
+            f"Mean attribution of a word in the texts that hold it, in {found.unit}; in brackets the patients. "
+            "Right of 0 it speaks for what is looked for, left of it against."
+        )
         chart = _words(words, f"words-{place}") if words else ""
         sections.append(section(f"Which words: {column}", what if words else few, chart))
     return sections
@@ -196,7 +197,7 @@ def _words(words: Sequence[Word], name: str) -> str:
         orientation="h",
         marker={"color": [BLUE if word.attribution > 0 else RED for word in words]},
     )
-    return figure(name, [bars], _sideways(len(words), "against, and towards what is looked for", ".2f"))
+    return figure(name, [bars], _sideways(len(words), "against, and for", ".2f"))
 
 
 def _moments(profile: Profile, name: str) -> str:

@@ -29,10 +29,14 @@ class Tree(Frozen):
 
 
 class Forests(Frozen):
-    """By filled column its trees, in the order of filling; `columns` are the numeric ones that features count."""
+    """By filled column its trees; `columns` are the numeric ones that features count.
+
+    `order`: of filling, which the stored file's sorted keys do not keep; older files lack it.
+    """
 
     columns: tuple[str, ...]
     trees: dict[str, tuple[Tree, ...]]
+    order: tuple[str, ...] = ()
 
 
 def fit_forests(
@@ -52,7 +56,7 @@ def fit_forests(
             if empty.any() or turn == ROUNDS - 1:
                 grown[name] = _grow(np.delete(table[~empty], place, axis=1), table[~empty, place], place, seed)
                 table[empty, place] = mean_of_leaves(grown[name], table[empty])
-    return Forests(columns=tuple(columns), trees={name: grown[name] for name in order})
+    return Forests(columns=tuple(columns), trees=grown, order=tuple(order))
 
 
 def fill_forests(
@@ -63,9 +67,9 @@ def fill_forests(
     table = _start(samples, columns, fills)
     gaps = samples[columns].isna()
     for _ in range(ROUNDS):
-        for name, trees in forests.trees.items():
+        for name in forests.order or forests.trees:
             empty = gaps[name].to_numpy()
-            table[empty, columns.index(name)] = mean_of_leaves(trees, table[empty])
+            table[empty, columns.index(name)] = mean_of_leaves(forests.trees[name], table[empty])
     filled = pd.DataFrame(table, columns=columns, index=samples.index)
     return {name: samples[name].fillna(filled[name]) for name in forests.trees}
 

@@ -175,15 +175,16 @@ def no_worse(found: Paired, margin: float | Literal["better"], rows: int) -> Cri
     low, high = found.gain.low, found.gain.high
     caution = f"; {rows} rows are few: do not rely on this" if rows < FEW_ROWS else ""
     if low is None or high is None or found.gain.value is None:
-        told = f"{_label(found)} cannot be compared: {found.gain.reason or 'too few rows'}{caution}"
+        why = "" if found.gain.value is None else f": {found.gain.reason or 'too few rows'}"
+        told = f"cannot be told: {_label(found)} {_gain(found)}{why}{caution}"
         return Criterion(name="metric", state="open", sentence=told, evidence=found.model_dump())
     met = low > 0 if margin == "better" else low >= -allowed
     failed = high <= 0 if margin == "better" else _harmed(found, allowed)
-    bound = f"{'not ' * (not failed)}worse by more than {allowed:.3g}"
-    wanted = ("better" if not failed else "not better") if margin == "better" else bound
-    shown = "shown to be " if met else "" if failed else "not shown to be "
-    told = f"{shown}{wanted}: {_label(found)} {_gain(found)}{caution}"
     state: State = "met" if met else "failed" if failed else "open"
+    superior = {"met": "shown to be better", "failed": "not better", "open": "not shown to be better"}
+    bound = f"worse by more than {allowed:.3g}"
+    within = {"met": f"shown to be not {bound}", "failed": bound, "open": f"perhaps {bound}"}
+    told = f"{(superior if margin == 'better' else within)[state]}: {_label(found)} {_gain(found)}{caution}"
     return Criterion(name="metric", state=state, sentence=told, evidence={**found.model_dump(), "margin": allowed})
 
 

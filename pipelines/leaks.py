@@ -8,14 +8,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from contracts.follow_up import followed
 from contracts.study import PAYLOADS, Column, Frozen
 from contracts.tables import Schema
+from pipelines.labels import graded
 from pipelines.table import patient_numbers
 
 Floats = NDArray[np.float64]
 How = Literal["only_in_class", "missing", "value", "level"]
 
 Z = 1.645
+CHANCE, FEWEST = 0.05, 3  # of any column being a copy of the label by accident; patients of each class
 _ORDERED = ("numeric", "ordinal", "datetime")
 
 
@@ -50,6 +53,15 @@ class Suspect(Frozen):
     sentence: str
 
 
+def suspects_of(samples: pd.DataFrame, schema: Schema, params: LeakParams) -> list[Suspect]:
+    """The suspects of samples with their labels, whatever the task; at most one entry a column."""
+    target, classes = graded(samples["@target"], schema)
+    found = single_feature_suspects(samples, target, schema.model_copy(update={"classes": classes}), params)
+    known = {suspect.column for suspect in found}
+    times = follow_up_suspects(samples, schema, params) if schema.task == "survival" else []
+    return [*found, *(one for one in times if one.column not in known)]
+
+
 def single_feature_suspects(
     samples: pd.DataFrame, target: "pd.Series[int]", schema: Schema, params: LeakParams
 ) -> list[Suspect]:
@@ -57,7 +69,8 @@ def single_feature_suspects(
 
     A patient (`@group`, where there is one) counts once, however many rows they have. Whatever is found rests on
     lower bounds, so a few rows prove nothing: 11 pure rows, or 16 perfectly ranked ones of the rarer class, are the
-    least. Of text, images and sequences only the presence is looked at.
+    least; a copy of the label, as it is or turned round, is found in fewer, once it is no accident. Of text, images
+    and sequences only the presence is looked at.
 
     Args:
         samples: training rows only, typed; a missing cell is NaN/NaT.
@@ -72,7 +85,30 @@ def single_feature_suspects(
         answers = _answers(samples[name], column)
         halves = np.stack([_counts(answers, classes, weight * (half == h), len(schema.classes)) for h in (0, 1)])
         suspect = next(_suspicions(name, column, halves, schema.classes, params), None)
+        suspect = suspect or _copy(name, halves.sum(axis=0)[:-1], CHANCE / len(schema.features))
         found += [suspect] if suspect else []
+    return found
+
+
+def follow_up_suspects(samples: pd.DataFrame, schema: Schema, params: LeakParams) -> list[Suspect]:
+    """Columns that tell how long somebody was followed, which is known only when it is over.
+
+    Asked of rows with the event alone: of all others the follow-up may end on one day, and so be told by its beginning.
+    """
+    from scipy.stats import kendalltau
+
+    time, happened = followed(samples["@target"].to_numpy())
+    found = []
+    for name, column in schema.features.items():
+        answers = _answers(samples[name], column)
+        at = happened & (answers >= 0)
+        if column.type not in _ORDERED or at.sum() < 2:
+            continue
+        concordance = (1 + abs(np.nan_to_num(kendalltau(answers[at], time[at]).statistic))) / 2
+        bound = lower_bound(concordance, float(at.sum()))
+        if bound >= params.auroc:
+            told = f"alone, it tells how long those with the event were followed (concordance {concordance:.2f})"
+            found.append(_suspect(name, "value", bound, told))
     return found
 
 
@@ -198,6 +234,22 @@ def _by_classes(name: str, counts: Floats, params: LeakParams) -> Iterator[Suspe
         yield _suspect(
             name, "level", bound, f"of a rarer answer, {told:.0f} of {others:.0f} patients are told by their class"
         )
+
+
+def _copy(name: str, counts: Floats, chance: float) -> Suspect | None:
+    """Classes that have one answer each, and each another, as a copy of the label has, in however few rows.
+
+    By accident it is C! of all ways to give out the answers, of which the multinomial coefficient counts as many.
+    Shape: counts (K, C).
+    """
+    from scipy.special import gammaln
+
+    sizes = counts.sum(axis=0)
+    one_each = counts.shape[0] == counts.shape[1] and ((counts > 0).sum(axis=1) == 1).all() and sizes.min() >= FEWEST
+    if not one_each or gammaln(len(sizes) + 1) - gammaln(sizes.sum() + 1) + gammaln(sizes + 1).sum() > np.log(chance):
+        return None
+    told = f"each class has one answer of its own, in all of {sizes.sum():.0f} patients: the label under another name"
+    return _suspect(name, "level", lower_bound(1.0, float(sizes.sum())), told)
 
 
 def _is_pure(counts: Floats, row: int, share: float, params: LeakParams) -> bool:

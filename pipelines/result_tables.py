@@ -29,8 +29,7 @@ def metric_table(evaluation: Result, meaning: Mapping[str, str] = MappingProxyTy
 
 def cell(value: Interval) -> str:
     """A value, its interval or why there is none in small."""
-    number, _, ends = str(value).partition(" ")
-    return f"{number} <small>{escape(ends or value.reason)}</small>"
+    return f"{str(value).partition(' ')[0]} <small>{escape(value.around)}</small>"
 
 
 def label_table(

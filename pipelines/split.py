@@ -8,7 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from contracts.answers import refuse_one_answer
 from contracts.errors import MedloopError
+from contracts.follow_up import refuse_few_events
 from contracts.study import Frozen, Text
 from contracts.tables import PARTS, Schema, rows_seen
 from pipelines.labels import graded
@@ -189,6 +191,16 @@ def refuse_one_class(target: "pd.Series[int]", part: "pd.Series[str]", schema: S
             f"{what}; rows of each class overall: {dict(zip(schema.classes, overall, strict=True))}",
             mend="gather more rows of the rare class, widen the cohort, or choose another split.method",
         )
+
+
+def refuse_unlearnable(target: "pd.Series[int]", part: "pd.Series[str]", schema: Schema) -> None:
+    """Raises MedloopError where training would, before the steps between: too few events, labels that are all alike."""
+    for name, told in (("train", "training"), ("validation", "validation")):
+        rows = target[part == name].to_numpy()
+        if schema.task == "survival":
+            refuse_few_events(rows, schema.horizon, schema.unit, told)
+        elif schema.task == "multilabel":
+            refuse_one_answer(rows, schema.labels, told)
 
 
 def _refuse_another_test_set(parts: pd.DataFrame, params: SplitParams) -> None:

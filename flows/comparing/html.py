@@ -10,7 +10,7 @@ from pipelines.bootstrap import Interval
 from pipelines.comparison import recipe_sections, sections
 from pipelines.comparison.decision import SMALL, Decisions, decisions
 from pipelines.comparison.disagreement import disagreement
-from pipelines.comparison.page import comparison_page
+from pipelines.comparison.page import comparison_page, note
 from pipelines.comparison.recipe_sections import Stored
 from pipelines.evaluate import Evaluation
 from pipelines.figures import FIGURES
@@ -158,7 +158,7 @@ def _differs(of: Comparison) -> str:
             recipe_sections.code_part(name, first.run.name, one.stat, one.shaping, one.diff)
             for name, one in changed.items()
             if one
-        ] or ["<p>The same in all.</p>"]
+        ] or [note("The same in all.")]
         files = [one.files for one in judged]
         shown = [one.run.name for one in judged]
         parts += ["<h3>Packages</h3>", recipe_sections.settings_table(packages(of.root, files), shown, "package")]

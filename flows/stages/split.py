@@ -10,7 +10,7 @@ from flows.store import read_model, read_table, write_json, write_table
 from pipelines.folds import with_fold_tested, with_folds
 from pipelines.labels import graded
 from pipelines.sources.file import FileSource, read_file
-from pipelines.split import split, test_hash
+from pipelines.split import refuse_unlearnable, split, test_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,7 @@ def run(context: Context) -> str:
     graduated = samples.assign(**{"@target": graded(samples["@target"], schema)[0]})
     parts = with_folds(split(samples, schema, params, _placed(context)), graduated, params)
     parts = with_fold_tested(parts, graduated, schema, params)
+    refuse_unlearnable(samples["@target"], parts["@part"], schema)
     counts = parts["@part"].value_counts()
     sizes = {part: int(counts.get(part, 0)) for part in PARTS}
     write_table(folder / "split.parquet", parts)

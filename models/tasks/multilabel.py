@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.answers import NO, UNKNOWN, YES, unpacked
+from contracts.answers import NO, UNKNOWN, YES, refuse_one_answer, unpacked
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from contracts.tasks import Asked
@@ -46,15 +46,7 @@ def check(train: Examples, validation: Examples, inputs: Inputs, params: TrainPa
     for name, part in (("training", train), ("validation", validation)):
         if part.target is None or len(part.target) != len(part):
             raise MedloopError(f"expected labels for each of the {len(part)} {name} rows")
-        answers = unpacked(part.target, len(inputs.labels))
-        for label, of in zip(inputs.labels, answers.T, strict=True):
-            lacking = [word for word, answer in (("not so", NO), ("so", YES)) if not (of == answer).any()]
-            if lacking:
-                raise MedloopError(
-                    f"{label} is {lacking[0]} in none of the {name} rows",
-                    where=f"{name} rows",
-                    mend="gather more rows, or leave the column out of target.columns (name it under drop)",
-                )
+        refuse_one_answer(part.target, inputs.labels, name)
 
 
 def loss(inputs: Inputs, params: TrainParams, target: "Tensor", weight: "Tensor") -> "nn.Module":

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from contracts import follow_up
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
-from contracts.follow_up import followed
 from contracts.tasks import Asked
 from models import hazards
 from models.calibration import Calibration
@@ -33,7 +32,6 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "calibration": ("none",),
 }
 HEADLINE = ("concordance", "validation_concordance")
-FEWEST = 20  # events of training rows
 
 
 def outputs(inputs: Inputs) -> int:
@@ -49,25 +47,10 @@ def informed(inputs: Inputs, train: Examples) -> Inputs:
 
 def check(train: Examples, validation: Examples, inputs: Inputs, params: TrainParams) -> None:
     """Raises MedloopError for labels that are absent, too few events, and a horizon that nobody was followed up to."""
-    for name, part, fewest in (("training", train, FEWEST), ("validation", validation, 1)):
+    for name, part in (("training", train), ("validation", validation)):
         if part.target is None or len(part.target) != len(part) or not np.isfinite(part.target).all():
             raise MedloopError(f"expected a time of follow-up for each of the {len(part)} {name} rows")
-        time, happened = followed(part.target)
-        events = int((happened & (time <= inputs.horizon)).sum())
-        if events < fewest:
-            raise MedloopError(
-                f"by the horizon of {inputs.horizon:g} {inputs.unit}".rstrip()
-                + f" the event happened in {events} {name} rows; {fewest} are needed",
-                where=f"{name} rows",
-                mend="take a later target.horizon, in the unit of target.column, or gather more rows; "
-                "target.positive is the level that means that it happened",
-            )
-        if time.max() <= inputs.horizon:
-            raise MedloopError(
-                f"no {name} row was followed beyond the horizon of {inputs.horizon:g} {inputs.unit}".rstrip(),
-                where="target.horizon",
-                mend="take an earlier one, in the unit of target.column",
-            )
+        follow_up.refuse_few_events(part.target, inputs.horizon, inputs.unit, name)
 
 
 def loss(inputs: Inputs, params: TrainParams, target: "Tensor", weight: "Tensor") -> "nn.Module":

@@ -76,8 +76,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]], label: str, *, cl
 
 def interval(of: Interval) -> str:
     """A value with its interval in small, or why there is none."""
-    number, _, ends = str(of).partition(" ")
-    return f"{number} <small>{text(ends or of.reason)}</small>"
+    return f"{str(of).partition(' ')[0]} <small>{text(of.around)}</small>"
 
 
 def figure(name: str, title: str, said: str) -> str:

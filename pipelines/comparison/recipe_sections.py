@@ -56,7 +56,7 @@ def data_part(name: str, reference: str, of: DataDifference | None) -> str:
         return told
     lines = [
         [
-            text(one.column),
+            text(one.column.replace("@target", "label") if one.column.startswith("@target") else one.column),
             f"{one.changed:,}",
             "–" if one.difference is None else f"{one.difference:+.2f}".replace("-", "−"),
             f"{one.missing[0]:.0%} → {one.missing[1]:.0%}",

@@ -61,6 +61,10 @@ def test_a_time_to_an_event_is_run_and_told_as_risk_and_median(
     assert refused.code != 0
     assert "the label of this study asks for survival" in refused.text
     assert "cox" in refused.text
+    workspace.write_study(lambda study: (of_death(study), study["target"].update(horizon=0.2)), "deaths")
+    early = medloop(workspace, "run", "deaths")
+    assert early.code != 0 and "by the horizon of 0.2 months the event happened in" in early.text
+    assert "impute@" not in early.text, "told before anything is learnt"
     workspace.write_study(of_death, "deaths")
     ran = medloop(workspace, "run", "deaths")
     assert ran.code == 0, ran.printed

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines import bootstrap as module
-from pipelines.bootstrap import Floats, Interval, bootstrap, interval, multiplicities
+from pipelines.bootstrap import SAME, Floats, Interval, bootstrap, interval, multiplicities
 
 
 def mean(values: Floats) -> object:
@@ -80,4 +80,11 @@ def test_undefined_says_why() -> None:
     estimates = np.r_[np.full(20, np.nan), np.ones(80)]
     seldom = interval(1.0, estimates, 0.95)
     assert (seldom.value, seldom.low) == (1, None) and "20% of the resamples" in seldom.reason
-    assert interval(1.0, estimates[15:], 0.95).low == 1
+    few = interval(1.0, np.r_[estimates[15:-1], 0.5], 0.95)
+    assert few.high == 1 and few.low is not None
+
+
+def test_resamples_that_all_give_the_same_are_no_certainty() -> None:
+    perfect = interval(1.0, np.ones(200), 0.95)
+    assert (perfect.value, perfect.low, perfect.high) == (1, None, None)
+    assert str(perfect) == "1.000 (no interval)" and perfect.around == SAME

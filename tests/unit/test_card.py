@@ -2,6 +2,9 @@
 
 import pytest
 
+from contracts.study import Column, Study
+from contracts.target import Target
+from flows.card import _question
 from pipelines.card import Facts, checklist, known_share, markdown, page, parts
 
 
@@ -36,3 +39,21 @@ def test_hostile_names_are_inert(write) -> None:
         assert "[x](" not in told.replace("\\[", ""), "no link"
         (line,) = [line for line in told.splitlines() if line.endswith("| 3 |")]
         assert line.replace("\\|", "").count("|") == 3, "a bar parts no cells"
+
+
+@pytest.mark.parametrize(
+    ("target", "asked"),
+    [
+        ({"column": "ill", "classes": ("no", "yes"), "positive": "yes"}, "ill: no, yes; positive is “yes”."),
+        ({"column": "days", "event": "died", "classes": ("0", "1"), "positive": "1", "horizon": 90, "task": "survival"},
+         "days, the time until died is “1”, and the risk of that by 90 days."),
+        ({"columns": ("gout", "stroke"), "classes": ("0", "1"), "positive": "1", "task": "multilabel"},
+         "which of these are “1”: gout, stroke."),
+        ({"column": "labs", "channel": "hr", "horizon": 2, "task": "forecasting"}, "the next 2 values of hr in labs."),
+    ],
+    ids=["classes", "survival", "multilabel", "forecasting"],
+)  # fmt: skip
+def test_the_question_is_that_of_the_studys_task(target: dict, asked: str) -> None:
+    columns = {"days": Column(type="numeric", unit="days"), "labs": Column(type="sequence")}
+    study = Study(name="a", title="a", target=Target.model_validate(target), columns=columns)
+    assert _question(study) == f"Predicts {asked}"

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from contracts.study import Column
 from contracts.tables import Schema
 from pipelines import metrics
-from pipelines.bootstrap import Interval
+from pipelines.bootstrap import Interval, interval
 from pipelines.evaluate import Entry, EvaluateParams, evaluate
 from pipelines.gate import (
     CALIBRATION,
@@ -79,6 +79,14 @@ def test_the_sentence_says_what_was_found_and_warns_of_few_rows() -> None:
         "worse by more than 0.02: AUROC 0.770 after 0.800, worse by 0.030 (−0.050 to −0.010), p 0.2; "
         "30 rows are few: do not rely on this"
     )
+
+
+def test_where_no_interval_can_be_told_a_person_decides() -> None:
+    same = gain(0.0)
+    same = same.model_copy(update={"gain": interval(0.0, np.zeros(200), 0.95)})
+    told = no_worse(same, 0.02, 60)
+    assert told.state == "open" and told.sentence.startswith("cannot be told: AUROC 0.800 after 0.800, better by 0.000")
+    assert no_worse(gain(-0.01, -0.05, 0.03), 0.02, 60).sentence.startswith("perhaps worse by more than 0.02: ")
 
 
 def test_calibration_may_grow_within_its_limit() -> None:

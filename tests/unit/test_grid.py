@@ -17,6 +17,12 @@ def test_a_section_stands_for_all_the_methods_of_its_widest_choice() -> None:
     assert len(combinations(["normalize,impute"])) == len(methods) * len(combinations(["impute"]))
 
 
+def test_only_methods_that_fit_the_task_are_gone_over_unless_they_are_named() -> None:
+    assert {c["balance.method"] for c in combinations(["impute,balance"], "regression")} == {"none"}
+    assert len(combinations(["impute,balance"], "survival")) == len(combinations(["impute"], "survival"))
+    assert len(combinations(["balance.method=none,smote"], "regression")) == 2
+
+
 def test_whole_numbers_are_named_by_the_first_and_the_last() -> None:
     assert [c["train.seed"] for c in combinations(["train.seed=9..11"])] == ["9", "10", "11"]
     with pytest.raises(MedloopError, match="holds no number"):

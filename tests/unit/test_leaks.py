@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from contracts.follow_up import signed
 from contracts.study import Column
 from contracts.tables import Schema
-from pipelines.leaks import LeakParams, Suspect, lower_bound, single_feature_suspects
+from pipelines.leaks import LeakParams, Suspect, follow_up_suspects, lower_bound, single_feature_suspects
 
 LEVELS = ("low", "middle", "high")
 
@@ -105,6 +106,29 @@ def test_an_answer_that_several_classes_share_and_no_other_gives_is_found() -> N
     assert found["improved"].how == "level"
     few = np.array([0, 1, 2, 3] * 3)
     assert suspects({"improved": np.where(few >= 2, "yes", "no")}, few, tuple("abcd")) == {}
+
+
+@pytest.mark.parametrize("each", [2, 6, 9])
+def test_a_copy_of_the_label_is_found_in_few_rows_once_it_is_no_accident(each: int) -> None:
+    target = np.repeat([0, 1], each)
+    nearly = np.where(np.arange(2 * each) == 0, 1, target)
+    found = suspects({"turned_round": 1 - target, "named": np.where(target, "x", "y"), "nearly": nearly}, target)
+    assert set(found) == ({"turned_round", "named"} if each > 2 else set())
+    assert all(one.how == "level" and "another name" in one.sentence for one in found.values())
+
+
+def test_a_column_that_repeats_the_follow_up_is_found_among_those_with_the_event() -> None:
+    rng = np.random.default_rng(0)
+    entered = rng.uniform(0, 100, 200)
+    until, ends = rng.exponential(60, 200), 120 - entered
+    time, happened = np.minimum(until, ends), until <= ends
+    severity = -until + rng.normal(0, 60, 200)
+    frame = pd.DataFrame({"last_day": 30 + 2 * time, "entered": entered, "severity": severity})
+    frame["@target"] = signed(time, happened)
+    schema = Schema(features=dict.fromkeys(list(frame)[:3], Column(type="numeric")), classes=(), task="survival")
+    found = follow_up_suspects(frame, schema, LeakParams())
+    assert [(one.column, one.how) for one in found] == [("last_day", "value")]
+    assert follow_up_suspects(frame[:12], schema, LeakParams()) == []
 
 
 def test_an_ordinal_is_ranked_by_its_declared_order() -> None:

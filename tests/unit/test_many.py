@@ -8,8 +8,9 @@ import pytest
 from flows import console
 from flows.comparing import show
 from pipelines.bootstrap import Interval
+from pipelines.comparison.differs import DataDifference, Drift
 from pipelines.comparison.many import many
-from pipelines.comparison.recipe_sections import Stored, settings_table, stored_section
+from pipelines.comparison.recipe_sections import Stored, data_part, settings_table, stored_section
 from pipelines.comparison.standing import draws
 from pipelines.paired import gain
 from tests.unit.test_comparison import scored
@@ -76,3 +77,12 @@ def _cells(of: object = "", *_: object) -> list[str]:
 def test_settings_of_many_runs_break_at_their_dots() -> None:
     names = [f"run {at}" for at in range(7)]
     assert "<code>mlp.<wbr>width</code>" in settings_table({"mlp.width": dict.fromkeys(names, 64)}, names, "setting")
+
+
+def test_the_label_is_told_by_no_internal_name() -> None:
+    moved = [Drift(column=name, changed=0, difference=0.14, missing=(0.0, 0.0)) for name in ("@target", "@target_2")]
+    found = DataDifference(
+        first=400, second=550, added=150, removed=0, changed=0, columns_added=(), columns_removed=(), drift=tuple(moved)
+    )
+    told = data_part("b", "a", found)
+    assert "label_2" in told and "@" not in told

@@ -4,11 +4,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from contracts.answers import packed
 from contracts.errors import MedloopError
+from contracts.follow_up import signed
 from contracts.study import Column
 from contracts.tables import Schema
 from pipelines import split as stage
-from pipelines.split import SplitParams, split
+from pipelines.split import SplitParams, refuse_unlearnable, split
 
 SCHEMA = Schema(features={}, classes=("no", "yes"), positive="yes")
 
@@ -99,6 +101,20 @@ def test_three_rows_of_a_class_reach_every_part_and_two_are_too_few() -> None:
 def test_one_class_overall_is_an_error_with_counts() -> None:
     with pytest.raises(MedloopError, match=r"training holds no row of class.*'no': 100, 'yes': 0"):
         split(samples(100, share=0), SCHEMA, SplitParams())
+
+
+def test_what_training_would_refuse_is_told_by_the_split() -> None:
+    part = pd.Series(np.repeat(["train", "validation"], 30))
+    courses = Schema(features={}, classes=(), task="survival", horizon=10.0, unit="days")
+    months = np.tile(np.arange(1.0, 31), 2)
+    events = pd.Series(signed(months, np.ones(60, dtype=bool)))
+    with pytest.raises(MedloopError, match="by the horizon of 10 days the event happened in 10 training rows; 20 are"):
+        refuse_unlearnable(events, part, courses)
+    refuse_unlearnable(events, part, courses.model_copy(update={"horizon": 25.0}))
+    answers = Schema(features={}, classes=(), task="multilabel", labels=("stroke", "gout"))
+    told = pd.Series(packed(np.column_stack([np.arange(60) % 2, part == "train"]).astype(np.int64)))
+    with pytest.raises(MedloopError, match="gout is not so in none of the training rows"):
+        refuse_unlearnable(told, part, answers)
 
 
 def test_two_patients_are_too_few() -> None:
