@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from contracts.errors import MedloopError
 from flows import board, processes
 from flows.console import warn
 from flows.home import home
+from flows.ports import free_port
 from flows.standby import answers
 from flows.store import read_model, write_json
 
@@ -151,7 +151,8 @@ def launch(root: Path, name: Name, host: str = HOST) -> Server:
         server: Server | None = getattr(remembered, name)
         if not (server and _is_ours(server)):
             # That of the one that died, which runs under way still know.
-            server = _start(root, name, _free_port(server.port if server else PREFERRED_PORT[name]), host)
+            with free_port(server.port if server else PREFERRED_PORT[name], HOST) as (port, held):
+                server = _start(root, name, port, host, held)
             write_json(_file(root), remembered.model_copy(update={name: server}))
         elif host not in (HOST, server.host):
             mend = f"medloop down, then: medloop ui --host {host}"
@@ -225,8 +226,11 @@ def _command(root: Path, name: Name, port: int, host: str = HOST) -> list[str]:
     ]  # fmt: skip
 
 
-def _start(root: Path, name: Name, port: int, host: str) -> Server:
-    """A child in its own session, so that it outlives this command and can be ended as a group."""
+def _start(root: Path, name: Name, port: int, host: str, held: int) -> Server:
+    """A child in its own session, so that it outlives this command and can be ended as a group.
+
+    held: the file that keeps the port for it, which it keeps open.
+    """
     log = home(root) / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     # Prefect's pages would ask the server on its usual port, which may be another workspace's.
@@ -240,6 +244,7 @@ def _start(root: Path, name: Name, port: int, host: str) -> Server:
             stderr=output,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=(held,),
             cwd=home(root),  # where MLflow keeps its users, if it asks for passwords
         )
     return Server(pid=child.pid, port=port, started=processes.started(child.pid) or 0.0, host=host)
@@ -260,18 +265,6 @@ def _serves(server: Server, name: Name) -> bool:
             return bool(response.status == 200)
     except (OSError, HTTPException):
         return False
-
-
-def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
-        with socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind((HOST, port))
-            except OSError:
-                continue
-            return int(trial.getsockname()[1])
-    raise MedloopError("no free port on this machine", where=HOST)
 
 
 def _file(root: Path) -> Path:

@@ -17,6 +17,7 @@ import pytest
 from contracts.errors import MedloopError
 from flows import processes, servers
 from flows.home import home
+from flows.ports import free_port
 
 SERVE = """
 import sys
@@ -208,3 +209,19 @@ def test_a_relative_home_is_the_same_from_every_folder(tmp_path: Path, monkeypat
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     assert home(tmp_path) == tmp_path / "kept"
+
+
+def test_two_servers_that_start_at_once_have_ports_of_their_own() -> None:
+    with free_port(0, servers.HOST) as (first, _), free_port(first, servers.HOST) as (second, _):
+        assert first != second
+
+
+def test_a_port_is_kept_by_its_server_alone_once_it_runs() -> None:
+    with free_port(0, servers.HOST) as (port, held):
+        server = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"], pass_fds=(held,))
+    with free_port(port, servers.HOST) as (other, _):
+        assert other != port
+    server.kill()
+    server.wait()
+    with free_port(port, servers.HOST) as (again, _):
+        assert again == port
