@@ -73,12 +73,13 @@ def test_rows_known_by_number_alone_must_be_the_rows_of_then() -> None:
 
 
 def test_numbers_are_compared_by_their_own_metrics() -> None:
-    """A second model that is off by 0.1 where the first is off by 1."""
+    """A second model that is off by some 0.1 where the first is off by some 1."""
     random, group = np.random.default_rng(0), np.arange(60)
     number, params = random.normal(10, 1, 60), EvaluateParams(resamples=100)
 
     def entry(off: float) -> Entry:
-        predicted = np.column_stack([number + off, number + off - 2, number + off + 2])
+        told = number + off * random.uniform(0.9, 1.1, 60)
+        predicted = np.column_stack([told, told - 2, told + 2])
         found = regression.evaluate(target=number, predicted=predicted, group=group, unit="kg", aim=0.9, params=params)
         return Entry(evaluation=found, target=number, predicted=predicted, group=group)
 
