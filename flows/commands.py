@@ -1,6 +1,7 @@
 """What the commands do; `flows.cli` only parses them."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from contracts.names import check_name, nearest
 from flows import board, checked, console, disk, journal, recovery, servers, sharing, workers, workspace
 from flows.board import exposure
 from flows.home import find_root, home, set_aside
-from flows.outcome import show_result
+from flows.outcome import show_parts, show_result
 from flows.plan import Stage, unheard
 from flows.studies import default_study, refuse_unknown, study_names
 from flows.workspace import NEVER
@@ -38,7 +39,12 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
         watch.lap("dvc")
         recorded = all(journal.is_recorded(root, name, last[name]) for name in chosen)
         if any(stage.stale for stage in plan) or not recorded:
-            run_stale(root, chosen, plan, loaded or settings_of(root, chosen), watch)
+            begun = time.time()
+            try:
+                run_stale(root, chosen, plan, loaded or settings_of(root, chosen), watch)
+            except MedloopError:
+                show_parts(root, chosen, begun)
+                raise
         else:
             if journal.any_open(root):  # one that was killed when all was done
                 with _prefect(root, watch, trains=False):

@@ -1,5 +1,6 @@
 """What is shown when a study has run: its leaderboard, what validation found, the certificate, what is too good."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,14 @@ def show_result(root: Path, study: str) -> None:
             "figures": (data_folder(root, study, "compare") / "leaderboard.html").relative_to(root),
         }
     )
+
+
+def show_parts(root: Path, studies: Sequence[str], since: float) -> None:
+    """Of a run that failed: parts far from what was asked, where it made them; a class may be missing for that."""
+    for study in studies:
+        file = data_folder(root, study, "split") / "split.json"
+        if file.is_file() and file.stat().st_mtime >= since:
+            console.show_facts(lopsided(root, study))
 
 
 def lopsided(root: Path, study: str) -> dict[str, str]:

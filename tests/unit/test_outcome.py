@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.outcome import lopsided, too_good
+from flows.outcome import lopsided, show_parts, too_good
 from flows.store import write_text
 from pipelines.compare import Leaderboard
 
@@ -53,3 +53,14 @@ def test_parts_far_from_what_was_asked_are_told(tmp_path: Path, method: str, tes
     write_text(tmp_path / "data" / "weights" / "split" / "split.json", f'{{"method": "{method}", "sizes": {sizes}}}')
     assert lopsided(tmp_path, "weights").get("parts", "").startswith(told)
     assert bool(lopsided(tmp_path, "weights")) is bool(told)
+
+
+def test_a_run_that_failed_tells_only_parts_that_it_made_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test_parts_far_from_what_was_asked_are_told(tmp_path, "stratified", 4, "test has 4%")
+    made = (tmp_path / "data" / "weights" / "split" / "split.json").stat().st_mtime
+    show_parts(tmp_path, ["weights", "not-split-yet"], made + 1)
+    assert capsys.readouterr().out == ""
+    show_parts(tmp_path, ["weights", "not-split-yet"], made - 1)
+    assert "test has 4% of the rows" in capsys.readouterr().out
