@@ -1,6 +1,7 @@
 """What the commands do; `flows.cli` only parses them."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,9 @@ from contracts.errors import MedloopError
 from contracts.names import check_name, nearest
 from flows import board, checked, console, disk, journal, recovery, servers, sharing, workers, workspace
 from flows.board import exposure
-from flows.home import data_folder, find_root, home, set_aside
+from flows.home import find_root, home, set_aside
+from flows.outcome import show_parts, show_result
 from flows.plan import Stage, unheard
-from flows.store import read_json
 from flows.studies import default_study, refuse_unknown, study_names
 from flows.workspace import NEVER
 from models.ranks import place
@@ -38,7 +39,12 @@ def run_studies(studies: Sequence[str], values: Sequence[str]) -> None:
         watch.lap("dvc")
         recorded = all(journal.is_recorded(root, name, last[name]) for name in chosen)
         if any(stage.stale for stage in plan) or not recorded:
-            run_stale(root, chosen, plan, loaded or settings_of(root, chosen), watch)
+            begun = time.time()
+            try:
+                run_stale(root, chosen, plan, loaded or settings_of(root, chosen), watch)
+            except MedloopError:
+                show_parts(root, chosen, begun)
+                raise
         else:
             if journal.any_open(root):  # one that was killed when all was done
                 with _prefect(root, watch, trains=False):
@@ -116,26 +122,6 @@ def _prefect(root: Path, watch: journal.Stopwatch, *, trains: bool) -> Iterator[
 def _chosen(root: Path, studies: Sequence[str]) -> list[str]:
     refuse_unknown(root, studies)
     return list(dict.fromkeys(studies)) or [default_study(root)]
-
-
-def show_result(root: Path, study: str) -> None:
-    """The leaderboard with its verdict, what validation found, the certificate."""
-    from pipelines.compare import Leaderboard, table
-
-    board = Leaderboard.model_validate(read_json(data_folder(root, study, "compare") / "leaderboard.json"))
-    certificate = read_json(data_folder(root, study, "audit") / "certificate.json")
-    checked = read_json(data_folder(root, study, "validate") / "verdict.json")
-    header, *rows = table(board)
-    found = len(checked["findings"])
-    console.show_leaderboard(f"{study}: {board.verdict}", header, rows)
-    console.show_facts(
-        {
-            "validation": f"{checked['verdict']}: {found} finding{'s' * (found != 1)}, "
-            f"{(data_folder(root, study, 'validate') / 'docs.html').relative_to(root)}",
-            "certificate": f"{certificate['verdict']}: {certificate['sentence']}",
-            "figures": (data_folder(root, study, "compare") / "leaderboard.html").relative_to(root),
-        }
-    )
 
 
 def _show_addresses(root: Path) -> None:

@@ -7,7 +7,19 @@ from pathlib import Path
 
 from contracts.errors import SchemaError
 from contracts.tables import Schema
-from flows import commands, console, drift, journal, notifying, promotion, servers, tracking, workers, workspace
+from flows import (
+    commands,
+    console,
+    drift,
+    journal,
+    notifying,
+    outcome,
+    promotion,
+    servers,
+    tracking,
+    workers,
+    workspace,
+)
 from flows.champion import Compared, compared, same_schema
 from flows.home import data_folder, find_root, scratch
 from flows.journal import Journal
@@ -232,7 +244,7 @@ def retrain_study(study: str | None) -> int:
 
 
 def _first(root: Path, name: str) -> int:
-    commands.show_result(root, name)
+    outcome.show_result(root, name)
     if promotion.aliases(tracking.client(root), name):
         console.console.print(f"{name} had no champion to compare with; the first model registered is the champion.")
         return EXIT_CODES["first"]

@@ -1,6 +1,7 @@
 """A retraining's verdict: what it says, where it is kept with its evidence, and how a person sees it."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ from pydantic import Field
 from contracts.study import Frozen
 from flows import console
 from flows.home import home
+from pipelines.compare import FEW_ROWS
 from pipelines.gate import Criterion, Difference, GateParams, Rows
 from pipelines.paired import Paired
 from pipelines.tasks import METRICS
@@ -60,14 +62,21 @@ def show(root: Path, gate: Gate) -> None:
         )
     if gate.rows:
         console.show_facts({"rows": _rows(gate.rows)})
-    for name in ("frozen", "new"):
-        for one in gate.differences.get(name, ()):
-            now, then = ("–" if value is None else f"{value:.3f}" for value in (one.second, one.first))
-            console.show_facts({f"on {name} rows": f"{METRICS[one.metric].label} {now} after {then}"})
+        for fact in _by_kind(gate, gate.rows):
+            console.show_facts(fact)
     if gate.criteria:
         console.show_facts({"evidence": evidence(root, gate)})
     if gate.next:
         console.show_facts({"next": gate.next})
+
+
+def _by_kind(gate: Gate, rows: Rows) -> Iterator[dict[str, str]]:
+    """The two models on the rows that both runs tested on, and on those that are new."""
+    for name, count in (("frozen", rows.frozen), ("new", rows.new)):
+        few = f" ({count:,} rows are too few to tell)" if count < FEW_ROWS else ""
+        for one in gate.differences.get(name, ()):
+            now, then = ("–" if value is None else f"{value:.3f}" for value in (one.second, one.first))
+            yield {f"on {name} rows": f"{METRICS[one.metric].label} {now} after {then}{few}"}
 
 
 _MARKS = {"met": "✓", "open": "?", "failed": "✗"}

@@ -16,8 +16,17 @@ from contracts.names import nearest
 from contracts.study import Column, Protection, Study, Target
 from contracts.tasks import Task
 from pipelines.clean import CleanParams, clean
+from pipelines.draft_given import given_away
 from pipelines.draft_label import drafted_label
-from pipelines.draft_roles import group_check, id_check, likely_group, outcome_check, sample_id
+from pipelines.draft_roles import (
+    coded_checks,
+    group_check,
+    id_check,
+    likely_group,
+    outcome_check,
+    row_number,
+    sample_id,
+)
 from pipelines.guard import spelled, suspicions
 from pipelines.guess import Guess, guess_column
 from pipelines.leaks import LeakParams, suspects_of
@@ -33,8 +42,8 @@ SECTIONS = (*STEPS, "audit", "train", "explain", "evaluate", "compare")
 NETWORKS = {"image": ("cnn",), "sequence": ("cnn1d", "rnn"), "text": ("transformer",)}  # `fusion` reads all together
 RESERVED = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"])
 SUSPECTS = (
-    "DROPPED for now, since each alone tells much of the label: decide whether it is a leak, or a strong predictor "
-    "that is known when the model will be asked, and then move it from drop to columns"
+    "DROPPED for now, since each alone tells much of the label, or with another column all of it: decide whether it is "
+    "a leak, or a strong predictor that is known when the model will be asked, and then move it from drop to columns"
 )
 MANY_STRONG = 3
 STRONG = (
@@ -101,6 +110,7 @@ def draft(
     id_column = sample_id(table, [name for name in free if name != group])
     rest = [name for name in names if name not in (*asked, id_column, group)]
     guesses = {name: known.get(name) or guess_column(name, table[name], is_time=name == time) for name in rest}
+    guesses |= {name: guess for name in rest if (guess := row_number(name, table[name])) and name not in (time, *known)}
     guesses |= label.declared
     columns = {name: guess.column for name, guess in guesses.items() if guess.column and name not in (time, *known)}
     guesses |= _leaks(table, label.target, group, columns, guesses)
@@ -119,7 +129,7 @@ def draft(
         drop={name: guess.drop for name, guess in guesses.items() if guess.drop},
         protect={suspicion.column: suspicion.advice for suspicion in found},
         notes={name: guess.note for name, guess in guesses.items() if guess.note},
-        checks=[*roles, *later, *protection, *_column_checks(guesses), LEAKS],
+        checks=[*roles, *later, *protection, *_column_checks(guesses), *coded_checks(table, kept), LEAKS],
     )
 
 
@@ -142,8 +152,9 @@ def _leaks(
     suspects = suspects_of(cleaned.samples, cleaned.schema, LeakParams())
     strong = [suspect.column for suspect in suspects if suspect.how == "value"]
     many = len(strong) >= MANY_STRONG and 3 * len(strong) > len(columns)
-    kept = {suspect.column for suspect in suspects if many and suspect.how in ("value", "level")}
-    why = {suspect.column: suspect.sentence.removeprefix(f"{suspect.column}: ") for suspect in suspects}
+    given = given_away(cleaned.samples, cleaned.schema)
+    kept = {suspect.column for suspect in suspects if many and suspect.how in ("value", "level")} - set(given)
+    why = {suspect.column: suspect.sentence.removeprefix(f"{suspect.column}: ") for suspect in suspects} | given
     return {
         name: _strong(guesses[name], sentence) if name in kept else _dropped(name, columns[name], sentence)
         for name, sentence in why.items()

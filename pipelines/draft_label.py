@@ -13,6 +13,7 @@ from pipelines.cells import canonical
 from pipelines.guess import CODED, UNITS, Counts, Guess, TextSeries, filled, guess_number, in_order, is_missing_word
 
 MOST_CLASSES = 20
+FEWEST_OF_A_CLASS = 20  # some 4 test rows
 FEWEST_EVENTS, ENOUGH_EVENTS = 20, 36  # of training rows; of all rows, a third of which train nothing
 EVENT = (
     "name the column of days, months or years followed as --target (of dates, count them first), and the one that says "
@@ -82,10 +83,19 @@ def _alone(name: str, cells: TextSeries) -> Label:
     classes = _classes(name, told)
     positive = _positive(told) if len(classes) == 2 else None
     which = f", positive: {positive}" if positive else f"{_grades(classes)}; to keep some only, write a cohort"
-    check = (
-        f"label {name}: classes {_shares(told)}{which}; {len(cells) - told.sum():,} rows without a label are left out"
-    )
+    lacking = int(len(cells) - told.sum())
+    left_out = f"; {lacking:,} rows without a label are left out" if lacking else ""
+    check = f"label {name}: classes {_shares(told)}{which}{_rare(told)}{left_out}"
     return Label(Target(column=name, classes=classes, positive=positive), _coded(name, classes, codes), check)
+
+
+def _rare(told: Counts) -> str:
+    """What to do about classes that some part would have next to nothing of."""
+    rare = [text for text in in_order(told.index) if told[text] < FEWEST_OF_A_CLASS]
+    if not rare:
+        return ""
+    few = f"FEWER than {FEWEST_OF_A_CLASS} rows of {listed(rare)}, too few to learn and to judge it by"
+    return f"; {few}: gather more" + (", join it to another, or leave it out by a cohort" if len(told) > 2 else "")
 
 
 def _grades(classes: tuple[str, ...]) -> str:

@@ -1,13 +1,14 @@
 """Which columns of a raw table seem to name the sample and the patient, and what a person must check of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from contracts.errors import listed
+from contracts.study import Column
 from pipelines.cells import Mask, canonical
-from pipelines.guess import ID_LIKE, LISTED, TextSeries, counts_rows
+from pipelines.guess import FEW, ID_LIKE, IDENTIFIERS, LISTED, Guess, TextSeries, counts_rows, filled
 from pipelines.identifiers import words
 
 _PERSON = "patient|pat|pt|subject|subj|participant|person|respondent|individual|case|study|record|unique|usubj"
@@ -16,6 +17,9 @@ PATIENT_LIKE = re.compile(
     r"|^(?:patient|subject|participant|respondent|person|individual)s?$|^(?:pidnum|seqn|mrn)$|病历号|患者|病人"
 )
 
+ROW_LIKE = re.compile(r"^(?:row(?: ?(?:names?|index|ids?))?|unnamed.*|x|v ?1|obs(?:ervation)?)?$")
+MOST_CODES = 12
+
 OUTCOME_LIKE = re.compile(
     r"death|dead|died|deceas|surviv|surv ?time|cens(?:or|rec)|relaps|recur|rec ?(?:time|date)|progress|event|outcome"
     r"|status|follow|^(?:fu|fup)\b|\b(?:fu|fup)$|time to |last (?:contact|visit|seen)"
@@ -23,9 +27,41 @@ OUTCOME_LIKE = re.compile(
 
 
 def sample_id(table: pd.DataFrame, names: Sequence[str]) -> str | None:
-    """A column that differs in every row: one that is named like an id, else the first one."""
-    named = [name for name in names if ID_LIKE.search(words(name))]
+    """A column that differs in every row: one that is named like a patient's or an id, else the first one."""
+    named = [name for name in names if ID_LIKE.search(words(name)) or PATIENT_LIKE.search(words(name))]
     return next((name for name in [*named, *names[:1]] if _distinguishes(table[name])), None)
+
+
+def row_number(name: str, cells: TextSeries) -> Guess | None:
+    """The column left out where its whole numbers seem to count rows, by their order or its name."""
+    texts = canonical(cells.str.strip())
+    if len(texts) <= LISTED or not texts.is_unique or not texts.str.fullmatch(r"\d{1,15}").all():
+        return None
+    rises = bool(texts.astype("int64").diff().iloc[1:].gt(0).all())
+    if not rises and not ROW_LIKE.search(words(name)):
+        return None
+    told = "rises from row to row, so it tells" if rises else "differs in every row; it may tell"
+    return Guess(drop=f"a row's number? {told} how the table was sorted", matters=(IDENTIFIERS,))
+
+
+def coded_checks(table: pd.DataFrame, kept: Mapping[str, Column]) -> list[str]:
+    """What a person must check of numbers that may be names of levels, and of levels that are numbered."""
+    numbers = [name for name, column in kept.items() if column.type == "numeric" and _few_whole(table[name])]
+    grades = [
+        name
+        for name, column in kept.items()
+        if len(column.levels) > 2 and all(re.match(r"\d+[_:=.)]", level) for level in column.levels)
+    ]
+    told = "few different whole numbers: leave counts and grades numeric, make codes (as of marital status) categorical"
+    return [
+        *([f"{told}: {listed(numbers, most=12)}"] if numbers else []),
+        *([f"levels that are numbered: if in order, make them ordinal: {listed(grades, most=12)}"] if grades else []),
+    ]
+
+
+def _few_whole(cells: TextSeries) -> bool:
+    texts = filled(cells).index.str
+    return FEW < len(filled(cells)) <= MOST_CODES and bool(texts.fullmatch(r"\d{1,3}").mean() > 0.9)
 
 
 def likely_group(table: pd.DataFrame, names: Sequence[str]) -> str | None:
