@@ -16,9 +16,11 @@ from contracts.study import PAYLOADS, Frozen
 from contracts.tables import PARTS, Part, RowsSeen, Schema, of_part, rows_seen
 from pipelines.canary import Refit, canary
 from pipelines.copies import too_rare_for_chance
-from pipelines.leaks import LeakParams, Suspect, suspects_of
+from pipelines.label_arithmetic import RECKONED
+from pipelines.leaks import LeakParams, Suspect
 from pipelines.near_copies import near_copies
 from pipelines.near_duplicates import near_pairs
+from pipelines.suspects import suspects_of
 
 Verdict = Literal["clean", "suspect", "leak"]
 _ORDER: tuple[Verdict, ...] = ("clean", "suspect", "leak")
@@ -105,6 +107,7 @@ def certify(
         _descent(balanced, set(train["@id"]), set(samples["@id"])),
         _missingness(suspects, params),
         _single_columns(suspects, schema, params),
+        *([_arithmetic(suspects, params)] if schema.task in RECKONED else []),
     ]
     verdict = max((check.verdict for check in checks), key=_ORDER.index)
     content = Certificate(
@@ -257,6 +260,10 @@ def _single_columns(suspects: Sequence[Suspect], schema: Schema, params: AuditPa
     unseen = schema.of_type(*PAYLOADS)
     note = f"; what {listed(unseen)} show was not looked at" if unseen else ""
     return check.model_copy(update={"sentence": check.sentence + note})
+
+
+def _arithmetic(suspects: Sequence[Suspect], params: AuditParams) -> Check:
+    return _columns("arithmetic", "by arithmetic", [s for s in suspects if s.how == "arithmetic"], params)
 
 
 def _columns(name: str, how: str, suspects: Sequence[Suspect], params: AuditParams) -> Check:

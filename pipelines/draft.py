@@ -16,7 +16,6 @@ from contracts.names import nearest
 from contracts.study import Column, Protection, Study, Target
 from contracts.tasks import Task
 from pipelines.clean import CleanParams, clean
-from pipelines.draft_given import given_away
 from pipelines.draft_label import drafted_label
 from pipelines.draft_roles import (
     coded_checks,
@@ -29,7 +28,8 @@ from pipelines.draft_roles import (
 )
 from pipelines.guard import spelled, suspicions
 from pipelines.guess import Guess, guess_column
-from pipelines.leaks import LeakParams, suspects_of
+from pipelines.leaks import LeakParams
+from pipelines.suspects import suspects_of
 
 STEPS = ("ingest", "validate", "clean", "split", "impute", "normalize", "balance")
 MODELS: dict[Task, tuple[str, ...]] = {
@@ -152,9 +152,8 @@ def _leaks(
     suspects = suspects_of(cleaned.samples, cleaned.schema, LeakParams())
     strong = [suspect.column for suspect in suspects if suspect.how == "value"]
     many = len(strong) >= MANY_STRONG and 3 * len(strong) > len(columns)
-    given = given_away(cleaned.samples, cleaned.schema)
-    kept = {suspect.column for suspect in suspects if many and suspect.how in ("value", "level")} - set(given)
-    why = {suspect.column: suspect.sentence.removeprefix(f"{suspect.column}: ") for suspect in suspects} | given
+    kept = {suspect.column for suspect in suspects if many and suspect.how in ("value", "level")}
+    why = {suspect.column: suspect.sentence.removeprefix(f"{suspect.column}: ") for suspect in suspects}
     return {
         name: _strong(guesses[name], sentence) if name in kept else _dropped(name, columns[name], sentence)
         for name, sentence in why.items()

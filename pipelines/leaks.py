@@ -8,18 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from contracts.follow_up import followed
 from contracts.study import PAYLOADS, Column, Frozen
 from contracts.tables import Schema
-from pipelines.labels import graded
 from pipelines.table import patient_numbers
 
 Floats = NDArray[np.float64]
-How = Literal["only_in_class", "missing", "value", "level"]
+How = Literal["only_in_class", "missing", "value", "level", "arithmetic"]
 
 Z = 1.645
 CHANCE, FEWEST = 0.05, 3  # of any column being a copy of the label by accident; patients of each class
-_ORDERED = ("numeric", "ordinal", "datetime")
+ORDERED = ("numeric", "ordinal", "datetime")
 
 
 class LeakParams(Frozen):
@@ -42,8 +40,9 @@ class Suspect(Frozen):
     """A column that may give the label away.
 
     `how`: "only_in_class" (filled in for one class, or never for one), "missing" (by being missing or not), "value" (it
-    ranks or sorts the classes), "level" (one answer is nearly always one class, or each class has one answer). `score`
-    is the lower bound of what exceeded its threshold: an AUROC or a purity, for "only_in_class" a likelihood ratio.
+    ranks or sorts the classes), "level" (one answer is nearly always one class, or each class has one answer),
+    "arithmetic" (it makes the label together with another column). `score` is the lower bound of what exceeded its
+    threshold: an AUROC or a purity, for "only_in_class" a likelihood ratio, for "arithmetic" a share of the rows.
     `sentence` holds no value.
     """
 
@@ -51,15 +50,6 @@ class Suspect(Frozen):
     how: How
     score: float
     sentence: str
-
-
-def suspects_of(samples: pd.DataFrame, schema: Schema, params: LeakParams) -> list[Suspect]:
-    """The suspects of samples with their labels, whatever the task; at most one entry a column."""
-    target, classes = graded(samples["@target"], schema)
-    found = single_feature_suspects(samples, target, schema.model_copy(update={"classes": classes}), params)
-    known = {suspect.column for suspect in found}
-    times = follow_up_suspects(samples, schema, params) if schema.task == "survival" else []
-    return [*found, *(one for one in times if one.column not in known)]
 
 
 def single_feature_suspects(
@@ -82,33 +72,11 @@ def single_feature_suspects(
     classes = np.asarray(target, dtype=np.int64)
     found = []
     for name, column in schema.features.items():
-        answers = _answers(samples[name], column)
+        answers = answers_of(samples[name], column)
         halves = np.stack([_counts(answers, classes, weight * (half == h), len(schema.classes)) for h in (0, 1)])
         suspect = next(_suspicions(name, column, halves, schema.classes, params), None)
         suspect = suspect or _copy(name, halves.sum(axis=0)[:-1], CHANCE / len(schema.features))
         found += [suspect] if suspect else []
-    return found
-
-
-def follow_up_suspects(samples: pd.DataFrame, schema: Schema, params: LeakParams) -> list[Suspect]:
-    """Columns that tell how long somebody was followed, which is known only when it is over.
-
-    Asked of rows with the event alone: of all others the follow-up may end on one day, and so be told by its beginning.
-    """
-    from scipy.stats import kendalltau
-
-    time, happened = followed(samples["@target"].to_numpy())
-    found = []
-    for name, column in schema.features.items():
-        answers = _answers(samples[name], column)
-        at = happened & (answers >= 0)
-        if column.type not in _ORDERED or at.sum() < 2:
-            continue
-        concordance = (1 + abs(np.nan_to_num(kendalltau(answers[at], time[at]).statistic))) / 2
-        bound = lower_bound(concordance, float(at.sum()))
-        if bound >= params.auroc:
-            told = f"alone, it tells how long those with the event were followed (concordance {concordance:.2f})"
-            found.append(_suspect(name, "value", bound, told))
     return found
 
 
@@ -127,13 +95,13 @@ def _patients(samples: pd.DataFrame) -> NDArray[np.int64]:
     return patient_numbers(samples)
 
 
-def _answers(values: "pd.Series[Any]", column: Column) -> NDArray[np.int64]:
+def answers_of(values: "pd.Series[Any]", column: Column) -> NDArray[np.int64]:
     """(N,) the number of each cell's distinct value, -1 where missing; ascending where values have an order."""
     if column.type in PAYLOADS:
         return np.where(values.isna(), -1, 0).astype(np.int64)
     if column.type == "ordinal":
         return pd.Categorical(values, categories=column.levels).codes.astype(np.int64)
-    return pd.factorize(values, sort=column.type in _ORDERED)[0].astype(np.int64)
+    return pd.factorize(values, sort=column.type in ORDERED)[0].astype(np.int64)
 
 
 def _counts(answers: NDArray[np.int64], classes: NDArray[np.int64], weight: Floats, n_classes: int) -> Floats:
@@ -177,27 +145,27 @@ def _one_sided(name: str, filled: Floats, label: str, params: LeakParams) -> Ite
     ratio = lower_bound(filled[0, 0] / outside, outside) / highest
     if ratio >= params.likelihood_ratio:
         told = f"filled in for {filled[0, 0]:.0f} patients, for none of the {inside:.0f} of class {label}"
-        yield _suspect(name, "only_in_class", ratio, told)
+        yield suspect_of(name, "only_in_class", ratio, told)
 
 
 def _by_presence(name: str, filled: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:
     share = filled[:, 1].sum() / filled.sum()
     area, bound = _area(filled)
     if bound >= params.auroc:
-        yield _suspect(
+        yield suspect_of(
             name, "missing", bound, f"whether it is filled in tells class {label} with an AUROC of {area:.2f}"
         )
     for row, word in enumerate(("filled in", "missing")):
         if _is_pure(filled, row, share, params):
             told = f"where it is {word}, {_of(filled[row])} patients are of class {label}"
-            yield _suspect(name, "missing", _purity(filled[row]), told)
+            yield suspect_of(name, "missing", _purity(filled[row]), told)
 
 
 def _by_value(name: str, column: Column, halves: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:
     """Shape: halves (2, K, 2). Answers without an order are ordered on one half and judged on the other."""
     if halves.shape[1] < 2 or not halves.sum(axis=(0, 1)).all():
         return
-    if column.type in _ORDERED:
+    if column.type in ORDERED:
         area, bound = _area(halves.sum(axis=0))
     else:
         shares = [_share_in_class(half) for half in halves]
@@ -206,14 +174,14 @@ def _by_value(name: str, column: Column, halves: Floats, label: str, params: Lea
         )
         bound = lower_bound(area, float(halves.sum(axis=(0, 1)).min()))
     if bound >= params.auroc:
-        yield _suspect(name, "value", bound, f"alone, it tells class {label} with an AUROC of {area:.2f}")
+        yield suspect_of(name, "value", bound, f"alone, it tells class {label} with an AUROC of {area:.2f}")
 
 
 def _by_level(name: str, levels: Floats, share: float, label: str, params: LeakParams) -> Iterator[Suspect]:
     pure = [k for k in range(len(levels)) if _is_pure(levels, k, share, params)]
     if pure:
         best = max(pure, key=lambda k: levels[k, 1])
-        yield _suspect(
+        yield suspect_of(
             name, "level", _purity(levels[best]), f"of one answer, {_of(levels[best])} patients are of class {label}"
         )
 
@@ -231,7 +199,7 @@ def _by_classes(name: str, counts: Floats, params: LeakParams) -> Iterator[Suspe
     told = float(counts.max(axis=0).sum() - counts.sum() + others)
     bound = lower_bound(max(told, 0.0) / others, others)
     if bound >= params.purity:
-        yield _suspect(
+        yield suspect_of(
             name, "level", bound, f"of a rarer answer, {told:.0f} of {others:.0f} patients are told by their class"
         )
 
@@ -249,7 +217,7 @@ def _copy(name: str, counts: Floats, chance: float) -> Suspect | None:
     if not one_each or gammaln(len(sizes) + 1) - gammaln(sizes.sum() + 1) + gammaln(sizes + 1).sum() > np.log(chance):
         return None
     told = f"each class has one answer of its own, in all of {sizes.sum():.0f} patients: the label under another name"
-    return _suspect(name, "level", lower_bound(1.0, float(sizes.sum())), told)
+    return suspect_of(name, "level", lower_bound(1.0, float(sizes.sum())), told)
 
 
 def _is_pure(counts: Floats, row: int, share: float, params: LeakParams) -> bool:
@@ -296,5 +264,6 @@ def _of(pair: Floats) -> str:
     return f"{pair[1]:.0f} of {pair.sum():.0f}"
 
 
-def _suspect(name: str, how: How, score: float, told: str) -> Suspect:
+def suspect_of(name: str, how: How, score: float, told: str) -> Suspect:
+    """A suspect, its column named in the sentence."""
     return Suspect(column=name, how=how, score=round(float(score), 4), sentence=f"{name}: {told}")

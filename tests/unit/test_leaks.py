@@ -8,7 +8,8 @@ from scipy.stats import binomtest
 from contracts.follow_up import signed
 from contracts.study import Column
 from contracts.tables import Schema
-from pipelines.leaks import LeakParams, Suspect, follow_up_suspects, lower_bound, single_feature_suspects
+from pipelines.leaks import LeakParams, Suspect, lower_bound, single_feature_suspects
+from pipelines.suspects import follow_up_suspects
 
 LEVELS = ("low", "middle", "high")
 

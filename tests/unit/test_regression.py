@@ -25,6 +25,7 @@ from pipelines.labels import FIFTHS, graded, labelled, refuse_labels
 from pipelines.leaks import LeakParams, single_feature_suspects
 from pipelines.results import Entry, EvaluateParams
 from pipelines.split import SplitParams, split
+from pipelines.suspects import suspects_of
 from pipelines.tasks.regression import METRICS, evaluate, round_edges, scores
 
 RANDOM = np.random.default_rng(0)
@@ -223,6 +224,15 @@ def test_a_column_that_nearly_is_the_label_is_a_suspect() -> None:
     features = {name: Column(type="numeric") for name in ("near", "weak")}
     schema = Schema(features=features, classes=names)
     assert [s.column for s in single_feature_suspects(samples, target, schema, LeakParams())] == ["near"]
+
+
+def test_two_columns_that_make_the_label_are_suspect_by_arithmetic() -> None:
+    before = RANDOM.normal(70, 12, ROWS)
+    samples = pd.DataFrame({"@group": GROUP, "@target": TARGET, "before": before, "after": before + TARGET})
+    features = {name: Column(type="numeric") for name in ("before", "after")}
+    found = suspects_of(samples, SCHEMA.model_copy(update={"features": features}), LeakParams())
+    assert [(s.column, s.how) for s in found] == [("after", "arithmetic")]
+    assert f"the label is after − before in {ROWS} of {ROWS} rows" in found[0].sentence
 
 
 def test_the_canary_gives_other_rows_another_number() -> None:
