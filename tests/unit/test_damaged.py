@@ -155,6 +155,17 @@ def test_one_that_is_nowhere_whole_is_an_error_and_the_next_run_makes_it_again(p
     assert take(pair) == "as it was made"
 
 
+def test_what_a_person_wrote_into_an_output_is_replaced_with_a_word(
+    pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take(pair)
+    assert capsys.readouterr().err == ""
+    (pair / "made").write_text("as a person wants it")
+    workspace.bring_up_to_date(pair, "make", lambda: make(pair))
+    assert "not as make left it, and replaced: made" in " ".join(capsys.readouterr().err.split())
+    assert (pair / "made").read_text() == "as it was made"
+
+
 def test_a_list_of_the_cache_that_rotted_does_not_make_good_files_damaged(pair: Path) -> None:
     def fill() -> None:
         (pair / "made").mkdir()
