@@ -285,8 +285,10 @@ def main() -> None:
         app()
     except Exception as error:
         from flows.console import show_fault
-        from flows.faults import told
+        from flows.faults import interrupted, told
 
+        if interrupted(error):
+            sys.exit(130)
         show_fault(told(error, doing="medloop"))
         sys.exit(1)
     except KeyboardInterrupt:

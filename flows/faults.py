@@ -36,5 +36,12 @@ def told(error: Exception, *, doing: str) -> MedloopError:
     )
 
 
+def interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: pydantic makes an error of its own of one that falls into its work."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _ours(filename: str) -> bool:
     return any(part in OURS for part in Path(filename).parts) and "site-packages" not in filename

@@ -29,7 +29,7 @@ from contracts.errors import MedloopError
 from flows import journal as journals
 from flows import record, stages, tracking, workers, workspace
 from flows.console import Watcher, warn
-from flows.faults import told
+from flows.faults import interrupted, told
 from flows.journal import Journal, StageRecord, StageState
 from flows.plan import Stage
 from flows.preflight import check_models
@@ -153,8 +153,11 @@ def _prepare_recording(run: Run, futures: dict[str, PrefectFuture[State[None]]])
     first = next((stage for stage in run.plan if stage.model and stage.stale), None)
     if first:
         wait([futures[name] for name in first.after])
-        with suppress(Exception):  # what is wrong with MLflow is told when it is needed
+        try:
             tracking.client(run.root)
+        except Exception as error:  # what is wrong with MLflow is told when it is needed
+            if interrupted(error):
+                raise KeyboardInterrupt from error
 
 
 @task(name="stage", cache_policy=NO_CACHE, persist_result=False)

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 from contracts.errors import MedloopError
 from flows.bundle import DESCRIPTION
+from flows.moved import follow
 from flows.servers import artifacts, elsewhere, tracking_uri
 
 PARENT = "mlflow.parentRunId"
@@ -101,6 +102,8 @@ def prepare_database(root: Path) -> None:
             _make_database(path)
         with closing(sqlite3.connect(path, timeout=30)) as database:
             database.execute("PRAGMA journal_mode=WAL")
+            if path.parent == artifacts(root).parent:
+                follow(database, artifacts(root))
     except sqlite3.DatabaseError as error:
         mend = "check the disk and what else holds it, or move it away: MLflow begins anew, data and weights lie in DVC"
         raise MedloopError(f"MLflow's database cannot be used: {error}", where=f"{path}", mend=mend) from None

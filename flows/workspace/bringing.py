@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from contracts.errors import MedloopError
-from flows import lockfile
+from contracts.errors import MedloopError, listed
+from flows import console, lockfile
 from flows.workspace.repository import repository, stage_of, unlocked
 from flows.workspace.whole import bring_whole, drop_damaged, seen
 
@@ -32,6 +32,7 @@ def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> 
             if work is None:
                 stage.reproduce()
             else:
+                _tell_of_edits(stage)
                 stage.remove_outs(ignore_remove=False, force=False)
                 if _restored(stage):
                     outcome = "restored"
@@ -40,6 +41,13 @@ def bring_up_to_date(root: Path, name: str, work: Callable[[], None] | None) -> 
         if not lockfile.put(root, name, _entry(stage)):
             stage.dump(update_pipeline=False)
         return outcome
+
+
+def _tell_of_edits(stage: Any) -> None:
+    """What a person wrote into an output, and no cache has, goes as the stage is brought up to date; not unsaid."""
+    there = [out for out in stage.outs if out.hash_info and out.exists]
+    if edited := [str(out) for out in there if out.changed_checksum() and not out.cache.exists(out.get_hash().value)]:
+        console.warn(f"not as {stage.addressing} left it, and replaced: {listed(edited, 3)}")
 
 
 def _entry(stage: Any) -> str:

@@ -46,6 +46,7 @@ def opened(root: Path) -> Iterator[Any]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    check_lists()
     try:
         with contextlib.closing(Repo(str(root))) as repo:
             yield repo

@@ -1,6 +1,9 @@
 """DVC's files with a bit flipped or an end cut off: noticed, and told with a command that mends it, or made again."""
 
+import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,3 +153,34 @@ def test_one_that_is_nowhere_whole_is_an_error_and_the_next_run_makes_it_again(p
         take(pair)
     assert workspace.bring_up_to_date(pair, "make", lambda: make(pair)) == "ran"
     assert take(pair) == "as it was made"
+
+
+def test_what_a_person_wrote_into_an_output_is_replaced_with_a_word(
+    pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take(pair)
+    assert capsys.readouterr().err == ""
+    (pair / "made").write_text("as a person wants it")
+    workspace.bring_up_to_date(pair, "make", lambda: make(pair))
+    assert "not as make left it, and replaced: made" in " ".join(capsys.readouterr().err.split())
+    assert (pair / "made").read_text() == "as it was made"
+
+
+def test_a_list_of_the_cache_that_rotted_does_not_make_good_files_damaged(pair: Path) -> None:
+    def fill() -> None:
+        (pair / "made").mkdir()
+        (pair / "made" / "file").write_text("good")
+
+    (pair / "source").write_text("a folder this time")
+    workspace.bring_up_to_date(pair, "make", fill)
+    (listed,) = (pair / ".dvc" / "cache" / "files").rglob("*.dir")
+    listed.chmod(0o644)
+    hashed = hashlib.md5(b"good").hexdigest()
+    listed.write_text(listed.read_text().replace(hashed, "0" * 32))
+    code = "from pathlib import Path; from flows import workspace; print(workspace.damaged_outputs(Path.cwd()))"
+    fresh = subprocess.run([sys.executable, "-c", code], cwd=pair, env=_path(), capture_output=True, text=True)
+    assert fresh.stdout.strip() == "{}", fresh.stderr
+
+
+def _path() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -1,12 +1,13 @@
 """What MLflow is told."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from contracts.errors import MedloopError
-from flows import record, tracking
+from flows import record, servers, tracking
 from flows.home import home
 
 
@@ -80,3 +81,34 @@ def test_a_run_that_could_not_be_filled_is_shown_as_failed() -> None:
     with pytest.raises(OSError, match="full"), tracking.failed_otherwise(mlflow, "run"):
         raise OSError("full")
     assert mlflow.statuses() == {"run": "FAILED"}
+
+
+@pytest.mark.parametrize("original", ["stays", "goes"])
+def test_a_workspace_that_was_copied_or_moved_reads_and_writes_its_own_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, original: str
+) -> None:
+    for name in ("MEDLOOP_HOME", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    before, after, given = tmp_path / "before", tmp_path / "after", tmp_path / "given.txt"
+    mlflow = tracking.client(before)
+    run = tracking.open_run(mlflow, tracking.experiment_id(mlflow, before, "tiny"), "one", {})
+    given.write_text("a model")
+    mlflow.log_artifact(run, str(given))
+    (shutil.copytree if original == "stays" else shutil.move)(before, after)
+    there = tracking.client(after)
+    (uri,) = {there.get_run(run).info.artifact_uri}
+    assert uri.startswith(servers.artifacts(after).as_uri())
+    assert [one.path for one in there.list_artifacts(run)] == ["given.txt"]
+    again = tracking.open_run(there, tracking.experiment_id(there, after, "tiny"), "two", {})
+    assert there.get_run(again).info.artifact_uri.startswith(servers.artifacts(after).as_uri())
+
+
+def test_a_workspace_reached_through_a_link_keeps_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MEDLOOP_HOME", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    mlflow = tracking.client(tmp_path / "it")
+    run = tracking.open_run(mlflow, tracking.experiment_id(mlflow, tmp_path / "it", "tiny"), "one", {})
+    servers.artifacts(tmp_path / "it").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "it")
+    named = mlflow.get_run(run).info.artifact_uri
+    assert tracking.client(tmp_path / "link").get_run(run).info.artifact_uri == named
