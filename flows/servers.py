@@ -50,8 +50,9 @@ class StartError(MedloopError):
 
 
 class Servers(BaseModel):
-    """What `.medloop/servers.json` remembers."""
+    """What `.medloop/servers.json` remembers. `folder` is the inode of the folder that it was written in."""
 
+    folder: int = 0
     prefect: Server | None = None
     mlflow: Server | None = None
 
@@ -153,7 +154,7 @@ def launch(root: Path, name: Name, host: str = HOST) -> Server:
             # That of the one that died, which runs under way still know.
             with free_port(server.port if server else PREFERRED_PORT[name], HOST) as (port, held):
                 server = _start(root, name, port, host, held)
-            write_json(_file(root), remembered.model_copy(update={name: server}))
+            write_json(_file(root), remembered.model_copy(update={name: server, "folder": home(root).stat().st_ino}))
         elif host not in (HOST, server.host):
             mend = f"medloop down, then: medloop ui --host {host}"
             raise MedloopError(f"the {name} server runs already, for {server.host}", where=server.address, mend=mend)
@@ -272,4 +273,7 @@ def _file(root: Path) -> Path:
 
 
 def _remembered(root: Path) -> Servers:
-    return read_model(_file(root), Servers) if _file(root).is_file() else Servers()
+    """The servers of this workspace; none by a copy of another's file, whose servers stay the other's."""
+    here = home(root).stat().st_ino if _file(root).is_file() else 0
+    found = read_model(_file(root), Servers) if here else Servers()
+    return found if found.folder in (0, here) else Servers(folder=here)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -225,3 +226,16 @@ def test_a_port_is_kept_by_its_server_alone_once_it_runs() -> None:
     server.wait()
     with free_port(port, servers.HOST) as (again, _):
         assert again == port
+
+
+def test_a_copy_of_a_workspace_has_servers_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: list[list[str]]
+) -> None:
+    monkeypatch.delenv("MEDLOOP_HOME", raising=False)
+    first, second, moved = (tmp_path / name for name in ("first", "second", "moved"))
+    server = servers.launch(first, "mlflow")
+    shutil.copytree(first, second)
+    assert servers.stop(second) == []
+    assert servers.launch(second, "mlflow").pid != server.pid
+    first.rename(moved)
+    assert sorted(servers.stop(moved) + servers.stop(second)) == ["mlflow", "mlflow"]
