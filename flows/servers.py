@@ -189,7 +189,16 @@ def launch_for_run(root: Path) -> Server | None:
         warn(f"{theirs} does not answer: this run is shown by the local Prefect server instead")
     server = launch(root, "prefect")
     os.environ["PREFECT_API_URL"] = os.environ[OUR_PREFECT] = f"{server.address}/api"
+    _tell_prefect()
     return server
+
+
+def _tell_prefect() -> None:
+    """Where something imported it before, it knows no address, and would start a server of its own that nobody ends."""
+    if "prefect" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
 
 
 def stop(root: Path) -> list[Name]:

@@ -1,10 +1,9 @@
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from contracts.errors import MedloopError
-from flows import abandoned
 
 
 class Silent:
@@ -30,19 +29,27 @@ class Silent:
     read_task_runs = read_flow_runs
 
 
-@pytest.fixture(autouse=True)
-def _one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def abandoned(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module, where one run is known; it imports Prefect, which the other tests need not wait for."""
+    from flows import abandoned
+
     monkeypatch.setattr(abandoned, "all_journals", lambda root: iter([SimpleNamespace(key="tiny-20261122-0315-k3f9")]))
+    return abandoned
 
 
-def test_a_server_that_is_slow_to_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_server_that_is_slow_to_answer_is_asked_again(
+    abandoned: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     client = Silent(failures=2)
     monkeypatch.setattr(abandoned, "get_client", client)
     abandoned.end_abandoned(tmp_path)
     assert client.asked == 3
 
 
-def test_a_server_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_server_that_never_answers_is_named(
+    abandoned: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(abandoned, "get_client", Silent(failures=9))
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
     with pytest.raises(MedloopError, match="does not answer") as caught:

@@ -239,3 +239,14 @@ def test_a_copy_of_a_workspace_has_servers_of_its_own(
     assert servers.launch(second, "mlflow").pid != server.pid
     first.rename(moved)
     assert sorted(servers.stop(moved) + servers.stop(second)) == ["mlflow", "mlflow"]
+
+
+def test_a_run_in_a_process_that_imported_prefect_before_tells_its_own_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: list[list[str]]
+) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    for name in ("PREFECT_API_URL", servers.OUR_PREFECT):
+        monkeypatch.setenv(name, "")
+    server = servers.launch_for_run(tmp_path)
+    assert server and PREFECT_API_URL.value() == f"{server.address}/api"
