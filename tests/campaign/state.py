@@ -162,4 +162,4 @@ def servers(home: Path) -> set[int]:
     """The processes of the servers that outlive a run."""
     told = home / "servers.json"
     found = json.loads(told.read_text()) if told.is_file() else {}
-    return {server["pid"] for server in found.values() if server}
+    return {server["pid"] for name in ("prefect", "mlflow") if (server := found.get(name))}
