@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 MARK = "MEDLOOP_CAMPAIGN"  # an environment variable that every process of a campaign inherits
-TEMPORARY = re.compile(r"\.tmp$|^\.payloads$|\.partial$|^tmp|^medloop-")
+TEMPORARY = re.compile(r"\.tmp$|^\.payloads$|\.partial$|^tmp|^medloop-(?!\d+-port-)")  # a port's file stays
 KEY = re.compile(r"-\d{8}-\d{4}-\w{4}(-[0-9a-f]{8})?")  # of a run, and of a verdict
 OURS = ("data", ".dvc/cache", "dvc.lock", "studies.yaml", "studies")
 
