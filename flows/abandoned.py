@@ -36,14 +36,14 @@ def end_abandoned(root: Path) -> None:
     away, could not tell it. Raises MedloopError when Prefect does not answer.
     """
     keys = [journal.key for journal in islice(all_journals(root), NEWEST)]
-    for _ in range(ATTEMPTS if keys else 0):  # of a busy machine's server, whose answer may take longer than is waited
+    if not keys:
+        return None
+    for _ in range(ATTEMPTS):  # a busy machine's server may take longer to answer than is waited
         with suppress(RuntimeError, HTTPError):
-            _end(keys)
-            return
-    if keys:
-        address = os.environ.get("PREFECT_API_URL", "")
-        mend = "medloop down, then again; a team's server: see that it runs"
-        raise MedloopError("the Prefect server does not answer", where=address, mend=mend)
+            return _end(keys)
+    address = os.environ.get("PREFECT_API_URL", "")
+    mend = "medloop down, then again; a team's server: see that it runs"
+    raise MedloopError("the Prefect server does not answer", where=address, mend=mend)
 
 
 def _end(keys: list[str]) -> None:

@@ -153,7 +153,7 @@ def whole_backup(root: Path, name: Name, asked: str | None) -> Path:
 def restore(root: Path, name: Name, backup: Path, now: datetime) -> Path:
     """Puts a backup in a database's place; where the former is kept, beside those of before. No server may run."""
     path = home(root) / name / f"{name}.db"
-    aside = home(root) / "backups" / f"{name}-{now:%Y%m%d-%H%M%S}.replaced"
+    aside = home(root) / "backups" / f"{name}-{now:{TIME}}.replaced"
     with replacing(path) as draft:
         shutil.copyfile(backup, draft)
         for end in ("", "-wal", "-shm"):  # the latter two hold writes that are of the former alone

@@ -110,14 +110,12 @@ def _fetched(repo: Any, outs: Iterable[Any]) -> str:
 
 def drop_damaged(outs: Iterable[Any]) -> bool:
     """Removes the cached objects of a saved stage's outputs whose content is not what their name says."""
-    from dvc_data.hashfile.hash import file_md5
-
     found = False
     for out in outs:
         within = (out.get_obj() or []) if out.is_dir_checksum else []
         for info in (out.hash_info, *(info for _, _, info in within)):
             path = Path(out.cache.oid_to_path(info.value))
-            if path.is_file() and file_md5(str(path), out.cache.fs) != info.value.removesuffix(".dir"):
+            if not is_whole(info.value, path):
                 path.unlink()
                 found = True
     return found

@@ -15,6 +15,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 LABEL, PATIENT = "status", "id"
 RANGES = {
@@ -155,12 +156,22 @@ def by_polars(source: Path, folder: Path, *, between: bool = False) -> None:
     )
     kept(table, "filled")
     part("impute")
+    table = _encoded(table)
+    for (placed_in,), rows in table.partition_by("part", as_dict=True, include_key=False).items():
+        rows.write_parquet(folder / f"{placed_in}.parquet", compression="zstd")
+    part("normalize")
+
+
+def _encoded(table: Any) -> Any:
+    """The polars table scaled and encoded by its training rows."""
+    import polars as pl
+
     train = table.filter(pl.col("part") == "train")
     often = {}
     for name in LEVELS:
         counts = train.group_by(name).agg(pl.col(PATIENT).n_unique())
         often[name] = counts.filter(pl.col(PATIENT) >= 10)[name].sort().to_list()
-    table = table.with_columns(
+    return table.with_columns(
         *[
             ((pl.col(name) - train[name].mean()) / train[name].std(ddof=0)).clip(-CLIP, CLIP).cast(pl.Float32)
             for name in RANGES
@@ -172,9 +183,6 @@ def by_polars(source: Path, folder: Path, *, between: bool = False) -> None:
         ],
         *[(~pl.col(name).is_in(levels)).cast(pl.Float32).alias(f"{name}=other") for name, levels in often.items()],
     ).drop(LEVELS)
-    for (placed_in,), rows in table.partition_by("part", as_dict=True, include_key=False).items():
-        rows.write_parquet(folder / f"{placed_in}.parquet", compression="zstd")
-    part("normalize")
 
 
 def by_pandas(source: Path, folder: Path) -> None:
