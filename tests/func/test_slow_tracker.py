@@ -52,6 +52,9 @@ def served(tmp_path: Path, copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> 
         ("SERVE_ARTIFACTS", "true"),
     ):
         monkeypatch.setenv(f"_MLFLOW_SERVER_{name}", value)
+    # a server of MLflow's makes its database that of its whole process, so of every test after this one
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils.set_tracking_uri", lambda _: None)
+    monkeypatch.setattr("mlflow.tracking._model_registry.utils.set_registry_uri", lambda _: None)
     slow = Slow(app, copy.data("compare", "leaderboard.json"))
     server = make_server("127.0.0.1", 0, slow, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
