@@ -17,10 +17,10 @@ from pipelines.draft import draft, render
 from pipelines.guess_files import guess_payloads, kind_of, leaf_first, pattern_of
 from pipelines.sources import FileSource, Raw, read
 from pipelines.sources.archive import Tree, archive_tree
+from pipelines.sources.formats import TABLES
 from pipelines.sources.tree import folder_tree
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".dta", ".xpt")
 HIDDEN = re.compile(r"(?:^|/)(?:[.~]|__MACOSX/)")
 
 

@@ -10,10 +10,9 @@ from flows.bundle import as_trained
 from flows.store import read_model
 from pipelines.sources import FileSource, Layout, QuerySource, Raw
 from pipelines.sources.file import read_file
+from pipelines.sources.formats import TABLES
 from pipelines.sources.pattern import PLACEHOLDER
 from pipelines.sources.query import read_query
-
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx")
 
 
 @dataclass(frozen=True, kw_only=True)

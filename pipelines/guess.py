@@ -31,9 +31,9 @@ SHARED = frozenset(CleanParams().missing)
 _WORDS = """
 na|n/a|n.a.|nan|null|nil|missing|unknown|unk|not known|?|-|--|.|refused|declined|prefer not to say|don't know|dont know
 do not know|don’t know|not available|not recorded|not reported|not done|not stated|no data|no answer
-#n/a|#div/0!|#value!|#ref!|#name?|未知|不详|缺失|拒绝回答
+\\n|#n/a|#div/0!|#value!|#ref!|#name?|未知|不详|缺失|拒绝回答
 """
-MISSING_WORDS = frozenset(re.split(r"[|\n]", _WORDS.strip()))
+MISSING_WORDS = frozenset(re.split(r"[|\n]", _WORDS.strip()))  # folded: MySQL and Hive write \N
 # 7, 77, 777 … refused; 8 … not asked; 9 … unknown; 555 and 666 … other codes of surveys.
 CODES = [int(digit * length) for digit in "789" for length in range(1, 8)]
 CODES += [int(digit * length) for digit in "56" for length in range(3, 8)]

@@ -18,7 +18,8 @@ from pipelines.sources.typed import read_excel, read_parquet
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
 SQLITE = b"SQLite format 3\0"
-ENDINGS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".xlsx", ".dta", ".xpt")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".dta", ".xpt", ".sas7bdat", ".sav", ".zsav")
+ENDINGS = (*TABLES, ".txt", ".txt.gz")  # where a table is expected, a text is one
 # A file that unpacks to more than this, and to more than this many times itself, is a bomb.
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
 PICKLE, COMPRESSED_PICKLE = "a pickle (joblib, .pkl, .pt), which can run code", "a compressed pickle (joblib)"
@@ -31,15 +32,12 @@ REFUSED = {
     b"\x28\xb5\x2f\xfd": "a zstandard archive",
     b"\xfd7zXZ": "an xz archive",
     b"BZh": "a bzip2 archive",
-    b"$FL2": "an SPSS file (.sav)",
-    b"$FL3": "an SPSS file (.zsav)",
-    b"\0" * 12 + b"\xc2\xea\x81\x60": "a SAS data set (.sas7bdat)",
     **dict.fromkeys((b"X\n\0\0", b"RDX2\n", b"RDX3\n"), "an R file (.rds, .RData)"),
 }
 
 
 def parse(data: bytes, layout: Layout, *, where: str) -> Raw:
-    """The rows of one file: delimited text (also gzipped), parquet, Excel, Stata, SAS transport, or arrays (.npz).
+    """The rows of one file: delimited text (also gzipped), parquet, Excel, Stata, SAS, SPSS, or arrays (.npz).
 
     Provenance: sha256 and size of the bytes, rows, columns, and what the reader adds. Raises MedloopError for
     pickles, single arrays and archives whatever their name, and for what the readers refuse.
@@ -98,7 +96,7 @@ def _database(where: str) -> MedloopError:
 def _refusal(kind: str, where: str) -> MedloopError:
     hint = "; a wheel pinned by its hash may hold one: `pickled: true`" if kind in MAYBE_PICKLED else ""
     return MedloopError(
-        f"a table is CSV, TSV, parquet, .xlsx, .dta or .xpt; this is {kind}",
+        f"a table is CSV, TSV, parquet, Excel's .xlsx, or of Stata, SAS or SPSS; this is {kind}",
         where=where,
         mend=f"export the table as CSV or parquet where it was made{hint}",
     )

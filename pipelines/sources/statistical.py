@@ -1,8 +1,9 @@
-"""Stata's .dta and SAS's transport files (.xpt): typed cells as text."""
+"""The files of statistical packages, by way of the ReadStat library: Stata's, SAS's and SPSS's typed cells as text."""
 
 import io
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from contracts.errors import MedloopError
 from pipelines.sources.raw import Raw
@@ -11,53 +12,63 @@ from pipelines.sources.typed import read_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-# The first bytes of Stata 13 and later; of Stata 5 to 12 the release, the byte order, and the kind.
-STATA = re.compile(rb"<stata_dta>|[\x69-\x73][\x01\x02]\x01\x00")
-MISREAD_ZERO = 16.0**-65  # what pandas makes of the zero of SAS
-TRANSPORT = b"HEADER RECORD*******LIB"
+# How a file begins: what it is, and the function of pyreadstat that reads it. Stata 13 and later write a tag; Stata
+# 5 to 12 the release, the byte order, and the kind.
+READERS = (
+    (re.compile(rb"<stata_dta>|[\x69-\x73][\x01\x02]\x01\x00"), "Stata", "read_dta"),
+    (re.compile(rb"HEADER RECORD\*{7}LIB"), "SAS transport", "read_xport"),
+    (re.compile(rb"\x00{12}\xc2\xea\x81\x60"), "SAS", "read_sas7bdat"),
+    (re.compile(rb"\$FL[23]"), "SPSS", "read_sav"),
+)
+LARGEST_WHOLE = 2**53  # of a double
 
 
 def is_statistical(data: bytes) -> bool:
     """Whether these are the first bytes of a file that `read_statistical` reads."""
-    return bool(STATA.match(data)) or data.startswith(TRANSPORT)
+    return any(head.match(data) for head, *_ in READERS)
 
 
 def read_statistical(data: bytes, *, where: str) -> Raw:
-    """The rows of a .dta or .xpt file; `@row` counts from 1. Special missing values are blank.
+    """The rows of a .dta, .xpt, .sas7bdat, .sav or .zsav file; `@row` counts from 1.
 
-    Of Stata's value labels those are taken whose column has a label, and another one, for every value; else the codes
-    stay. Dates in SAS transport files are days since 1960, as the file holds them.
-    Raises MedloopError for a damaged file, and for versions that pandas does not read.
+    Special and declared missing values are blank. A column of whole numbers reads without decimal points, since SAS
+    and SPSS know no other kind of number. Labels are taken whose column has another one for every value; else the
+    codes stay. Raises MedloopError for a damaged file, and for versions that ReadStat does not read.
     """
-    is_transport = data.startswith(TRANSPORT)
+    kind, function = next((kind, function) for head, kind, function in READERS if head.match(data))
     try:
-        frame = _transport(data) if is_transport else _stata(data)
-    except Exception as error:  # pandas lets whatever its parsers stumble over through
+        frame, labels = _read(data, function)
+    except Exception as error:  # pyreadstat lets whatever it stumbles over through
         raise MedloopError(
-            f"the {'SAS transport' if is_transport else 'Stata'} file is damaged, or of a version that is not read",
+            f"the {kind} file is damaged, or of a version that is not read",
             where=where,
             mend="fetch it again, or export the table as CSV where it was made",
         ) from error
-    return read_frame(frame, where=where)
+    for name in frame.columns[frame.columns.isin(list(labels))]:
+        frame[name] = _labelled(frame[name], labels[name])
+    return read_frame(frame.apply(_whole), where=where)
 
 
-def _transport(data: bytes) -> "pd.DataFrame":
-    import pandas as pd
+def _read(data: bytes, function: str) -> tuple["pd.DataFrame", Mapping[str, Mapping[Any, str]]]:
+    """The cells as they are coded, and each column's labels by code."""
+    import pyreadstat
 
+    read = getattr(pyreadstat, function)
     try:
-        frame = pd.read_sas(io.BytesIO(data), format="xport", encoding="utf-8")
-    except UnicodeDecodeError:
-        frame = pd.read_sas(io.BytesIO(data), format="xport", encoding="latin-1")
-    return frame.replace(MISREAD_ZERO, 0.0)
+        frame, about = read(io.BytesIO(data))
+    except UnicodeDecodeError:  # a transport file does not say its encoding
+        frame, about = read(io.BytesIO(data), encoding="WINDOWS-1252")
+    single = [name for name, kind in about.readstat_variable_types.items() if kind == "float"]
+    return frame.astype(dict.fromkeys(single, "float32")), about.variable_value_labels  # 0.1 stays 0.1
 
 
-def _stata(data: bytes) -> "pd.DataFrame":
-    import pandas as pd
+def _labelled(codes: "pd.Series", labels: Mapping[Any, str]) -> "pd.Series":
+    present = set(codes.dropna().unique())
+    told = {labels.get(code) for code in present}
+    return codes.map(labels) if None not in told and len(told) == len(present) else codes
 
-    frame = pd.read_stata(io.BytesIO(data), convert_categoricals=False)
-    try:
-        labelled = pd.read_stata(io.BytesIO(data), order_categoricals=False).select_dtypes("category")
-    except ValueError:  # two values of a column have the same label
-        return frame
-    whole = [str(name) for name in labelled if all(isinstance(label, str) for label in labelled[name].cat.categories)]
-    return frame.assign(**{name: labelled[name].astype("object") for name in whole})
+
+def _whole(column: "pd.Series") -> "pd.Series":
+    if column.dtype.kind != "f" or not (column.dropna().mod(1).eq(0) & column.dropna().abs().lt(LARGEST_WHOLE)).all():
+        return column
+    return column.astype("Int64")

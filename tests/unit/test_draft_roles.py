@@ -110,7 +110,7 @@ def test_what_of_a_label_is_read_as_none_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("text", "missing"),
-    [("9_unknown", True), ("NA_NA", True), ("0_no", False), ("12", False), ("_", False), ("1_a", False)],
+    [("9_unknown", True), ("NA_NA", True), ("0_no", False), ("12", False), ("_", False), ("1_a", False), (r"\N", True)],
 )
 def test_a_missing_word_may_follow_a_code(text: str, missing: bool) -> None:
     assert is_missing_word(text) is missing
