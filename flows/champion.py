@@ -33,7 +33,7 @@ from pipelines.gate import (
     subgroups_unharmed,
 )
 from pipelines.impute import Imputer, apply_impute
-from pipelines.normalize import Normalizer, apply_normalize
+from pipelines.normalizer import Normalizer, apply_normalize
 from pipelines.paired import Paired, of_rows, paired
 from pipelines.results import Entry
 from pipelines.tasks import RESULTS, SETTINGS

@@ -23,7 +23,7 @@ from pipelines.encode_payloads import ready_payloads
 from pipelines.image.features import image_feature_names
 from pipelines.impute import Imputer, apply_impute
 from pipelines.ingest import payload_columns, spelled
-from pipelines.normalize import Normalizer, apply_normalize
+from pipelines.normalizer import Normalizer, apply_normalize
 from pipelines.protect import needs_key, protect
 from pipelines.rows import check_columns
 from pipelines.signal.features import signal_feature_names

@@ -11,7 +11,8 @@ from flows.store import read_json, read_model, read_payloads, read_table, write_
 from pipelines.audit import certify
 from pipelines.horizon_check import horizon_check
 from pipelines.impute import Imputer, apply_impute, fit_impute
-from pipelines.normalize import Normalizer, fit_normalize
+from pipelines.normalize import fit_normalize
+from pipelines.normalizer import Normalizer
 
 if TYPE_CHECKING:
     from pathlib import Path

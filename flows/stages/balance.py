@@ -10,7 +10,7 @@ from flows.store import read_model, read_table, write_json, write_payloads, writ
 from pipelines.balance import balance
 from pipelines.encode_payloads import payload_features, ready_payloads
 from pipelines.encoding import INDEX
-from pipelines.normalize import Normalizer
+from pipelines.normalizer import Normalizer
 from pipelines.vary import varied
 
 if TYPE_CHECKING:

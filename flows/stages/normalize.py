@@ -15,7 +15,8 @@ from flows.store import allocating, read_model, read_payloads, write_json, write
 from pipelines.encode_payloads import ready_payloads
 from pipelines.forms import forms
 from pipelines.impute import Imputer
-from pipelines.normalize import Normalizer, apply_normalize, at_once, fit_normalize
+from pipelines.normalize import at_once, fit_normalize
+from pipelines.normalizer import Normalizer, apply_normalize
 from pipelines.table import Block, Each, Table, as_table
 
 if TYPE_CHECKING:

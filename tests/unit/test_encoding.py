@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from contracts.study import Column
 from contracts.tables import Schema, feature_names
 from pipelines.encoding import FOLDS, Encoder
-from pipelines.normalize import NormalizeParams, Normalizer, apply_normalize, fit_normalize
+from pipelines.normalize import NormalizeParams, fit_normalize
+from pipelines.normalizer import Normalizer, apply_normalize
 
 CLASSES = ("low", "middle", "high")
 

@@ -8,7 +8,8 @@ from contracts.study import Column
 from contracts.tables import Schema, feature_names, of_part
 from pipelines.balance import BalanceParams, balance
 from pipelines.impute import ImputeParams, apply_impute, fit_impute
-from pipelines.normalize import ENCODERS, SCALINGS, NormalizeParams, Normalizer, apply_normalize, fit_normalize
+from pipelines.normalize import ENCODERS, SCALINGS, NormalizeParams, fit_normalize
+from pipelines.normalizer import Normalizer, apply_normalize
 from pipelines.scaling import Scale, Scaling
 from pipelines.split import SplitParams, split
 
