@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
-from contracts.names import nearest
 from flows.settings import SECTIONS
 from flows.studies import PARAMS, read_yaml
 
@@ -51,9 +50,10 @@ def space(root: Path, model: str, over: Sequence[str]) -> Space:
     named = {**(shared.get(model) or {})} if not over else dict(_pair(asked) for asked in over)
     if not named:
         raise MedloopError(
-            f"no setting of {model} is named to be searched{nearest(model, shared)}",
+            f"no setting of {model} is named to be searched",
             where=where,
-            mend="--over width=32..512 --over train.learning_rate=1e-4..1e-2, or a line under search in params.yaml",
+            mend="name a setting of the model or of a stage, --over train.learning_rate=1e-4..1e-2 or "
+            "--over impute.numeric=median,neighbours, or write a line under search in params.yaml",
         )
     return {str(key): _axis(str(key), str(values), where) for key, values in named.items()}
 
