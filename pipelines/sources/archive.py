@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from contracts.errors import MedloopError
 from contracts.names import nearest
-from pipelines.sources.formats import GZIP, ZIP, check_size, check_total, damaged, gunzip
+from pipelines.sources.formats import ZIP
+from pipelines.sources.inflation import GZIP, check_size, check_total, damaged, gunzip
 
 BLOCK = 512  # bytes, of a tar
 DRIVE = re.compile(r"[A-Za-z]:")

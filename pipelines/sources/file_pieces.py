@@ -26,7 +26,8 @@ from pipelines.sources.file import (
     read_file,
     shown_path,
 )
-from pipelines.sources.formats import BOMB_BYTES, BOMB_RATIO, GZIP, SQLITE, ZIP, bomb, damaged, parse, refused
+from pipelines.sources.formats import SQLITE, ZIP, parse, refused
+from pipelines.sources.inflation import GZIP, bomb, damaged, inflation_limit
 from pipelines.sources.raw import Layout, Raw
 from pipelines.sources.statistical import is_statistical
 from pipelines.sources.typed import parquet_pieces
@@ -143,7 +144,7 @@ def _delimited(file: _Opened, layout: Layout, block: int, told: _Progress) -> It
     hashed = _Hashed(file, min(block, CHUNK))
     chunks = hashed.chunks()
     if file.head().startswith(GZIP):
-        limit = max(BOMB_BYTES, BOMB_RATIO * (file.size or 0))
+        limit = inflation_limit(file.size or 0)
         chunks = gunzipped(chunks, limit=limit, where=file.where)
     try:
         for piece in _summed(delimited_pieces(chunks, layout, block=block, where=file.where), hashed):

@@ -4,24 +4,21 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
 from dataclasses import replace
 
 from contracts.errors import MedloopError
 from pipelines.sources.arrays import read_npz
 from pipelines.sources.decimals import settle_decimal
 from pipelines.sources.delimited import read_delimited
+from pipelines.sources.inflation import GZIP, check_size, damaged, gunzip
 from pipelines.sources.raw import Layout, Raw
 from pipelines.sources.statistical import is_statistical, read_statistical
 from pipelines.sources.typed import read_excel, read_parquet
 
-GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
 SQLITE = b"SQLite format 3\0"
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".dta", ".xpt", ".sas7bdat", ".sav", ".zsav")
 ENDINGS = (*TABLES, ".txt", ".txt.gz")  # where a table is expected, a text is one
-# A file that unpacks to more than this, and to more than this many times itself, is a bomb.
-BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
 PICKLE, COMPRESSED_PICKLE = "a pickle (joblib, .pkl, .pt), which can run code", "a compressed pickle (joblib)"
 MAYBE_PICKLED = (PICKLE, COMPRESSED_PICKLE, "a NumPy array", "an xz archive")
 REFUSED = {
@@ -110,53 +107,6 @@ def _is_zlib(data: bytes) -> bool:
         return bool(zlib.decompressobj().decompress(data[:4096], 64))
     except zlib.error:
         return False
-
-
-def gunzip(data: bytes, *, where: str) -> bytes:
-    """The unpacked bytes. Raises MedloopError for a damaged file and for a decompression bomb."""
-    limit = inflation_limit(data)
-    parts: list[bytes] = []
-    size = 0
-    while data:
-        stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            parts.append(stream.decompress(data, limit - size + 1))
-        except zlib.error as error:
-            raise damaged(where) from error
-        size += len(parts[-1])
-        if size > limit:
-            raise bomb(where)
-        if not stream.eof:
-            raise damaged(where)
-        data = stream.unused_data.lstrip(b"\0")
-    return b"".join(parts)
-
-
-def inflation_limit(data: bytes) -> int:
-    """The bytes that compressed ones may unpack to."""
-    return max(BOMB_BYTES, BOMB_RATIO * len(data))
-
-
-def check_size(member: zipfile.ZipInfo, *, where: str) -> None:
-    """Raises MedloopError when a member of an archive is a decompression bomb."""
-    if member.file_size > max(BOMB_BYTES, BOMB_RATIO * member.compress_size):
-        raise bomb(where)
-
-
-def check_total(members: Sequence[zipfile.ZipInfo], *, where: str) -> None:
-    """Raises MedloopError when the members of an archive are a decompression bomb together."""
-    if sum(m.file_size for m in members) > max(BOMB_BYTES, BOMB_RATIO * sum(m.compress_size for m in members)):
-        raise bomb(where)
-
-
-def damaged(where: str) -> MedloopError:
-    """The error for a compressed file or archive that does not unpack."""
-    return MedloopError("the compressed file is damaged or cut short", where=where, mend="fetch or write it again")
-
-
-def bomb(where: str) -> MedloopError:
-    """The error for what unpacks beyond all measure."""
-    return MedloopError("the file unpacks to far more than a table would", where=where, mend="unpack it yourself first")
 
 
 def _checked_names(data: bytes, *, where: str) -> list[str]:

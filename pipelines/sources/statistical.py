@@ -2,10 +2,12 @@
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import MedloopError
+from pipelines.sources.inflation import bomb, inflation_limit
 from pipelines.sources.raw import Raw
 from pipelines.sources.typed import read_frame
 
@@ -33,11 +35,13 @@ def read_statistical(data: bytes, *, where: str) -> Raw:
 
     Special and declared missing values are blank. A column of whole numbers reads without decimal points, since SAS
     and SPSS know no other kind of number. Labels are taken whose column has another one for every value; else the
-    codes stay. Raises MedloopError for a damaged file, and for versions that ReadStat does not read.
+    codes stay. Raises MedloopError for a damaged file, for versions that ReadStat does not read, and for bombs.
     """
     kind, function = next((kind, function) for head, kind, function in READERS if head.match(data))
     try:
-        frame, labels = _read(data, function)
+        frame, labels = _read(data, function, where)
+    except MedloopError:
+        raise
     except Exception as error:  # pyreadstat lets whatever it stumbles over through
         raise MedloopError(
             f"the {kind} file is damaged, or of a version that is not read",
@@ -49,17 +53,27 @@ def read_statistical(data: bytes, *, where: str) -> Raw:
     return read_frame(frame.apply(_whole), where=where)
 
 
-def _read(data: bytes, function: str) -> tuple["pd.DataFrame", Mapping[str, Mapping[Any, str]]]:
+def _read(data: bytes, function: str, where: str) -> tuple["pd.DataFrame", Mapping[str, Mapping[Any, str]]]:
     """The cells as they are coded, and each column's labels by code."""
     import pyreadstat
 
     read = getattr(pyreadstat, function)
     try:
-        frame, about = read(io.BytesIO(data))
+        frame, about = _bounded(read, data, where)
     except UnicodeDecodeError:  # a transport file does not say its encoding
-        frame, about = read(io.BytesIO(data), encoding="WINDOWS-1252")
+        frame, about = _bounded(partial(read, encoding="WINDOWS-1252"), data, where)
     single = [name for name, kind in about.readstat_variable_types.items() if kind == "float"]
     return frame.astype(dict.fromkeys(single, "float32")), about.variable_value_labels  # 0.1 stays 0.1
+
+
+def _bounded(read: Callable[..., Any], data: bytes, where: str) -> Any:
+    """What is read; no more rows than a file of this size may hold, whatever it says of their number."""
+    _, about = read(io.BytesIO(data), metadataonly=True)
+    most = inflation_limit(len(data)) // max(sum(about.variable_storage_width.values()), 1)
+    frame, about = read(io.BytesIO(data), row_limit=most + 1)
+    if len(frame) > most:
+        raise bomb(where)
+    return frame, about
 
 
 def _labelled(codes: "pd.Series", labels: Mapping[Any, str]) -> "pd.Series":

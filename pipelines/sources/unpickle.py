@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
-from pipelines.sources.formats import GZIP, bomb, damaged, gunzip, inflation_limit
+from pipelines.sources.inflation import GZIP, bomb, damaged, gunzip, inflation_limit
 
 XZ = b"\xfd7zXZ\x00"
 NPY = b"\x93NUMPY"
@@ -81,7 +81,7 @@ class _RefusedError(Exception):
 def _unpacked(data: bytes, *, where: str) -> bytes:
     if data.startswith(GZIP):
         return gunzip(data, where=where)
-    limit = inflation_limit(data)
+    limit = inflation_limit(len(data))
     try:
         if data.startswith(XZ):
             stream: Any = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 30)

@@ -19,7 +19,8 @@ from contracts.errors import MedloopError, masked
 from contracts.names import nearest
 from pipelines.sources.archive import Tree, archive_tree, zip_tree
 from pipelines.sources.arrays import from_arrays
-from pipelines.sources.formats import check_size, completed, parse
+from pipelines.sources.formats import completed, parse
+from pipelines.sources.inflation import check_size
 from pipelines.sources.raw import Layout, Opened, Raw, UnreachableError
 from pipelines.sources.tree import opener, read_tree
 from pipelines.sources.typed import read_frame

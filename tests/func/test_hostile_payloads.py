@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.sources import formats, query
+from pipelines.sources import inflation, query
 from tests.planted import Medloop, Planted, at_most, picture
 from tests.workspace import Workspace
 
@@ -98,7 +98,7 @@ def test_32_an_odd_archive_is_refused_whole(
     (planted.folder / "scans.zip").write_bytes(archived())
     assert medloop(workspace, "stage", "ingest", "planted").code == 0
     (planted.folder / "scans.zip").write_bytes(data)
-    monkeypatch.setattr(formats, "BOMB_BYTES", 1_000_000)
+    monkeypatch.setattr(inflation, "BOMB_BYTES", 1_000_000)
     before = everything(workspace.root)
     outcome = medloop(workspace, "stage", "ingest", "planted")
     assert outcome.code == 1

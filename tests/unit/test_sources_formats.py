@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from contracts.errors import MedloopError
-from pipelines.sources import formats as formats_module
-from pipelines.sources.formats import gunzip
+from pipelines.sources import inflation
+from pipelines.sources.inflation import gunzip
 from tests.unit.sources import PLAIN, fault, npy, read_path, table_of
 
 
@@ -48,7 +48,7 @@ def test_what_can_run_code_is_refused_whatever_its_ending(data: bytes, tmp_path:
 
 
 def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats_module, "BOMB_BYTES", 1000)
+    monkeypatch.setattr(inflation, "BOMB_BYTES", 1000)
     with pytest.raises(MedloopError, match="far more"):
         gunzip(gzip.compress(bytes(10_000_000)), where="f.csv.gz")
 

@@ -99,6 +99,13 @@ def test_a_larger_one_is_read_whole(tmp_path: Path) -> None:
     assert [len(piece.table) for piece in pieces] == [3]
 
 
+def test_one_that_unpacks_to_far_more_than_a_table_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bomb.zsav"
+    pyreadstat.write_sav(pd.DataFrame(np.zeros((20_000, 3)), columns=list("abc")), path, compress=True)
+    monkeypatch.setattr("pipelines.sources.inflation.BOMB_BYTES", 1 << 10)
+    assert "far more than a table" in fault(path.read_bytes()).problem
+
+
 @pytest.mark.parametrize("data", [SAS[:700], b"$FL2@(#) IBM SPSS", stata(DATELESS, version=118)[:400]])
 def test_a_damaged_one_is_told(data: bytes) -> None:
     assert "damaged, or of a version" in fault(data).problem

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.errors import MedloopError
-from pipelines.sources import FileSource, Layout, Raw, WheelSource, fingerprint, formats, read
+from pipelines.sources import FileSource, Layout, Raw, WheelSource, fingerprint, inflation, read
 from tests.unit.sources import read_path
 from tests.unit.test_sources_wheel import registry as registry
 
@@ -153,7 +153,7 @@ def test_odd_archives_are_refused_whole(data: bytes, told: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("packed", [in_zip, in_tar])
 def test_an_archive_that_is_a_bomb_is_refused(packed: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "BOMB_BYTES", 1000)
+    monkeypatch.setattr(inflation, "BOMB_BYTES", 1000)
     (tmp_path / "a").write_bytes(packed({"a.jpg": bytes(10_000_000)}))  # type: ignore[operator]
     with pytest.raises(MedloopError, match="far more"):
         read_path(tmp_path / "a", files="{name}.jpg")

@@ -18,7 +18,7 @@ import pytest
 from numpy._core import multiarray, numeric
 
 from contracts.errors import MedloopError
-from pipelines.sources import formats
+from pipelines.sources import inflation
 from pipelines.sources.arrays import from_arrays, read_npz
 from pipelines.sources.typed import read_frame
 from pipelines.sources.unpickle import unpickled
@@ -124,7 +124,7 @@ def test_a_damaged_or_endless_pickle_is_an_error(monkeypatch: pytest.MonkeyPatch
         unpickled(lzma.compress(pickle.dumps(1))[:-9], where="w")
     with pytest.raises(MedloopError, match="cannot be read"):
         unpickled(pickle.dumps(frame())[:-20], where="w")
-    monkeypatch.setattr(formats, "BOMB_BYTES", 1000)
+    monkeypatch.setattr(inflation, "BOMB_BYTES", 1000)
     with pytest.raises(MedloopError, match="far more"):
         unpickled(lzma.compress(bytes(1_000_000)), where="w")
 
