@@ -19,6 +19,7 @@ from flows.environment import LOCK, Machine, Surroundings, told_by
 from flows.git import commit_of, git
 from flows.home import data_folder, find_root, home
 from flows.plan import Stage, evaluating, leading_to
+from flows.references import Recorded
 from flows.reproduction import EXIT_CODES, Divergence, Kind, Reproduction, differences, gap, grade, in_spread
 from flows.store import read_json, read_table, write_json
 from flows.studies import default_study, study_names
@@ -66,23 +67,31 @@ def find(root: Path, reference: str, study: str | None = None) -> Past:
     known = references.recorded(root, reference, study or "")
     if len(studies := sorted({one.study for one in known})) > 1:
         raise MedloopError(f"{reference} is of {len(studies)} studies", mend=f"--study, one of: {', '.join(studies)}")
-    if known:
-        tags = known[0].tags
-        revision = commit_of(root, tags.get("medloop.experiment", "")) or commit_of(root, tags.get("medloop.run", ""))
-        if revision is None:
-            raise MedloopError(
-                f"this clone has not the commit that pins run {tags.get('medloop.run', reference)}",
-                mend="dvc exp pull REMOTE KEY brings it from a Git remote that it was pushed to",
-            )
-        told = tags.get("medloop.machine")
-        return Past(
-            revision=revision,
-            study=known[0].study,
-            models=tuple(one.model for one in known),
-            runs={one.model: one.run_id for one in known},
-            around=_around_then(root, revision)
-            or (Surroundings(machine=Machine.model_validate_json(told)) if told else None),
+    return _recorded(root, reference, known) if known else _of_git(root, reference)
+
+
+def _recorded(root: Path, reference: str, known: Sequence[Recorded]) -> Past:
+    """A run that MLflow knows, by the models of it that are meant."""
+    tags = known[0].tags
+    revision = commit_of(root, tags.get("medloop.experiment", "")) or commit_of(root, tags.get("medloop.run", ""))
+    if revision is None:
+        raise MedloopError(
+            f"this clone has not the commit that pins run {tags.get('medloop.run', reference)}",
+            mend="dvc exp pull REMOTE KEY brings it from a Git remote that it was pushed to",
         )
+    told = tags.get("medloop.machine")
+    return Past(
+        revision=revision,
+        study=known[0].study,
+        models=tuple(one.model for one in known),
+        runs={one.model: one.run_id for one in known},
+        around=_around_then(root, revision)
+        or (Surroundings(machine=Machine.model_validate_json(told)) if told else None),
+    )
+
+
+def _of_git(root: Path, reference: str) -> Past:
+    """A run by its key, or whatever a revision pins."""
     key, _, model = reference.partition("/")
     named = commit_of(root, reference)
     revision = named or commit_of(root, key)

@@ -5,7 +5,7 @@ No run uses what is here; only what a person leaves in the study's file counts.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -93,16 +93,10 @@ def draft(
     Raises MedloopError when a named column is absent, or the columns make no label.
     """
     names = [name for name in table.columns if not name.startswith("@")]
-    for role in (*target, event, group, time):
-        if role is not None and role not in names:
-            raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
+    _refuse_absent(names, (*target, event, group, time))
     label = drafted_label(table, target, event)
     asked = label.target.read_from
-    for option, role in (("--group", group), ("--time", time)):
-        if role in asked:
-            raise MedloopError(
-                f"{option} and the label are different columns; got {role} for both", mend="name another"
-            )
+    _refuse_twice(asked, group, time)
     known = {name: guess for name, guess in known.items() if name not in (*asked, group, time)}
     free = [name for name in names if name not in (*asked, group, time, *known)]
     guessed = likely_group(table, free) if group is None else None
@@ -138,6 +132,20 @@ LEAKS = (
     "leaks: leave out all that is known only after the label, or because of it (its treatment, its complications, "
     "questions asked only of those who have it); what the data themselves show is under drop"
 )
+
+
+def _refuse_absent(names: Sequence[str], roles: Iterable[str | None]) -> None:
+    for role in roles:
+        if role is not None and role not in names:
+            raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
+
+
+def _refuse_twice(asked: Collection[str], group: str | None, time: str | None) -> None:
+    for option, role in (("--group", group), ("--time", time)):
+        if role in asked:
+            raise MedloopError(
+                f"{option} and the label are different columns; got {role} for both", mend="name another"
+            )
 
 
 def _leaks(

@@ -1,7 +1,7 @@
 """What a comparison finds: runs, the rows that they share, the standing, groups."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,41 +76,38 @@ def compared(root: Path, references: Sequence[str], by: Mapping[str, Sequence[fl
         cautions.append(
             f"the first of {len(runs)} runs is flattered by chance: judge it anew on rows of later patients"
         )
+    asked = Comparison(root=root, runs=runs, answer="", cautions=cautions, metric=metric, gate=gate, stored_only=rest)
     try:
         both = shared(_first_with(judged))
     except MedloopError as error:
         why = error.problem if error.problem.startswith("not comparable") else f"not comparable: {error.problem}"
-        answer = f"{why[0].upper()}{why[1:]}."
-        return Comparison(
-            root=root, runs=runs, answer=answer, cautions=cautions, metric=metric, gate=gate, stored_only=rest
-        )
-    metric = _metric(both, metric)
-    names = (
-        list(next(iter(both.entries.values())).evaluation.metrics) if len(both.entries) == 2 and not rest else [metric]
-    )
-    cautions += both.cautions
-    changed = {} if rest else _other_data(both)
-    cautions += [
-        f"{name} was made of other data than {both.judged[0].run.name}: {of.sentence}" for name, of in changed.items()
-    ]
+        return replace(asked, answer=f"{why[0].upper()}{why[1:]}.")
+    unlike = [run for run in chosen if run.name not in both.entries]
+    return replace(_on_shared_rows(asked, both, by), stored_only=[*rest, *unlike])
+
+
+def _on_shared_rows(asked: Comparison, both: Shared, by: Mapping[str, Sequence[float]] | None) -> Comparison:
+    """The runs beside each other; beyond MOST only by the metric, since the first of many is flattered by chance."""
+    metric, several = _metric(both, asked.metric), bool(asked.stored_only)
+    two = len(both.entries) == 2 and not several
+    names = list(next(iter(both.entries.values())).evaluation.metrics) if two else []
+    changed = {} if several else _other_data(both)
+    first = both.judged[0].run.name
+    unlike = [f"{name} was made of other data than {first}: {of.sentence}" for name, of in changed.items()]
     drawn = draws(both.entries, list(dict.fromkeys([metric, *(name for name in names if _drawable(both, name))])))
     found = standing(both.entries, drawn, metric)
-    groups = None if rest else _groups(both, found, by, gate)
-    many = beside(root, runs, _first(both, found), metric) if rest else None
-    answer = many.sentence if many else _answer(both, found, groups, gate)
-    return Comparison(
-        root=root,
-        runs=runs,
-        answer=answer,
-        cautions=cautions,
+    groups = None if several else _groups(both, found, by, asked.gate)
+    many = beside(asked.root, asked.runs, _first(both, found), metric) if several else None
+    return replace(
+        asked,
+        answer=many.sentence if many else _answer(both, found, groups, asked.gate),
+        cautions=[*asked.cautions, *both.cautions, *unlike],
         metric=metric,
         shared=both,
         drawn=drawn,
         standing=found,
         groups=groups,
         changed=changed,
-        gate=gate,
-        stored_only=[*rest, *(run for run in chosen if run.name not in both.entries)],
         many=many,
     )
 
