@@ -23,8 +23,10 @@ Mask = NDArray[np.bool_]
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 LOOKED_AT = 20_000  # different texts of a column that are held against whole patterns
-NUMBER = r"[<>=~]* ?[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?(?: ?[^\d\s-]{1,8})?"
+# Without `\s`, which Arrow's regular expressions read otherwise than Python's, so that pandas leaves them for Python's.
+NUMBER = r"[<>=~]* ?[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?(?: ?[^\d \t\n\r\f\v-]{1,8})?"
 LONG = r"\+?\d{9,}"
+SHORTEST = 6  # letters of a text that has an identifier within: a@b.de
 
 
 class Suspicion(Frozen):
@@ -58,33 +60,37 @@ def suspect(name: str, told: Counts) -> Suspicion | None:
     if told.empty:
         return None
     texts = pd.Series(told.index, dtype="str")
-    plain = bool(texts.str.fullmatch(NUMBER).all() and not texts.str.fullmatch(LONG).any())
+    odd = ~_mask(texts.str.fullmatch(NUMBER)) | _mask(texts.str.fullmatch(LONG))  # no plain numbers
     called = words(name)
     for kind in KINDS:
         named = len(texts) > 2 and re.search(kind.named, called) and _most(texts, kind.shaped)
-        seen = np.zeros(len(texts), dtype=bool) if plain else _seen(kind, texts)
+        seen = _seen(kind, texts, odd)
         if named or seen.any():
-            shown = seen if seen.any() else texts.str.fullmatch(kind.shaped).to_numpy(dtype=bool)
+            shown = seen if seen.any() else _mask(texts.str.fullmatch(kind.shaped))
             by = " and ".join(["name"] * bool(named) + ["content"] * bool(seen.any()))
             return _suspicion(name, kind, by, told, shown)
     return _age(name, told) or _people(name, told, texts) or _code(name, told, texts)
 
 
-def _seen(kind: Kind, texts: Texts) -> Mask:
-    """(N,) texts that are of this kind, none when they are no more than chance."""
-    nothing = np.zeros(len(texts), dtype=bool)
-    whole = nothing
-    if kind.alike and len(texts) > 2 and _fits(_some(texts), kind).mean() > 0.5:
-        whole = _fits(texts, kind)
-    inside = texts.str.contains(kind.within).to_numpy(dtype=bool) if kind.within else nothing
-    return whole | inside
+def _seen(kind: Kind, texts: Texts, odd: Mask) -> Mask:
+    """(N,) texts that are of this kind, none when they are no more than chance; only `odd` ones, (N,), can be."""
+    seen = np.zeros(len(texts), dtype=bool)
+    if kind.alike and len(texts) > 2 and odd.mean() > 0.5 and _fits(_some(texts), kind).mean() > 0.5:
+        seen = _fits(texts, kind) & odd
+    if kind.within and (longer := odd & (texts.str.len() >= SHORTEST).to_numpy()).any():
+        seen[longer] |= _mask(texts[longer].str.contains(kind.within))
+    return seen
 
 
 def _fits(texts: Texts, kind: Kind) -> Mask:
-    alike = texts.str.fullmatch(kind.alike).to_numpy(dtype=bool, copy=True)
+    alike = _mask(texts.str.fullmatch(kind.alike)).copy()
     if alike.any():
         alike[alike] = texts[alike].str.count(r"\d").between(*kind.digits)
     return alike
+
+
+def _mask(found: "pd.Series[bool]") -> Mask:
+    return found.to_numpy(dtype=bool)
 
 
 def _most(texts: Texts, shaped: str) -> bool:
@@ -118,8 +124,7 @@ def _people(name: str, told: Counts, texts: Texts) -> Suspicion | None:
     """Names of people by their look alone: capitalised words, hardly ever the same."""
     if len(told) < 20 or len(told) < 0.5 * told.sum() or _some(texts).str.fullmatch(PEOPLE).mean() < 0.8:
         return None
-    alike = texts.str.fullmatch(PEOPLE).to_numpy(dtype=bool)
-    return _suspicion(name, Kind(what="a person's name"), "content", told, alike)
+    return _suspicion(name, Kind(what="a person's name"), "content", told, _mask(texts.str.fullmatch(PEOPLE)))
 
 
 def _code(name: str, told: Counts, texts: Texts) -> Suspicion | None:

@@ -73,6 +73,7 @@ def declared() -> dict[str, object]:
 
 def by_medloop(source: Path, folder: Path) -> None:
     """What the stages do with a table, in their order and in blocks as they read it, without their reports."""
+    import fsspec  # noqa: F401 (which reading imports when a file is opened)
 
     import pipelines.clean
     import pipelines.impute

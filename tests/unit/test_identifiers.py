@@ -86,6 +86,7 @@ def test_identifiers_are_suspected(name: str, values: list[str], what: str) -> N
         ("drug", ["Metformin Hydrochloride", "Insulin Glargine", "Aspirin"] * N),
         ("capacity", ["1.5", "2.5", "3.25"]),
         ("x", ["1234567.89012", "1234567.89013", "1234567.89014"]),
+        ("x", ["02079.460180", "02080.460181", "02081.460182", "unknown"]),
         ("retinopathy", ["none", "mild", "severe"]),
         ("ndc", ["10002-8215-01", "54868-123-10", "61958-0701-1"]),
         ("icd", ["E11.9", "C50.911", "Z79.4"]),
