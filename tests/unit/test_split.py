@@ -247,6 +247,14 @@ def test_faults_of_a_split_file_are_told_with_counts_and_without_ids() -> None:
             by_file(table, spoilt.reset_index(drop=True))
 
 
+def test_ids_that_the_split_file_writes_otherwise_are_told_as_such() -> None:
+    table = samples().assign(**{"@id": [f"{i}.0" for i in range(1000)]})
+    placed = split(table, SCHEMA, SplitParams()).assign(**{"@id": [f"{i}" for i in range(1000)]})
+    with pytest.raises(MedloopError, match="1,000 of 1,000") as told:
+        by_file(table, placed)
+    assert "the source writes otherwise, as 7.0 and 7" in told.value.mend
+
+
 def test_another_test_set_than_the_frozen_one_is_an_error() -> None:
     table = samples()
     frozen = stage.test_hash(split(table, SCHEMA, SplitParams()))
