@@ -1,11 +1,12 @@
 """`medloop init`: reads a data file and writes the draft of its study."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from contracts.errors import MedloopError
+from contracts.errors import MedloopError, listed
 from contracts.names import check_name
 from flows import settings
 from flows.console import console
@@ -15,9 +16,10 @@ from flows.store import write_text
 from flows.studies import study_file
 from pipelines.draft import draft, render
 from pipelines.guess_files import guess_payloads, kind_of, leaf_first, pattern_of
-from pipelines.sources import FileSource, Raw, read
+from pipelines.sources import FileSource, read
 from pipelines.sources.archive import Tree, archive_tree
 from pipelines.sources.formats import TABLES
+from pipelines.sources.pattern import matched
 from pipelines.sources.tree import folder_tree
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
@@ -63,7 +65,7 @@ def draft_file(
     drafted = draft(table, target=target, event=event, group=group, time=time, known={**folders, **guess_payloads(raw)})
     write_text(path, render(drafted, called, {"kind": "file", **told}))
     settings.load(root, called)
-    return path, [*drafted.checks, *(_file_checks(raw, pattern, group) if pattern else [])]
+    return path, [*drafted.checks, *(_file_checks(files, pattern, group) if pattern else [])]
 
 
 def _files(path: Path) -> list[str]:
@@ -87,12 +89,19 @@ def _tree(path: Path) -> Tree:
     return tree
 
 
-def _file_checks(raw: Raw, pattern: str, group: str | None) -> list[str]:
+def _file_checks(files: Sequence[str], pattern: str, group: str | None) -> list[str]:
     """What to check of a study of files, beside what its columns ask."""
-    others = int(str(raw.provenance["unmatched"]))
-    left = [f"files: {others:,} lie elsewhere than `files: {pattern}` says, and are left out"] if others else []
+    others = Counter(PurePosixPath(file).suffix for file in files if matched(pattern, file) is None)
+    told = listed([f"{count:,} {ending or 'without an ending'}" for ending, count in others.most_common()], 4)
+    taken = PurePosixPath(pattern).suffix
+    alike = any(ending != taken and kind_of([f"x{ending}"]) == kind_of([pattern]) for ending in others)
+    mend = f"; {pattern.removesuffix(taken)}.{{format}} takes them all: then write `format` under drop" if alike else ""
+    said = f"files: {told} lie or end otherwise than `files: {pattern}` says, and are left out{mend}"
     patient = "files of one patient: if some have several, say which part of a path is the patient's and name it"
-    return [*left, *([] if group else [f"{patient} under group: files: {{label}}/{{patient}}_{{picture}}.jpg"])]
+    return [
+        *([said] if others else []),
+        *([] if group else [f"{patient} under group: files: {{label}}/{{patient}}_{{picture}}.jpg"]),
+    ]
 
 
 def _called(name: str | None, data: str) -> str:

@@ -58,7 +58,9 @@ def _run(context: Context, settings: Settings, folder: Path, fresh: Path) -> str
     write_table(folder / "quarantine.parquet", ingestion.quarantine())
     write_json(folder / "declaration.json", study)
     write_json(folder / "provenance.json", {**ingestion.provenance(), "key": key_mark(key) if key else None})
-    return f"{rows:,} rows of {len(columns)} columns"
+    others = int(str(ingestion.provenance().get("unmatched", 0)))
+    left = f"; {others:,} other files are not as `files` says" if others else ""
+    return f"{rows:,} rows of {len(columns)} columns{left}"
 
 
 def _pieces(context: Context) -> "Iterator[Raw]":

@@ -22,10 +22,18 @@ def pictures(workspace: Workspace) -> Workspace:
     return workspace
 
 
+def test_pictures_with_another_ending_are_told_before_they_are_lost(pictures: Workspace, medloop) -> None:
+    place = sorted((pictures.root / "scans").rglob("*.png"))[0]
+    place.rename(place.with_suffix(".PNG"))
+    drafted: Outcome = medloop(pictures, "init", "scans", "--target", "ill")
+    assert "1 .txt, 1 .PNG lie or end otherwise than `files: {ill}/{picture}.png` says" in drafted.text
+    assert "{ill}/{picture}.{format} takes them all: then write `format` under drop" in drafted.text
+
+
 def test_a_folder_of_pictures_is_drafted_run_and_asked(pictures: Workspace, medloop) -> None:
     drafted: Outcome = medloop(pictures, "init", "scans", "--target", "ill")
     assert drafted.code == 0, drafted.printed
-    assert "1 lie elsewhere than `files: {ill}/{picture}.png` says" in drafted.text
+    assert "1 .txt lie or end otherwise than `files: {ill}/{picture}.png` says, and are left out •" in drafted.text
     file = pictures.root / "studies" / "scans.yaml"
     study = YAML(typ="safe").load(file.read_text())
     assert study["columns"] == {"file": {"type": "image", "size": [32, 32], "colour": "grey", "depth": 8}}
@@ -36,6 +44,7 @@ def test_a_folder_of_pictures_is_drafted_run_and_asked(pictures: Workspace, medl
     file.write_text(drafted_text[:models] + "  cnn: {filters: [8], width: 16, train: {epochs: 2}}\n")
     ran: Outcome = medloop(pictures, "run", "scans")
     assert ran.code == 0, ran.printed
+    assert "rows of 3 columns; 1 other files are not as `files` says" in ran.text
     new = pictures.root / "new"
     new.mkdir()
     for place in sorted((pictures.root / "scans").rglob("*.png"))[:5]:
