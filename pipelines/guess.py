@@ -39,7 +39,10 @@ CODES = [int(digit * length) for digit in "789" for length in range(1, 8)]
 CODES += [int(digit * length) for digit in "56" for length in range(3, 8)]
 NEGATIVE_CODES = [-1, -2, -3, *(-code for code in CODES)]
 
-DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d-%b-%Y", "%d%b%Y", "%Y年%m月%d日")
+DAYS = (
+    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d-%b-%Y", "%d%b%Y", "%Y年%m月%d日"),
+    *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
+)
 TIMES = ("", " %H:%M", " %H:%M:%S")
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 CLOCK = r"(?:b')?\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?'?"
@@ -234,7 +237,8 @@ def _texts(told: Counts, missing: tuple[str, ...]) -> Guess:
         return Guess(drop="time of day as text: give it as hours, or leave it out", matters=(TEXTS,))
     length = float(np.average(texts.str.count(r"\S+"), weights=told.to_numpy()))
     if len(told) > LISTED and (length > 8 or len(told) > 0.5 * told.sum()):
-        return Guess(drop=f"free text? {len(told):,} different texts, which may name people", matters=(TEXTS,))
+        reason = f"free text? {len(told):,} different texts, which may name people; {{type: text}} reads them"
+        return Guess(drop=reason, matters=(TEXTS,))
     if len(told) > MANY:
         return Guess(drop=f"{len(told):,} levels: group them, or declare the column categorical", matters=(TEXTS,))
     levels = tuple(in_order(told.index)) if len(told) <= LISTED else ()

@@ -36,6 +36,7 @@ DICOM = (
     "DICOM: decide on depth (8 goes by each file's window, 16 keeps all), on monochrome1, and under `protect` on "
     "headers that identify; init looks neither into headers nor for text burned into pixels"
 )
+ABSENT = "files that cells name and that do not lie beside the table: left out until `folder` under source says where"
 RATES = "recordings: the sampling rate, the channels taken, and what is plausible (clean.sequences)"
 REPORTS = "reports: read some; names in them stop the run until `protect` says redact or why they may stay"
 
@@ -103,7 +104,8 @@ def _named(raw: Raw, cells: TextSeries) -> Guess | None:
     if raw.opened is None or kind_of(_spread(files)) is None:
         return None
     if not any(_is_there(raw.opened, file) for file in files[:5]):
-        return Guess(drop="names of files? none of them lies beside the table: say `folder` under source")
+        reason = "names of files? none of them lies beside the table: say `folder` under source"
+        return Guess(drop=reason, matters=(ABSENT,))
     return guess_files(files, raw.opened)
 
 

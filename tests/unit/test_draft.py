@@ -139,6 +139,8 @@ def test_codes_are_suspected_only_far_from_all_other_values(values: list[str], c
         (["5.397605346934028e-79", *map(str, range(1, 20))], "numeric"),
         (["2020-01-31", "2020-02-01T10:30:00"], "datetime"),
         (["31.01.2020", "1.2.2020"], "datetime"),
+        (["December 24, 2012", "May 2, 2013"], "datetime"),
+        (["24 Dec 2012", "2 May 2013"], "datetime"),
         (["E11.9", "I10", "J45"], "categorical"),
     ],
 )
@@ -283,6 +285,7 @@ def test_a_column_of_names_of_files_is_told_by_the_files_that_are_there() -> Non
     assert list(found) == ["scan", "old"]
     assert found["scan"].column == Column(type="image", size=(32, 32), colour="grey", depth=8)
     assert "folder" in found["old"].drop
+    assert "left out until `folder`" in found["old"].matters[0]
 
 
 def test_a_draft_of_payload_columns_is_a_study_again() -> None:
