@@ -1,5 +1,6 @@
 """Faults told without a traceback and without values, wherever they come from."""
 
+import errno
 import os
 import sqlite3
 import traceback
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from contracts.errors import MedloopError
 
+FULL = "make room (`medloop gc` says what may go), then give the same command again: it goes on after what is finished"
 OURS = ("contracts", "flows", "pipelines", "models")
 
 
@@ -23,9 +25,8 @@ def told(error: Exception, *, doing: str) -> MedloopError:
     frames = traceback.extract_tb(error.__traceback__)
     place = next((f for f in reversed(frames) if _ours(f.filename)), frames[-1])
     if isinstance(error, OSError) and error.strerror:
-        return MedloopError(
-            f"{error.strerror}", where=f"{error.filename or doing}", mend="check the disk and the rights"
-        )
+        mend = FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the disk and the rights"
+        return MedloopError(f"{error.strerror}", where=f"{error.filename or doing}", mend=mend)
     if isinstance(error, sqlite3.OperationalError):  # of a database of DVC's, which says no more than "disk I/O error"
         mend = "check the disk, the rights, and what else holds it"
         return MedloopError(f"a database cannot be used: {error}", where=doing, mend=mend)
