@@ -111,7 +111,7 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     decoded = _decoded(raw, study, schema, folder)
     treated, _ = protect(decoded.table, study, key)
     scorable = clean_rows(treated.drop(index=list(decoded.faults)), study, schema, params, payloads=decoded.payloads)
-    undecoded = treated.loc[list(decoded.faults), ["@row"]].assign(reason=list(decoded.faults.values()))
+    undecoded = _undecoded(treated, decoded.faults, study)
     parts = [part.astype({"@row": "str"}) for part in (scorable.unscorable, undecoded, raw.quarantine)]
     trained = load(folder / "weights")
     if len(scorable.samples):
@@ -132,6 +132,12 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)
     texts = [name for name, kind in told.items() if kind == "string"]
     return scores.fillna({"id": ""}).astype(dict.fromkeys(["row", "id", *texts, "reason"], "str"))
+
+
+def _undecoded(treated: "pd.DataFrame", faults: Mapping[int, str], study: Study) -> "pd.DataFrame":
+    """The rows whose files could not be read: `@row`, `@id` where the study names an id, and the reason."""
+    named = {study.id: "@id"} if study.id else {}
+    return treated.loc[list(faults), ["@row", *named]].rename(columns=named).assign(reason=list(faults.values()))
 
 
 def _said(trained: "Trained", rows: Examples, names: Sequence[str]) -> dict[str, Any]:

@@ -58,3 +58,4 @@ def test_a_folder_of_pictures_is_drafted_run_and_asked(pictures: Workspace, medl
     scores = pd.read_csv(pictures.root / "scores.csv", dtype="str", keep_default_na=False)
     assert (scores["predicted"] != "").tolist() == [True] * 5 + [False]
     assert "torn.png" in scores["reason"][5]
+    assert scores["id"][5] == "torn"
