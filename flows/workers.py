@@ -184,7 +184,7 @@ def _serve(pipe: Connection, stop: Connection) -> None:
             raise StoppedError("it was stopped by who watched it")
         pipe.send(("says", text))
 
-    with suppress(EOFError):
+    with suppress(EOFError, ConnectionError):  # the run is gone, perhaps in the middle of the work
         while True:
             if needed and not pipe.poll():
                 with suppress(ImportError):
