@@ -191,7 +191,7 @@ def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
     """The text of studies/NAME.yaml: what to check first, then the declaration, a line a column, then the sections."""
     lines = [f"# A draft of the study {name}. CHECK before its first run:", *(f"# - {check}" for check in draft.checks)]
     lines += ["", f"title: {_plain(name)}  # CHECK: what is predicted, in whom, and when", "", "source:"]
-    lines += [f"  {key}: {_plain(value)}" for key, value in source.items()]
+    lines += [f"  {key}: {_sequence(of) if isinstance(of, list) else _plain(of)}" for key, of in source.items()]
     roles = {"id": draft.id, "group": draft.group, "time": draft.time}
     lines += ["", *(f"{role}: {_plain(column)}" for role, column in roles.items())]
     lines += ["target:", *(f"  {line}" for line in _asked(draft.target))]

@@ -1,10 +1,12 @@
 """What `medloop init` proposes: types, ranges, codes, identifiers and leaks, each marked for a person."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
@@ -370,3 +372,19 @@ def test_a_file_that_gives_no_name_is_told_how_to_name_the_study(tmp_path: Path)
     with pytest.raises(MedloopError, match="no name for the study can be made") as fault:
         draft_file(tmp_path, "生存.csv", {}, target=["x"], event=None, group=None, time=None, name=None)
     assert "--name" in fault.value.mend
+
+
+def test_a_draft_keeps_which_labels_were_taken_and_of_a_folder_those_that_every_file_has(tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    shutil.copyfile(Path(__file__).parents[2] / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "wards").mkdir()
+    labels = {"pain": {0: "none", 10: "worst"}, "ill": {0: "no", 1: "yes"}}
+    for file, pain in (("a", [0.0, 10.0]), ("b", [0.0, 7.0])):
+        frame = pd.DataFrame({"pain": pain * 30, "age": range(60), "ill": [0.0, 0.0, 1.0, 1.0] * 15})
+        pyreadstat.write_sav(frame, tmp_path / "wards" / f"{file}.sav", variable_value_labels=labels)
+    roles = {"target": ["ill"], "event": None, "group": None, "time": None, "name": None}
+    path, _ = draft_file(tmp_path, str(tmp_path / "wards"), {}, **roles)  # type: ignore[arg-type]
+    declared = YAML(typ="safe").load(path)
+    assert declared["source"]["labels"] == ["ill"]
+    assert declared["target"]["classes"] == ["no", "yes"]
+    assert declared["columns"]["pain"].get("levels", [0, 7, 10]) == [0, 7, 10]
