@@ -25,6 +25,7 @@ from pipelines.draft_roles import (
     outcome_check,
     row_number,
     sample_id,
+    spelling_checks,
 )
 from pipelines.guard import spelled, suspicions
 from pipelines.guess import Guess, guess_column
@@ -46,6 +47,7 @@ SUSPECTS = (
     "a leak, or a strong predictor that is known when the model will be asked, and then move it from drop to columns"
 )
 MANY_STRONG = 3
+TITLE_LINES = 20  # in which the names of columns are looked for, where a title stands above them
 STRONG = (
     "KEPT, though each alone tells much of the label: so many do that they seem to be strong predictors. Drop those "
     "that are known only after the label; a run calls the others suspect, and registers nothing until "
@@ -93,7 +95,7 @@ def draft(
     Raises MedloopError when a named column is absent, or the columns make no label.
     """
     names = [name for name in table.columns if not name.startswith("@")]
-    _refuse_absent(names, (*target, event, group, time))
+    _refuse_absent(table, names, (*target, event, group, time))
     label = drafted_label(table, target, event)
     asked = label.target.read_from
     _refuse_twice(asked, group, time)
@@ -123,7 +125,15 @@ def draft(
         drop={name: guess.drop for name, guess in guesses.items() if guess.drop},
         protect={suspicion.column: suspicion.advice for suspicion in found},
         notes={name: guess.note for name, guess in guesses.items() if guess.note},
-        checks=[*roles, *later, *protection, *_column_checks(guesses), *coded_checks(table, kept), LEAKS],
+        checks=[
+            *roles,
+            *later,
+            *protection,
+            *_column_checks(guesses),
+            *coded_checks(table, kept),
+            *spelling_checks(kept, label.target),
+            LEAKS,
+        ],
     )
 
 
@@ -134,9 +144,16 @@ LEAKS = (
 )
 
 
-def _refuse_absent(names: Sequence[str], roles: Iterable[str | None]) -> None:
+def _refuse_absent(table: pd.DataFrame, names: Sequence[str], roles: Iterable[str | None]) -> None:
     for role in roles:
         if role is not None and role not in names:
+            head = table.head(TITLE_LINES)
+            below = head.loc[(head[names].apply(lambda cells: cells.str.strip()) == role).any(axis=1), "@row"]
+            if len(below):
+                raise MedloopError(
+                    f"the header, which is the first line, has no column {role}, but line {below.iloc[0]} names it",
+                    mend="remove the lines above it, such as a title or names of groups of columns",
+                )
             raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from contracts.errors import listed
-from contracts.study import Column
+from contracts.study import Column, Target
 from pipelines.cells import Mask, canonical
 from pipelines.guess import FEW, ID_LIKE, IDENTIFIERS, LISTED, Guess, TextSeries, counts_rows, filled
 from pipelines.identifiers import words
+from pipelines.spelling import fold
 
 _PERSON = "patient|pat|pt|subject|subj|participant|person|respondent|individual|case|study|record|unique|usubj"
 PATIENT_LIKE = re.compile(
@@ -57,6 +58,15 @@ def coded_checks(table: pd.DataFrame, kept: Mapping[str, Column]) -> list[str]:
         *([f"{told}: {listed(numbers, most=12)}"] if numbers else []),
         *([f"levels that are numbered: if in order, make them ordinal: {listed(grades, most=12)}"] if grades else []),
     ]
+
+
+def spelling_checks(columns: Mapping[str, Column], target: Target) -> list[str]:
+    """What a person must check of levels, and of the label's classes, that are the same but for case or blanks."""
+    levels = {name: column.levels for name, column in columns.items() if column.levels}
+    labels = dict.fromkeys(target.columns or [target.event or target.column or ""], target.classes)
+    found = [name for name, of in (labels | levels).items() if fold(pd.Series(of, dtype="str")).duplicated().any()]
+    told = "levels that are the same but for case or blanks: keep one of each, and write clean: {spelling: folded}"
+    return [f"{told}: {listed(found)}"] if found else []
 
 
 def _few_whole(cells: TextSeries) -> bool:
