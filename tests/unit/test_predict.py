@@ -131,7 +131,7 @@ def test_new_rows_are_protected_as_the_training_rows_were(bundle: Path, tmp_path
 
 def test_a_bundle_keeps_how_its_source_lay_and_no_place() -> None:
     source = FileSource(path="/home/x/t.txt", separator="|", encoding="gbk", decimal=",", ragged="quarantine")
-    nothing: dict[str, object] = {"sheet": None, "files": None, "fields": {}, "folder": None}
+    nothing: dict[str, object] = {"sheet": None, "labels": None, "files": None, "fields": {}, "folder": None}
     assert _layout(source) == {"separator": "|", "encoding": "gbk", "decimal": ",", **nothing}
     assert _layout(source.model_copy(update={"folder": "scans"}))["folder"] == "scans"
     for place in ("/home/x/scans", "s3://ward/scans"):
