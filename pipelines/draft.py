@@ -22,6 +22,7 @@ from pipelines.draft_roles import (
     group_check,
     id_check,
     likely_group,
+    matched_sets,
     outcome_check,
     row_number,
     sample_id,
@@ -110,9 +111,10 @@ def draft(
     guesses |= label.declared
     columns = {name: guess.column for name, guess in guesses.items() if guess.column and name not in (time, *known)}
     guesses |= _leaks(table, label.target, group, columns, guesses)
+    guesses |= matched_sets(table, list(columns), label.target)
     roles = [label.check, id_check(table, id_column), group_check(table, group, guessed=guessed is not None)]
     kept = {name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop}
-    later = outcome_check([name for name in kept if name not in asked]) if label.target.task == "survival" else []
+    later = outcome_check([name for name in kept if name not in asked], survival=label.target.task == "survival")
     study = Study(name="draft", title="draft", id=id_column, group=group, time=time, target=label.target, columns=kept)
     found = suspicions(table[[name for name in names if name in {*kept, id_column, group} - set(known)]], study)
     protection = [f"{PROTECTED}: {listed([suspicion.told() for suspicion in found])}"] if found else []
