@@ -31,6 +31,7 @@ REFUSED = {
     b"\xfd7zXZ": "an xz archive",
     b"BZh": "a bzip2 archive",
     b"**COMPRESSED**": "a SAS CPORT file",
+    bytes(12) + b"\xc2\xea\x81\x63": "a catalogue of SAS formats (.sas7bcat), which has labels and no rows",
     **dict.fromkeys((b"X\n\0\0", b"RDX2\n", b"RDX3\n"), "an R file (.rds, .RData)"),
 }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 READERS = (
     (re.compile(rb"<stata_dta>|[\x69-\x73][\x01\x02]\x01\x00"), "Stata", "read_dta"),
     (re.compile(rb"HEADER RECORD\*{7}LIB"), "SAS transport", "read_xport"),
-    (re.compile(rb"\x00{12}\xc2\xea\x81\x60"), "SAS", "read_sas7bdat"),
+    (re.compile(rb"\x00{12}(?:\xc2\xea\x81\x60|\x00{16}\x18\x1f\x10\x11)"), "SAS", "read_sas7bdat"),
     (re.compile(rb"\$FL[23]"), "SPSS", "read_sav"),
 )
 LARGEST_WHOLE = 2**53  # of a double

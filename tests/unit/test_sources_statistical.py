@@ -127,7 +127,12 @@ def test_texts_in_another_encoding_than_the_file_tells_are_told_and_read_by_its_
 
 
 @pytest.mark.parametrize(
-    ("head", "kind"), [(b"0" * 40 + b"ASCII SPSS PORT FILE", ".por"), (b"**COMPRESSED**", "CPORT")]
+    ("head", "kind"),
+    [
+        (b"0" * 40 + b"ASCII SPSS PORT FILE", ".por"),
+        (b"**COMPRESSED**", "CPORT"),
+        (bytes(12) + b"\xc2\xea\x81\x63", ".sas7bcat"),
+    ],
 )
 def test_what_statistical_packages_pack_for_transport_is_named(head: bytes, kind: str) -> None:
     assert kind in fault(head + b" " * 40).problem
@@ -135,6 +140,8 @@ def test_what_statistical_packages_pack_for_transport_is_named(head: bytes, kind
 
 def test_a_data_set_of_sas_is_read(tmp_path: Path) -> None:
     table = read_path(written(tmp_path, "iris.sas7bdat", SAS)).table
+    other = read_path(written(tmp_path, "other.sas7bdat", bytes(28) + SAS[28:])).table  # as some systems begin it
+    assert other.equals(table)
     assert table.shape == (150, 6)
     assert table.iloc[0].tolist() == [1, "5.1", "3.5", "1.4", "0.2", "setosa"]
 
