@@ -34,10 +34,10 @@ def pack(context: Context, folder: Path) -> Path:
     folder.mkdir(parents=True)
     write_json(folder / "clean.json", context.settings.clean)
     source = context.settings.source
-    write_json(folder / "layout.json", _layout(source))
     if isinstance(source, QuerySource):
         write_json(folder / "query.json", _placeless(source))
     provenance = read_json(context.folder("ingest") / "provenance.json")
+    write_json(folder / "layout.json", as_read(source, provenance))
     write_json(folder / "pseudonyms.json", {"key": provenance["key"]})
     write_json(folder / "forms.json", forms(context.payloads(), provenance["decoded"]))
     for stage, name in FITTED.items():
@@ -45,6 +45,13 @@ def pack(context: Context, folder: Path) -> Path:
     shutil.copytree(context.model_folder("train") / "model", folder / "weights")
     write_json(folder / MANIFEST, {"sha256": _hashes(folder)})
     return folder
+
+
+def as_read(source: Source, provenance: Mapping[str, object]) -> dict[str, object]:
+    """The layout, and which labels ingest took where the study leaves that to the rows: few others have other codes."""
+    layout = _layout(source)
+    open_ = "labels" in layout and layout["labels"] is None
+    return {**layout, "labels": provenance.get("labelled")} if open_ else layout
 
 
 def _layout(source: Source) -> dict[str, object]:

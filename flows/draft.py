@@ -58,14 +58,28 @@ def draft_file(
     place = _from_root(root, data)
     files = _files(root / place)
     pattern, folders = pattern_of(files, target[0], group) if files else ("", {})
-    told = {"path": place, **layout, **({"files": pattern} if pattern else {})}
-    source = parse_config(FileSource, told, "the options of init")
-    raw = read(source, root=root, cache=sources(root))
+    told: dict[str, object] = {"path": place, **layout, **({"files": pattern} if pattern else {})}
+    raw = _read(told, root)
+    labelled = _labelled(raw)
+    if labelled is not None:  # kept in the study, lest other rows have other labels taken
+        told["labels"] = labelled
+        raw = _read(told, root)
     table = leaf_first(raw.table, pattern) if pattern else raw.table
     drafted = draft(table, target=target, event=event, group=group, time=time, known={**folders, **guess_payloads(raw)})
     write_text(path, render(drafted, called, {"kind": "file", **told}))
     settings.load(root, called)
     return path, [*drafted.checks, *(_file_checks(files, pattern, group) if pattern else [])]
+
+
+def _read(told: Mapping[str, object], root: Path) -> Raw:
+    return read(parse_config(FileSource, dict(told), "the options of init"), root=root, cache=sources(root))
+
+
+def _labelled(raw: Raw) -> list[str] | None:
+    """The columns whose labels were taken, in every file of a folder; None where no file has labels."""
+    files: Any = raw.provenance.get("files", [raw.provenance])
+    told = [of["labelled"] for of in files if "labelled" in of] if isinstance(files, list) else []
+    return [name for name in told[0] if all(name in others for others in told)] if told else None
 
 
 def _files(path: Path) -> list[str]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from contracts.study import Frozen
+from contracts.study import Frozen, Study
 from pipelines.cells import Mask
 from pipelines.column_figures import Figures, parted
 from pipelines.expectations import Rule, failing_rows
 from pipelines.findings import Kind, RowVerdict
 from pipelines.profile import Profile
-from pipelines.repeats import conflicting_ids, repeated_rows
+from pipelines.repeats import conflicting_ids, contradicting_labels, repeated_rows
 
 FIRST = 8  # rows of a finding that are named
 
@@ -50,12 +50,15 @@ class Seen:
         return replace(self, rows=self.rows + later.rows, first=first, like=self.like if self.rows else later.like)
 
 
-def repeats_of(blocks: Sequence[Profile], source: Sequence[str], id_column: str | None) -> list[pd.DataFrame]:
-    """By block, `@id` and `@content`: 1 in rows whose id conflicts, and that are repeated; else missing."""
+def repeats_of(blocks: Sequence[Profile], source: Sequence[str], study: Study) -> list[pd.DataFrame]:
+    """By block, `@id`, `@content` and `@label`: 1 in rows whose id conflicts, that are repeated, and that are but for
+    their label; else missing.
+    """
     alike, copies = repeated_rows(blocks, source)
-    conflicting = conflicting_ids(blocks, id_column, copies) if id_column else np.zeros(len(alike), dtype=bool)
-    marks = [[np.where(mask, 1.0, np.nan) for mask in parted(of, blocks)] for of in (conflicting, alike)]
-    return [pd.DataFrame({"@id": ids, "@content": content}) for ids, content in zip(*marks, strict=True)]
+    conflicting = conflicting_ids(blocks, study.id, copies) if study.id else np.zeros(len(alike), dtype=bool)
+    found = {"@id": conflicting, "@content": alike, "@label": contradicting_labels(blocks, study)}
+    marks = [[np.where(mask, 1.0, np.nan) for mask in parted(of, blocks)] for of in found.values()]
+    return [pd.DataFrame(dict(zip(found, of, strict=True))) for of in zip(*marks, strict=True)]
 
 
 def held_against(

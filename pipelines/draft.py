@@ -22,9 +22,11 @@ from pipelines.draft_roles import (
     group_check,
     id_check,
     likely_group,
+    matched_sets,
     outcome_check,
     row_number,
     sample_id,
+    spelling_checks,
 )
 from pipelines.guard import spelled, suspicions
 from pipelines.guess import Guess, guess_column
@@ -46,6 +48,7 @@ SUSPECTS = (
     "a leak, or a strong predictor that is known when the model will be asked, and then move it from drop to columns"
 )
 MANY_STRONG = 3
+TITLE_LINES = 20  # in which the names of columns are looked for, where a title stands above them
 STRONG = (
     "KEPT, though each alone tells much of the label: so many do that they seem to be strong predictors. Drop those "
     "that are known only after the label; a run calls the others suspect, and registers nothing until "
@@ -93,7 +96,7 @@ def draft(
     Raises MedloopError when a named column is absent, or the columns make no label.
     """
     names = [name for name in table.columns if not name.startswith("@")]
-    _refuse_absent(names, (*target, event, group, time))
+    _refuse_absent(table, names, (*target, event, group, time))
     label = drafted_label(table, target, event)
     asked = label.target.read_from
     _refuse_twice(asked, group, time)
@@ -108,9 +111,10 @@ def draft(
     guesses |= label.declared
     columns = {name: guess.column for name, guess in guesses.items() if guess.column and name not in (time, *known)}
     guesses |= _leaks(table, label.target, group, columns, guesses)
+    guesses |= matched_sets(table, list(columns), label.target)
     roles = [label.check, id_check(table, id_column), group_check(table, group, guessed=guessed is not None)]
     kept = {name: guess.column for name, guess in guesses.items() if guess.column and not guess.drop}
-    later = outcome_check([name for name in kept if name not in asked]) if label.target.task == "survival" else []
+    later = outcome_check([name for name in kept if name not in asked], survival=label.target.task == "survival")
     study = Study(name="draft", title="draft", id=id_column, group=group, time=time, target=label.target, columns=kept)
     found = suspicions(table[[name for name in names if name in {*kept, id_column, group} - set(known)]], study)
     protection = [f"{PROTECTED}: {listed([suspicion.told() for suspicion in found])}"] if found else []
@@ -123,7 +127,15 @@ def draft(
         drop={name: guess.drop for name, guess in guesses.items() if guess.drop},
         protect={suspicion.column: suspicion.advice for suspicion in found},
         notes={name: guess.note for name, guess in guesses.items() if guess.note},
-        checks=[*roles, *later, *protection, *_column_checks(guesses), *coded_checks(table, kept), LEAKS],
+        checks=[
+            *roles,
+            *later,
+            *protection,
+            *_column_checks(guesses),
+            *coded_checks(table, kept),
+            *spelling_checks(kept, label.target),
+            LEAKS,
+        ],
     )
 
 
@@ -134,9 +146,16 @@ LEAKS = (
 )
 
 
-def _refuse_absent(names: Sequence[str], roles: Iterable[str | None]) -> None:
+def _refuse_absent(table: pd.DataFrame, names: Sequence[str], roles: Iterable[str | None]) -> None:
     for role in roles:
         if role is not None and role not in names:
+            head = table.head(TITLE_LINES)
+            below = head.loc[(head[names].apply(lambda cells: cells.str.strip()) == role).any(axis=1), "@row"]
+            if len(below):
+                raise MedloopError(
+                    f"the header, which is the first line, has no column {role}, but line {below.iloc[0]} names it",
+                    mend="remove the lines above it, such as a title or names of groups of columns",
+                )
             raise MedloopError(f"there is no column {role}{nearest(role, names)}", mend="name one that is in the data")
 
 
@@ -191,7 +210,7 @@ def render(draft: Draft, name: str, source: Mapping[str, object]) -> str:
     """The text of studies/NAME.yaml: what to check first, then the declaration, a line a column, then the sections."""
     lines = [f"# A draft of the study {name}. CHECK before its first run:", *(f"# - {check}" for check in draft.checks)]
     lines += ["", f"title: {_plain(name)}  # CHECK: what is predicted, in whom, and when", "", "source:"]
-    lines += [f"  {key}: {_plain(value)}" for key, value in source.items()]
+    lines += [f"  {key}: {_sequence(of) if isinstance(of, list) else _plain(of)}" for key, of in source.items()]
     roles = {"id": draft.id, "group": draft.group, "time": draft.time}
     lines += ["", *(f"{role}: {_plain(column)}" for role, column in roles.items())]
     lines += ["target:", *(f"  {line}" for line in _asked(draft.target))]

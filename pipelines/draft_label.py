@@ -29,6 +29,7 @@ YES = (
     "pos",
     "case",
     "dead",
+    "death",
     "died",
     "deceased",
     "malignant",

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from contracts.errors import listed
-from contracts.study import Column
+from contracts.study import Column, Target
 from pipelines.cells import Mask, canonical
 from pipelines.guess import FEW, ID_LIKE, IDENTIFIERS, LISTED, Guess, TextSeries, counts_rows, filled
 from pipelines.identifiers import words
+from pipelines.spelling import fold
 
 _PERSON = "patient|pat|pt|subject|subj|participant|person|respondent|individual|case|study|record|unique|usubj"
 PATIENT_LIKE = re.compile(
@@ -19,7 +20,11 @@ PATIENT_LIKE = re.compile(
 
 ROW_LIKE = re.compile(r"^(?:row(?: ?(?:names?|index|ids?))?|unnamed.*|x|v ?1|obs(?:ervation)?)?$")
 MOST_CODES = 12
+SETS = "matched sets? name the column as group, so that each set is in one part; as a feature it gives labels away"
 
+FOLLOWED_LIKE = re.compile(
+    r"^(?:fu|fup|surv|follow(?:ed|up| up)?) ?(?:time|days|months|years|yrs)?$|time to |days to |surv ?time|censor"
+)
 OUTCOME_LIKE = re.compile(
     r"death|dead|died|deceas|surviv|surv ?time|cens(?:or|rec)|relaps|recur|rec ?(?:time|date)|progress|event|outcome"
     r"|status|follow|^(?:fu|fup)\b|\b(?:fu|fup)$|time to |last (?:contact|visit|seen)"
@@ -59,6 +64,15 @@ def coded_checks(table: pd.DataFrame, kept: Mapping[str, Column]) -> list[str]:
     ]
 
 
+def spelling_checks(columns: Mapping[str, Column], target: Target) -> list[str]:
+    """What a person must check of levels, and of the label's classes, that are the same but for case or blanks."""
+    levels = {name: column.levels for name, column in columns.items() if column.levels}
+    labels = dict.fromkeys(target.columns or [target.event or target.column or ""], target.classes)
+    found = [name for name, of in (labels | levels).items() if fold(pd.Series(of, dtype="str")).duplicated().any()]
+    told = "levels that are the same but for case or blanks: keep one of each, and write clean: {spelling: folded}"
+    return [f"{told}: {listed(found)}"] if found else []
+
+
 def _few_whole(cells: TextSeries) -> bool:
     texts = filled(cells).index.str
     return FEW < len(filled(cells)) <= MOST_CODES and bool(texts.fullmatch(r"\d{1,3}").mean() > 0.9)
@@ -90,6 +104,24 @@ def _distinguishes(cells: TextSeries) -> bool:
     return bool(texts.is_unique and (texts != "").all() and not measured)
 
 
+def matched_sets(table: pd.DataFrame, names: Sequence[str], target: Target) -> dict[str, Guess]:
+    """Columns that name the sets of a matched case-control study: each value has as many rows with the event, and
+    others. Whoever knows the other rows of a set knows the last one's label.
+    """
+    if target.task != "classes" or target.positive is None or target.column is None:
+        return {}
+    case = canonical(table[target.column].str.strip()) == target.positive
+    found = {}
+    for name in names:
+        filled = ~_blank(table[name])
+        told = case[filled].groupby(canonical(table[name][filled].str.strip())).agg(["sum", "size"])
+        alike = 0 < told["sum"].min() == told["sum"].max() < told["size"].min()
+        if alike and _comes_back(table[name]):
+            each = f"each of its {len(told):,} values has {told['sum'].iloc[0]:,} of class {target.positive}"
+            found[name] = Guess(drop=f"matched set? {each}, so it tells the label of a set's last row", matters=(SETS,))
+    return found
+
+
 def id_check(table: pd.DataFrame, name: str | None) -> str:
     """What a person must check of the sample's column."""
     if name is None:
@@ -113,7 +145,7 @@ def group_check(table: pd.DataFrame, name: str | None, *, guessed: bool) -> str:
     return f"group {name}: {table[name].nunique():,} patients in {len(table):,} rows{taken}; it must be a pseudonym"
 
 
-def outcome_check(names: Sequence[str]) -> list[str]:
-    """What a person must check of columns that are named like other ends of the same follow-up."""
-    found = [name for name in names if OUTCOME_LIKE.search(words(name))]
+def outcome_check(names: Sequence[str], *, survival: bool) -> list[str]:
+    """What a person must check of columns that are named like other ends of the same follow-up, or like its length."""
+    found = [name for name in names if (OUTCOME_LIKE if survival else FOLLOWED_LIKE).search(words(name))]
     return [f"other outcomes or times of follow-up? known only later, so drop them: {listed(found)}"] if found else []

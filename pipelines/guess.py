@@ -50,7 +50,10 @@ ID_LIKE = re.compile(
     r"(?:^| )(?:id|uid|uuid|guid|seqn|key|mrn|index|number|no|nr|code|subject|patient|participant|respondent"
     r"|record|case|sample|accession)$|编号|病历号"
 )
+MEASURED = r"^[<>]?\s*[-+]?\d+(?:[.,]\d+)?\s*([A-Za-zµμ%°][^\d\s]*(?: ?/ ?\S+)?)$"  # 5.4 mmol/L
+DATE_LIKE = r"\d{1,4}([-/. ])(?:\d{1,2}|[A-Za-z]{3,9})\1\d{1,4}(?:[T ].*)?"
 FEW, LISTED, MANY = 5, 20, 100
+MOSTLY = 0.9  # of the cells
 
 UNITS = "units and ranges of the numeric columns: the range is what was seen, widened; the unit is yours to fill in"
 TWO_UNITS = "numbers that are perhaps in two units; bring each column into one"
@@ -233,8 +236,11 @@ def _short(number: float, digits: int) -> float:
 def _texts(told: Counts, missing: tuple[str, ...]) -> Guess:
     """A category, or why these texts are none."""
     texts = pd.Series(told.index, dtype="str")
-    if told[texts.str.fullmatch(CLOCK).to_numpy()].sum() > 0.9 * told.sum():
+    if told[texts.str.fullmatch(CLOCK).to_numpy()].sum() > MOSTLY * told.sum():
         return Guess(drop="time of day as text: give it as hours, or leave it out", matters=(TEXTS,))
+    odd = _odd_numbers(texts, told) if len(told) > LISTED else ""
+    if odd:
+        return Guess(drop=odd, matters=(TEXTS,))
     length = float(np.average(texts.str.count(r"\S+"), weights=told.to_numpy()))
     if len(told) > LISTED and (length > 8 or len(told) > 0.5 * told.sum()):
         reason = f"free text? {len(told):,} different texts, which may name people; {{type: text}} reads them"
@@ -249,3 +255,17 @@ def _texts(told: Counts, missing: tuple[str, ...]) -> Guess:
         note="; ".join([*many, *coded]),
         matters=(CODED,) * bool(missing),
     )
+
+
+def _odd_numbers(texts: "pd.Series[str]", told: Counts) -> str:
+    """What to do where nearly all texts are numbers with a unit behind, or dates of several forms; else nothing."""
+    measured = texts.str.extract(MEASURED)[0]
+    share = {
+        kind: told[known.to_numpy()].sum() / told.sum()
+        for kind, known in (("measured", measured.notna()), ("dated", texts.str.fullmatch(DATE_LIKE)))
+    }
+    if share["measured"] > MOSTLY and measured.nunique() <= FEW:
+        return (
+            f"numbers with their unit in the cell, like {masked(texts.iloc[0])}: write the numbers alone, in one unit"
+        )
+    return "dates of several forms: write them in one, such as 2024-12-31" if share["dated"] > MOSTLY else ""

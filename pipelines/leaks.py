@@ -42,7 +42,7 @@ class Suspect(Frozen):
     `how`: "only_in_class" (filled in for one class, or never for one), "missing" (by being missing or not), "value" (it
     ranks or sorts the classes), "level" (one answer is nearly always one class, or each class has one answer),
     "arithmetic" (it makes the label together with another column). `score` is the lower bound of what exceeded its
-    threshold: an AUROC or a purity, for "only_in_class" a likelihood ratio, for "arithmetic" a share of the rows.
+    threshold: an AUROC, a purity, a likelihood ratio where nobody of a class is (un)filled, a share of the rows.
     `sentence` holds no value.
     """
 
@@ -124,6 +124,8 @@ def _suspicions(
     for c in rarest_first:
         yield from _by_presence(name, _against_rest(filled, c), labels[c], params)
     for c in rarest_first:
+        yield from _never_missing(name, _against_rest(filled, c), labels[c], params)
+    for c in rarest_first:
         pairs = np.stack([_against_rest(half[:-1], c) for half in halves])
         share = counts[:, c].sum() / counts.sum()
         yield from _by_value(name, column, pairs, labels[c], params)
@@ -138,14 +140,27 @@ def _against_rest(counts: Floats, c: int) -> Floats:
 
 def _one_sided(name: str, filled: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:
     """Never filled in for this class, often enough for the others. Shape: filled (2, 2), rows filled and missing."""
-    outside, inside = filled.sum(axis=0)
-    if filled[0, 1] > 0 or filled[0, 0] == 0 or inside == 0:
-        return
-    highest = 1 - lower_bound(1.0, inside)
-    ratio = lower_bound(filled[0, 0] / outside, outside) / highest
+    ratio = _rules_out(filled, 0)
     if ratio >= params.likelihood_ratio:
-        told = f"filled in for {filled[0, 0]:.0f} patients, for none of the {inside:.0f} of class {label}"
+        told = f"filled in for {filled[0, 0]:.0f} patients, for none of the {filled[:, 1].sum():.0f} of class {label}"
         yield suspect_of(name, "only_in_class", ratio, told)
+
+
+def _never_missing(name: str, filled: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:
+    """Filled in for all of this class, missing often enough for the others: whoever lacks it is of another."""
+    ratio = _rules_out(filled, 1)
+    if ratio >= params.likelihood_ratio:
+        others = f"missing for {filled[1, 0]:.0f} of the {filled[:, 0].sum():.0f} others"
+        told = f"filled in for all {filled[:, 1].sum():.0f} patients of class {label}, {others}"
+        yield suspect_of(name, "missing", ratio, told)
+
+
+def _rules_out(filled: Floats, row: int) -> float:
+    """How many times likelier outside the class than in it, where nobody of it is in this row; the lower bound."""
+    outside, inside = filled.sum(axis=0)
+    if filled[row, 1] > 0 or filled[row, 0] == 0 or inside == 0:
+        return 0.0
+    return float(lower_bound(filled[row, 0] / outside, outside) / (1 - lower_bound(1.0, inside)))
 
 
 def _by_presence(name: str, filled: Floats, label: str, params: LeakParams) -> Iterator[Suspect]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts.study import Study
 from pipelines.cells import Mask
 from pipelines.copies import row_hashes
 from pipelines.profile import Profile
@@ -32,6 +33,25 @@ def conflicting_ids(blocks: Sequence[Profile], name: str, copies: Mask) -> Mask:
     conflicting = np.zeros(len(copies), dtype=bool)
     conflicting[at[_texts(blocks, name, at).duplicated(keep=False).to_numpy()]] = True
     return conflicting
+
+
+def contradicting_labels(blocks: Sequence[Profile], study: Study) -> Mask:
+    """(N,) the rows of a patient that are equal in all that the study uses to another one with another class.
+
+    Asked where patients are named, since others may be alike by chance, and of classes, since a number measured twice
+    differs. Rows without a patient or a class are left aside; told by 64-bit hashes.
+    """
+    label, group = study.target.column, study.group
+    if label is None or group is None or study.target.task not in ("classes", "ordinal"):
+        return np.zeros(sum(map(len, blocks)), dtype=bool)
+    used = list(dict.fromkeys([group, *study.features(), *([study.time] if study.time else [])]))
+    content = np.concatenate([row_hashes(used, profile.block) for profile in blocks])
+    classes = np.concatenate([profile.cells(label).values.astype("str").fillna("").to_numpy() for profile in blocks])
+    known = (classes != "") & np.concatenate([(profile.texts(group) != "").to_numpy() for profile in blocks])
+    pairs = pd.DataFrame({"content": content, "class": classes})[known].drop_duplicates()
+    twice = pairs["content"][pairs["content"].duplicated()]
+    found: Mask = known & np.isin(content, twice)
+    return found
 
 
 def _texts(blocks: Sequence[Profile], name: str, at: NDArray[np.int64]) -> "pd.Series[str]":

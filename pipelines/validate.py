@@ -34,6 +34,7 @@ class ValidateParams(Frozen):
     missing_label: a row without a label; cleaning leaves it out.
     conflicting_ids: one id on rows that differ.
     duplicate_rows: exact copies of a row; cleaning keeps one.
+    contradicting_labels: rows of one patient that are alike in all that the study uses, with different classes.
     empty_columns, constant_columns: columns without a value, or with one and no gap; cleaning drops them.
     missing_share: columns of which more than `max_missing` is missing.
     suspected_codes: undeclared values that usually mean "no value", such as 999 far from all others, or `unknown`.
@@ -47,6 +48,7 @@ class ValidateParams(Frozen):
     missing_label: RowVerdict = "warn"
     conflicting_ids: RowVerdict = "fail"
     duplicate_rows: ColumnVerdict = "warn"
+    contradicting_labels: RowVerdict = "warn"
     empty_columns: ColumnVerdict = "warn"
     constant_columns: ColumnVerdict = "warn"
     missing_share: ColumnVerdict = "warn"
@@ -78,12 +80,14 @@ class Validated:
 def build_suite(study: Study, params: ValidateParams) -> list[Check]:
     """What the study's declaration asks of its data, whatever they are.
 
-    `@id` holds rows whose id stands on another row that differs, `@content` rows equal to another.
+    `@id` holds rows whose id stands on another row that differs, `@content` rows equal to another, `@label` rows that
+    are but for the label.
     """
     labels = label_columns(study)
     checks = [
         _of_rows("conflicting_ids", params, Rule(column="@id", filled=False)),
         _of_rows("duplicate_rows", params, Rule(column="@content", filled=False)),
+        _of_rows("contradicting_labels", params, Rule(column="@label", filled=False)),
         *(_of_rows("missing_label", params, Rule(column=label, filled=True)) for label in labels),
     ]
     for name, column in {**labels, **study.features()}.items():
@@ -134,7 +138,7 @@ def validate(
     blocks = [Profile(block=block, reading=reading, is_kept=len(raw.blocks) == 1) for block in chosen.blocks]
     rows = sum(len(block) for block in blocks)
     figures = figures_of(blocks)
-    seen, aside = held_against(build_suite(study, params), blocks, figures, repeats_of(blocks, source, study.id))
+    seen, aside = held_against(build_suite(study, params), blocks, figures, repeats_of(blocks, source, study))
     findings = [_finding(one, rows, reading.columns, figures.table) for one in seen]
     verdict: Verdict = max((finding.verdict for finding in findings), key=GRAVITY.index, default="pass")
     missing_shares = dict(zip(reading.columns, figures.table["missing"].fillna(1.0), strict=True))
@@ -203,6 +207,8 @@ def _told(seen: Seen, of: int, columns: Mapping[str, Column], figures: pd.DataFr
         return f"{rows} share an id and differ"
     if kind == "duplicate_rows":
         return f"{rows} are copies of one another"
+    if kind == "contradicting_labels":
+        return f"{rows} differ from another one of the same patient in the label alone"
     declared = columns[column]
     like = f", like {masked(seen.like)!r}" if seen.rows else ""
     what = "number" if declared.type == "numeric" else "date as declared"

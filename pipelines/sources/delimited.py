@@ -200,14 +200,17 @@ def _in_one_piece(head: bytes) -> str:
     return "remove any title above the header, or write the `separator` under source; of init, --separator"
 
 
+MANY_ALIKE = 10  # lines of as many cells, none of them as many as the header: perhaps it is none
+
+
 def _ragged(text: bytes, separator: str, header: list[str], quarantine: pd.DataFrame, *, where: str) -> MedloopError:
-    lines = [
-        f"{row} ({reason.split()[0]})" for row, reason in zip(quarantine["@row"], quarantine["reason"], strict=True)
-    ]
+    widths = [reason.split()[0] for reason in quarantine["reason"]]
+    lines = [f"{row} ({width})" for row, width in zip(quarantine["@row"], widths, strict=True)]
+    titled = "remove any title above the header; or " * (len(lines) >= MANY_ALIKE and len(set(widths)) == 1)
     others = [SEPARATORS[fit] for fit in _fitting(text) if fit != separator]
     hint = f"; `separator: {others[0]}` would fit" if others else ""
     return MedloopError(
         f"the header has {len(header)} cells, but {len(lines)} lines have fewer or more",
         where=f"{where}, lines (and their cells) {listed(lines)}",
-        mend=f"mend those lines, or write `ragged: quarantine` under source to set them aside{hint}",
+        mend=f"{titled}mend those lines, or write `ragged: quarantine` under source to set them aside{hint}",
     )

@@ -19,6 +19,7 @@ ZIP = b"PK\x03\x04"
 SQLITE = b"SQLite format 3\0"
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".xlsx", ".dta", ".xpt", ".sas7bdat", ".sav", ".zsav")
 ENDINGS = (*TABLES, ".txt", ".txt.gz")  # where a table is expected, a text is one
+PORTABLE = b"ASCII SPSS PORT FILE"  # after 40 characters
 PICKLE, COMPRESSED_PICKLE = "a pickle (joblib, .pkl, .pt), which can run code", "a compressed pickle (joblib)"
 MAYBE_PICKLED = (PICKLE, COMPRESSED_PICKLE, "a NumPy array", "an xz archive")
 REFUSED = {
@@ -29,6 +30,8 @@ REFUSED = {
     b"\x28\xb5\x2f\xfd": "a zstandard archive",
     b"\xfd7zXZ": "an xz archive",
     b"BZh": "a bzip2 archive",
+    b"**COMPRESSED**": "a SAS CPORT file",
+    bytes(12) + b"\xc2\xea\x81\x63": "a catalogue of SAS formats (.sas7bcat), which has labels and no rows",
     **dict.fromkeys((b"X\n\0\0", b"RDX2\n", b"RDX3\n"), "an R file (.rds, .RData)"),
 }
 
@@ -67,7 +70,7 @@ def _read(data: bytes, layout: Layout, *, where: str) -> Raw:
     if data.startswith(SQLITE):
         raise _database(where)
     if is_statistical(data):
-        return read_statistical(data, where=where)
+        return read_statistical(data, encoding=layout.encoding, labels=layout.labels, where=where)
     found = refused(data)
     if found:
         raise _refusal(found, where)
@@ -77,6 +80,8 @@ def _read(data: bytes, layout: Layout, *, where: str) -> Raw:
 def refused(data: bytes) -> str | None:
     """What the bytes are, where they are no text but of a kind that is not read, such as a pickle."""
     found = next((kind for magic, kind in REFUSED.items() if data.startswith(magic)), None)
+    if data[40:].startswith(PORTABLE):
+        found = "an SPSS portable file (.por)"
     return found or (COMPRESSED_PICKLE if _is_zlib(data) else None)
 
 

@@ -34,7 +34,8 @@ class Layout(Frozen):
     `separator` of a text file (None: detected, an error when in doubt); `encoding` (None: UTF-8, or
     UTF-16 by its byte-order mark); `decimal` "," turns 1.234,5 into 1234.5 (None: a point, and an error
     when the cells look otherwise); `sheet` of a workbook that has several; `ragged` lines fail the
-    reading or go to quarantine.
+    reading or go to quarantine. `labels` of a file of Stata, SAS or SPSS names the columns whose labels are taken
+    instead of their codes (None: those of which every value in the file has one of its own).
 
     `files` says that the source is a set of files, in a folder or an archive, one row a file whose path matches this
     pattern: `{patient}/{scan}.jpg` gives the columns patient, scan and file. `fields` are further columns, taken from
@@ -47,6 +48,7 @@ class Layout(Frozen):
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
     sheet: str | None = None
+    labels: tuple[str, ...] | None = None
     ragged: Literal["fail", "quarantine"] = "fail"
     files: str | None = None
     fields: dict[str, str] = Field(default={})

@@ -2,11 +2,13 @@
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import MedloopError
+from pipelines.sources.encodings import encoding_of
 from pipelines.sources.inflation import bomb, inflation_limit
 from pipelines.sources.raw import Raw
 from pipelines.sources.typed import read_frame
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 READERS = (
     (re.compile(rb"<stata_dta>|[\x69-\x73][\x01\x02]\x01\x00"), "Stata", "read_dta"),
     (re.compile(rb"HEADER RECORD\*{7}LIB"), "SAS transport", "read_xport"),
-    (re.compile(rb"\x00{12}\xc2\xea\x81\x60"), "SAS", "read_sas7bdat"),
+    (re.compile(rb"\x00{12}(?:\xc2\xea\x81\x60|\x00{16}\x18\x1f\x10\x11)"), "SAS", "read_sas7bdat"),
     (re.compile(rb"\$FL[23]"), "SPSS", "read_sav"),
 )
 LARGEST_WHOLE = 2**53  # of a double
+MEMBER = re.compile(rb"HEADER RECORD\*{7}MEMB(?:ER  |V8  )HEADER RECORD!{7}")  # begins each table of a transport file
+RECORD = 80  # bytes, of which a transport file is made
 
 
 def is_statistical(data: bytes) -> bool:
@@ -30,40 +34,87 @@ def is_statistical(data: bytes) -> bool:
     return any(head.match(data) for head, *_ in READERS)
 
 
-def read_statistical(data: bytes, *, where: str) -> Raw:
+def read_statistical(data: bytes, *, encoding: str | None, labels: Sequence[str] | None, where: str) -> Raw:
     """The rows of a .dta, .xpt, .sas7bdat, .sav or .zsav file; `@row` counts from 1.
 
     Special and declared missing values are blank. A column of whole numbers reads without decimal points, since SAS
-    and SPSS know no other kind of number. Labels are taken whose column has another one for every value; else the
-    codes stay. Raises MedloopError for a damaged file, for versions that ReadStat does not read, and for bombs.
+    and SPSS know no other kind of number. `labels` names the columns whose labels are taken; a code without one stays.
+    None: those of which every value has another one. Provenance tells which, where the file has labels at all.
+    Raises MedloopError for a damaged file, for several tables in one, for versions that ReadStat does not
+    read, and for bombs.
     """
     kind, function = next((kind, function) for head, kind, function in READERS if head.match(data))
+    if function == "read_xport":
+        _check_transport(data, where=where)
+    known = encoding_of(b"", encoding, where=where)[0] if encoding else None  # as both Python and ReadStat spell it
     try:
-        frame, labels = _read(data, function, where)
+        frame, told = _read(data, function, known, where)
     except MedloopError:
         raise
     except Exception as error:  # pyreadstat lets whatever it stumbles over through
-        raise MedloopError(
-            f"the {kind} file is damaged, or of a version that is not read",
+        raise _damaged(str(error), kind, where=where) from error
+    labelled = [name for name in told if _is_labelled(frame[name], told[name])] if labels is None else labels
+    for name in frame.columns[frame.columns.isin(labelled) & frame.columns.isin(list(told))]:
+        frame[name] = _labelled(frame[name], told[name])
+    raw = read_frame(frame.apply(_whole), where=where)
+    return replace(raw, provenance={"labelled": [name for name in told if name in labelled]}) if told else raw
+
+
+def _damaged(said: str, kind: str, *, where: str) -> MedloopError:
+    if "encoding" in said or "character set" in said:
+        return MedloopError(
+            f"the {kind} file holds texts in another encoding than it tells, or is damaged",
             where=where,
-            mend="fetch it again, or export the table as CSV where it was made",
-        ) from error
-    for name in frame.columns[frame.columns.isin(list(labels))]:
-        frame[name] = _labelled(frame[name], labels[name])
-    return read_frame(frame.apply(_whole), where=where)
+            mend="name it, perhaps latin-1: source.encoding of a study, --encoding of init; or fetch the file again",
+        )
+    return MedloopError(
+        f"the {kind} file is damaged, or of a version that is not read",
+        where=where,
+        mend="fetch it again, or export the table as CSV where it was made",
+    )
 
 
-def _read(data: bytes, function: str, where: str) -> tuple["pd.DataFrame", Mapping[str, Mapping[Any, str]]]:
-    """The cells as they are coded, and each column's labels by code."""
+def _check_transport(data: bytes, *, where: str) -> None:
+    """Whether it is whole and of one table, which ReadStat does not ask: it reads the next table as further rows."""
+    if len(data) % RECORD:
+        raise MedloopError(
+            f"the SAS transport file is cut short: it is made of records of {RECORD} bytes, and the last has fewer",
+            where=where,
+            mend="fetch it again, in binary mode",
+        )
+    tables = len(MEMBER.findall(data))
+    if tables > 1:
+        raise MedloopError(
+            f"a SAS transport file of one table was expected; this holds {tables}",
+            where=where,
+            mend="export each to a file of its own (PROC COPY with SELECT), or the table that is needed as CSV",
+        )
+
+
+def _read(
+    data: bytes, function: str, encoding: str | None, where: str
+) -> tuple["pd.DataFrame", Mapping[str, Mapping[Any, str]]]:
+    """The cells as they are coded, and by column the labels that are not blank, by code."""
     import pyreadstat
 
     read = getattr(pyreadstat, function)
     try:
-        frame, about = _bounded(read, data, where)
+        frame, about = _bounded(partial(read, encoding=encoding), data, where)
     except UnicodeDecodeError:  # a transport file does not say its encoding
         frame, about = _bounded(partial(read, encoding="WINDOWS-1252"), data, where)
     single = [name for name, kind in about.readstat_variable_types.items() if kind == "float"]
-    return frame.astype(dict.fromkeys(single, "float32")), about.variable_value_labels  # 0.1 stays 0.1
+    told = {
+        name: {code: label for code, label in labels.items() if label.strip()}
+        for name, labels in about.variable_value_labels.items()
+    }
+    return frame.astype(dict.fromkeys(single, "float32")), told  # 0.1 stays 0.1
+
+
+def _is_labelled(codes: "pd.Series", labels: Mapping[Any, str]) -> bool:
+    """Whether every value has a label, and another one than the others."""
+    present = {*codes.dropna()} - {""}
+    told = {labels.get(code) for code in present}
+    return None not in told and len(told) == len(present)
 
 
 def _bounded(read: Callable[..., Any], data: bytes, where: str) -> Any:
@@ -77,9 +128,9 @@ def _bounded(read: Callable[..., Any], data: bytes, where: str) -> Any:
 
 
 def _labelled(codes: "pd.Series", labels: Mapping[Any, str]) -> "pd.Series":
-    present = set(codes.dropna().unique())
-    told = {labels.get(code) for code in present}
-    return codes.map(labels) if None not in told and len(told) == len(present) else codes
+    """The labels, and the codes that have none."""
+    told = codes.map(labels)
+    return told.astype(object).where(told.notna() | codes.isna(), _whole(codes).astype(object))
 
 
 def _whole(column: "pd.Series") -> "pd.Series":

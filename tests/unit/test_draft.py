@@ -1,10 +1,12 @@
 """What `medloop init` proposes: types, ranges, codes, identifiers and leaks, each marked for a person."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
@@ -373,3 +375,57 @@ def test_a_file_that_gives_no_name_is_told_how_to_name_the_study(tmp_path: Path)
     with pytest.raises(MedloopError, match="no name for the study can be made") as fault:
         draft_file(tmp_path, "生存.csv", {}, target=["x"], event=None, group=None, time=None, name=None)
     assert "--name" in fault.value.mend
+
+
+def test_a_draft_keeps_which_labels_were_taken_and_of_a_folder_those_that_every_file_has(tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    shutil.copyfile(Path(__file__).parents[2] / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "wards").mkdir()
+    labels = {"pain": {0: "none", 10: "worst"}, "ill": {0: "no", 1: "yes"}}
+    for file, pain in (("a", [0.0, 10.0]), ("b", [0.0, 7.0])):
+        frame = pd.DataFrame({"pain": pain * 30, "age": range(60), "ill": [0.0, 0.0, 1.0, 1.0] * 15})
+        pyreadstat.write_sav(frame, tmp_path / "wards" / f"{file}.sav", variable_value_labels=labels)
+    roles = {"target": ["ill"], "event": None, "group": None, "time": None, "name": None}
+    path, _ = draft_file(tmp_path, str(tmp_path / "wards"), {}, **roles)  # type: ignore[arg-type]
+    declared = YAML(typ="safe").load(path)
+    assert declared["source"]["labels"] == ["ill"]
+    assert declared["target"]["classes"] == ["no", "yes"]
+    assert declared["columns"]["pain"].get("levels", [0, 7, 10]) == [0, 7, 10]
+
+
+def drafted(**columns: list[str]) -> Draft:
+    ill = np.where(np.random.default_rng(5).random(ROWS) < 0.4, "1", "0")
+    table = pd.DataFrame({"@row": range(2, ROWS + 2), "ill": ill, "age": numbers(20, 90), **columns})
+    return draft(table.astype({name: "str" for name in table.columns if name != "@row"}), target=["ill"])
+
+
+def test_numbers_with_their_unit_in_the_cell_are_no_categories() -> None:
+    values = np.random.default_rng(3).normal(5.6, 1.2, ROWS)
+    one = [f"{value:.1f} mmol/L" for value in values]
+    two = [f"{value:.1f} mmol/L" if i % 3 else f"{value * 18:.0f}mg/dl" for i, value in enumerate(values)]
+    dose = [["20 mg", "40 mg"][i % 2] for i in range(ROWS)]
+    found = drafted(glucose=one, sugar=two, dose=dose)
+    assert set(found.drop) == {"glucose", "sugar"}
+    assert "numbers with their unit" in found.drop["glucose"]
+    assert found.columns["dose"].levels == ("20 mg", "40 mg")
+
+
+def test_dates_of_several_forms_are_no_free_text() -> None:
+    days = pd.date_range("2019-01-03", periods=ROWS)
+    found = drafted(seen=[day.strftime(("%Y-%m-%d", "%d/%m/%Y", "%m-%d-%y")[i % 3]) for i, day in enumerate(days)])
+    assert "dates of several forms" in found.drop["seen"]
+
+
+def test_levels_that_differ_in_case_alone_are_told() -> None:
+    sexes = [("M", "m", "F", "f")[i % 4] for i in range(ROWS)]
+    told = [
+        check for check in drafted(sex=sexes, ward=[("a", "b")[i % 2] for i in range(ROWS)]).checks if "folded" in check
+    ]
+    assert told[0].endswith(": sex")
+    assert len(told) == 1
+
+
+def test_a_title_above_the_header_is_told_by_the_line_that_names_the_column() -> None:
+    table = pd.DataFrame({"@row": [2, 3], "A trial": ["ill", "1"], "unnamed 2": ["age", "61"]})
+    with pytest.raises(MedloopError, match="line 2 names it"):
+        draft(table, target=["ill"])

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.study import Target
 from pipelines.draft import draft
 from pipelines.draft_label import drafted_label
-from pipelines.draft_roles import likely_group, outcome_check, sample_id
+from pipelines.draft_roles import likely_group, matched_sets, outcome_check, sample_id
 from pipelines.guess import guess_column, is_missing_word
 
 ROWS = 120
@@ -150,7 +151,27 @@ def test_where_a_third_of_all_columns_tell_the_label_they_are_strong_and_stay() 
 
 def test_other_ends_of_the_follow_up_are_told() -> None:
     later = ["deathdate", "rectime", "censrec", "time.to.agvhd", "fu.date", "relapse", "DaysToLastFollowUp"]
-    assert all(outcome_check([name]) for name in later)
+    assert all(outcome_check([name], survival=True) for name in later)
     assert not any(
-        outcome_check([name]) for name in ["age", "menopause", "prog_recp", "nodes", "record", "cd4", "treat"]
+        outcome_check([name], survival=True)
+        for name in ["age", "menopause", "prog_recp", "nodes", "record", "cd4", "treat"]
     )
+
+
+def test_times_of_follow_up_are_told_of_classes_too_and_a_status_is_not() -> None:
+    later = ("futime", "fu_time", "followup", "survtime", "time_to_event")
+    assert all(outcome_check([name], survival=False) for name in later)
+    assert not any(outcome_check([name], survival=False) for name in ("marital status", "time", "event_diet", "funds"))
+
+
+def test_the_sets_of_matched_cases_are_dropped_and_told() -> None:
+    """Each has one case: who knows two rows of it knows the third."""
+    rng = np.random.default_rng(0)
+    ill, ward, age = np.tile([1, 0, 0], 40), rng.integers(0, 40, ROWS), rng.integers(20, 90, ROWS)
+    found = matched_sets(
+        table(stratum=np.repeat(np.arange(40), 3), ward=ward, age=age, ill=ill),
+        ["stratum", "ward", "age"],
+        Target(column="ill", classes=("0", "1"), positive="1"),
+    )
+    assert list(found) == ["stratum"]
+    assert "each of its 40 values has 1 of class 1" in found["stratum"].drop

@@ -14,7 +14,7 @@ from contracts.examples import Examples
 from contracts.payloads import Payloads, ragged
 from contracts.study import Column, Protection, Study, Target
 from contracts.tables import Schema
-from flows.bundle import _layout, _placeless, as_trained, forms
+from flows.bundle import _layout, _placeless, as_read, as_trained, forms
 from flows.new_rows import read_new, without_label
 from flows.predict import _write, predict, score
 from flows.store import read_model, read_table, write_json
@@ -131,7 +131,7 @@ def test_new_rows_are_protected_as_the_training_rows_were(bundle: Path, tmp_path
 
 def test_a_bundle_keeps_how_its_source_lay_and_no_place() -> None:
     source = FileSource(path="/home/x/t.txt", separator="|", encoding="gbk", decimal=",", ragged="quarantine")
-    nothing: dict[str, object] = {"sheet": None, "files": None, "fields": {}, "folder": None}
+    nothing: dict[str, object] = {"sheet": None, "labels": None, "files": None, "fields": {}, "folder": None}
     assert _layout(source) == {"separator": "|", "encoding": "gbk", "decimal": ",", **nothing}
     assert _layout(source.model_copy(update={"folder": "scans"}))["folder"] == "scans"
     for place in ("/home/x/scans", "s3://ward/scans"):
@@ -267,3 +267,11 @@ def test_texts_to_be_tagged_come_as_one_table_whatever_its_ending_looks_like(tmp
     sign = "\t" if "tsv" in name else ","
     pd.DataFrame({"id": ["a"], "text": ["of one"]}).to_csv(tmp_path / name, sep=sign, index=False)
     assert read_new(tmp_path, name, tmp_path).raw.table["text"].tolist() == ["of one"]
+
+
+def test_new_rows_have_the_labels_taken_that_ingest_took() -> None:
+    """A few rows may have other codes, of which all have labels or some have none."""
+    open_, said = FileSource(path="p.sav"), FileSource(path="p.sav", labels=("ward",))
+    assert as_read(open_, {"labelled": ["sex"]})["labels"] == ["sex"]
+    assert as_read(open_, {})["labels"] is None
+    assert as_read(said, {"labelled": ["sex"]})["labels"] == ("ward",)

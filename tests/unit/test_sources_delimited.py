@@ -59,6 +59,11 @@ def test_ragged_lines_are_named() -> None:
     assert "ragged: quarantine" in error.mend
 
 
+def test_a_title_of_two_cells_above_the_header_is_told() -> None:
+    assert fault(b"A trial, of 2020\n" + b"1,2,3\n" * 20).mend.startswith("remove any title")
+    assert "title" not in fault(b"a,b\n" + b"1,2\n" * 20 + b"1\n1,2,3\n").mend
+
+
 def test_ragged_lines_are_set_aside_where_the_study_says_so() -> None:
     raw = parse(b"a,b\n1,2\n1\n1,2,3\n3,4\n", Layout(ragged="quarantine"), where="f.csv")
     assert raw.table["@row"].tolist() == [2, 5]

@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.sources.file import FileSource
 from pipelines.sources.file_pieces import read_file_pieces
-from tests.unit.sources import fault, read_path
+from tests.unit.sources import fault, read_path, table_of
 
 # R's haven has it among its examples: Fisher's measurements of irises.
 SAS = gzip.decompress((Path(__file__).parents[1] / "data" / "iris.sas7bdat.gz").read_bytes())
@@ -87,8 +87,61 @@ def test_a_transport_file_keeps_its_zeros_gaps_and_dates(tmp_path: Path, version
         assert table["town"].tolist() == ["Ulm", "Zürich", ""]
 
 
+def test_a_blank_label_is_none_and_a_blank_text_needs_none(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"ill": [1.0, 2.0], "sex": ["m", ""]})
+    path = tmp_path / "p.sav"
+    pyreadstat.write_sav(frame, path, variable_value_labels={"ill": {1: " ", 2: "yes"}, "sex": {"m": "male"}})
+    raw = read_path(path)
+    assert raw.table["ill"].tolist() == ["1", "2"]
+    assert raw.table["sex"].tolist() == ["male", ""]
+    assert raw.provenance["labelled"] == ["sex"]
+
+
+def test_declared_labels_are_taken_whatever_codes_other_rows_have(tmp_path: Path) -> None:
+    """A scale of which only the ends have labels has other rows where only these occur."""
+    labels = {"pain": {0: "none", 10: "worst"}, "sex": {1: "male", 2: "female"}}
+    path = tmp_path / "p.sav"
+    pyreadstat.write_sav(pd.DataFrame({"pain": [0.0, 10.0], "sex": [1.0, 3.0]}), path, variable_value_labels=labels)
+    assert read_path(path).table["pain"].tolist() == ["none", "worst"]
+    table = read_path(path, labels=["sex"]).table
+    assert table["pain"].tolist() == ["0", "10"]
+    assert table["sex"].tolist() == ["male", "3"]
+
+
+@pytest.mark.parametrize("version", [5, 8])
+def test_a_transport_file_that_is_cut_short_or_holds_two_tables_loses_and_makes_no_rows(
+    tmp_path: Path, version: int
+) -> None:
+    path = transported(tmp_path / "p.xpt", partial(pyreadstat.write_xport, file_format_version=version))
+    data = path.read_bytes()
+    assert "cut short" in fault(data[:-30]).problem
+    assert "this holds 2" in fault(data + data[240:]).problem
+
+
+def test_texts_in_another_encoding_than_the_file_tells_are_told_and_read_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "p.sav"
+    pyreadstat.write_sav(pd.DataFrame({"town": ["Zürich", "Ulm"]}), path)
+    data = path.read_bytes().replace("Zürich".encode(), "Zürich ".encode("latin-1"))
+    assert "source.encoding" in (fault(data).mend or "")
+    assert table_of(data, encoding="latin-1")["town"].tolist() == ["Zürich", "Ulm"]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"0" * 40 + b"ASCII SPSS PORT FILE", ".por"),
+        (b"**COMPRESSED**", "CPORT"),
+        (bytes(12) + b"\xc2\xea\x81\x63", ".sas7bcat"),
+    ],
+)
+def test_what_statistical_packages_pack_for_transport_is_named(head: bytes, kind: str) -> None:
+    assert kind in fault(head + b" " * 40).problem
+
+
 def test_a_data_set_of_sas_is_read(tmp_path: Path) -> None:
     table = read_path(written(tmp_path, "iris.sas7bdat", SAS)).table
+    other = read_path(written(tmp_path, "other.sas7bdat", bytes(28) + SAS[28:])).table  # as some systems begin it
+    assert other.equals(table)
     assert table.shape == (150, 6)
     assert table.iloc[0].tolist() == [1, "5.1", "3.5", "1.4", "0.2", "setosa"]
 

@@ -126,6 +126,20 @@ def test_copies_and_conflicts_are_told_apart(table: pd.DataFrame) -> None:
     }
 
 
+def test_one_patient_with_two_labels_is_told(table: pd.DataFrame) -> None:
+    """Of a patient's rows that differ in nothing else, and not of two patients who are alike."""
+    other = {"0": "1", "1": "0"}
+    again = table.iloc[[5, 6, 7]].assign(**{"@row": ["62", "63", "64"], "id": ["x", "y", "z"]})
+    again["ill"] = [other[again["ill"].iloc[0]], again["ill"].iloc[1], ""]
+    rows = pd.concat([table, again], ignore_index=True)
+    named = study().model_copy(update={"group": "patient"})
+    patients = [*table["id"], *table["id"].iloc[[5, 6, 7]]]
+    found = checked(rows.assign(patient=patients).astype("str"), named)
+    assert [f.first for f in found.findings if f.kind == "contradicting_labels"] == [("7", "62")]
+    strangers = checked(rows.assign(patient=rows["id"]).astype("str"), named)
+    assert all(f.kind == "missing_label" for f in strangers.findings)
+
+
 def test_rows_are_set_aside_once_with_every_reason(table: pd.DataFrame) -> None:
     table.loc[3, ["age", "glucose"]] = ["212", "none"]
     table.loc[1, "age"] = "-4"
