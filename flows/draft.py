@@ -16,7 +16,7 @@ from flows.store import write_text
 from flows.studies import study_file
 from pipelines.draft import draft, render
 from pipelines.guess_files import guess_payloads, kind_of, leaf_first, pattern_of
-from pipelines.sources import FileSource, read
+from pipelines.sources import FileSource, Raw, read
 from pipelines.sources.archive import Tree, archive_tree
 from pipelines.sources.formats import TABLES
 from pipelines.sources.pattern import matched
