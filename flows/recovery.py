@@ -17,7 +17,7 @@ def recover(root: Path) -> None:
     if journal.any_open(root) or (newest and newest.state == "failed"):
         workspace.clear_leftovers(root)  # first, so that one that is killed meanwhile is not the last to see to it
     for gone in journal.reconcile(root):
-        console.warn(f"{gone.key} had crashed; going on from its last finished stage")
+        console.warn(f"{gone.key} had crashed; what it finished is not done again")
 
 
 def tell_damaged(root: Path) -> None:
