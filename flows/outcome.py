@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import listed
 from flows import console
 from flows.home import data_folder
-from flows.settings import load
 from flows.store import read_json
+from flows.studies import PARAMS, read_yaml, study_file
 
 if TYPE_CHECKING:
     from pipelines.compare import Leaderboard
@@ -60,11 +60,12 @@ def lopsided(root: Path, study: str) -> dict[str, str]:
     rows = sum(told["sizes"].values())
     if told["method"] not in ("stratified", "patient") or not rows:
         return {}
-    split = load(root, study).split
+    # Not by flows.settings, which imports pandas: a run with nothing to do shows its parts in half a second.
+    asked = {**(read_yaml(root / PARAMS)["split"] or {}), **(read_yaml(study_file(root, study))["split"] or {})}
     off = [
-        f"{part} has {told['sizes'][part] / rows:.0%} of the rows instead of {asked:.0%}"
-        for part, asked in (("validation", split.validation), ("test", split.test))
-        if abs(told["sizes"][part] / rows - asked) > OFF * asked
+        f"{part} has {told['sizes'][part] / rows:.0%} of the rows instead of {asked[part]:.0%}"
+        for part in ("validation", "test")
+        if part in asked and abs(told["sizes"][part] / rows - asked[part]) > OFF * asked[part]
     ]
     why = "a patient's rows stay together, and rows with nearly the same text or picture count as one patient's"
     return {"parts": f"{listed(off)}: {why} (data/{study}/clean/ledger.json)"} if off else {}

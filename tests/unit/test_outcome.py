@@ -1,14 +1,12 @@
 """What is shown of a run beside its leaderboard."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from flows.outcome import lopsided, show_parts, too_good
 from flows.store import write_text
 from pipelines.compare import Leaderboard
-from pipelines.split import SplitParams
 
 
 def board(metric: str, value: float, low: float | None) -> Leaderboard:
@@ -48,10 +46,9 @@ def test_a_nearly_perfect_model_is_asked_about_with_what_it_leans_on(
         ("site", 4, ""),
     ],
 )
-def test_parts_far_from_what_was_asked_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, test: int, told: str
-) -> None:
-    monkeypatch.setattr("flows.outcome.load", lambda *_: SimpleNamespace(split=SplitParams()))
+def test_parts_far_from_what_was_asked_are_told(tmp_path: Path, method: str, test: int, told: str) -> None:
+    write_text(tmp_path / "params.yaml", "split: {validation: 0.15, test: 0.3}")
+    write_text(tmp_path / "studies" / "weights.yaml", "split: {test: 0.2}")
     sizes = f'{{"train": {85 - test}, "validation": 15, "test": {test}}}'
     write_text(tmp_path / "data" / "weights" / "split" / "split.json", f'{{"method": "{method}", "sizes": {sizes}}}')
     assert lopsided(tmp_path, "weights").get("parts", "").startswith(told)
@@ -59,9 +56,9 @@ def test_parts_far_from_what_was_asked_are_told(
 
 
 def test_a_run_that_failed_tells_only_parts_that_it_made_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    test_parts_far_from_what_was_asked_are_told(tmp_path, monkeypatch, "stratified", 4, "test has 4%")
+    test_parts_far_from_what_was_asked_are_told(tmp_path, "stratified", 4, "test has 4%")
     made = (tmp_path / "data" / "weights" / "split" / "split.json").stat().st_mtime
     show_parts(tmp_path, ["weights", "not-split-yet"], made + 1)
     assert capsys.readouterr().out == ""
