@@ -96,22 +96,22 @@ def _joined(texts: "pa.LargeStringArray") -> memoryview:
     return memoryview(characters or b"")[: length - 1]
 
 
-def _joined_short(texts: "pa.LargeStringArray") -> bytes | None:
+def _joined_short(texts: "pa.LargeStringArray") -> bytearray | None:
     """The same of texts of up to 8 bytes, which sort as whole numbers, ten times as fast; None where one is longer."""
     import numpy as np
+    from pyarrow import compute
 
-    _, edges, characters = texts.buffers()
-    if not len(texts) or texts.null_count or not characters:
+    *_, characters = texts.buffers()
+    if not len(texts) or texts.null_count or not characters or not np.frombuffer(characters, dtype=np.uint8).all():
         return None
-    starts = np.frombuffer(edges, dtype=np.int64)[texts.offset :][: len(texts) + 1]
-    lengths, written = np.diff(starts), np.frombuffer(characters, dtype=np.uint8)[starts[0] : starts[-1]]
-    if lengths.max() > 8 or not written.all():
+    if compute.max(compute.binary_length(texts)).as_py() > 8:
         return None
-    filled = np.zeros((len(texts), 9), dtype=np.uint8)
-    filled[np.arange(9) < lengths[:, None]] = written
-    numbers = np.sort(filled[:, :8].copy().view(">u8").astype(np.uint64)[:, 0])
-    filled[:, :8] = numbers.astype(">u8").view(np.uint8).reshape(-1, 8)
-    return bytes(filled[(filled != 0) | (np.arange(9) == 8)][:-1])
+    padded = compute.ascii_rpad(texts, 8, padding="\0").buffers()[2]
+    numbers = np.frombuffer(padded, dtype=">u8", count=len(texts)).astype(np.uint64)
+    numbers.sort()
+    ended = bytearray(b"\xff") * (9 * len(numbers))  # which no UTF-8 holds: it stands for the NUL between two
+    np.frombuffer(ended, dtype=np.uint8).reshape(-1, 9)[:, :8] = numbers.astype(">u8").view(np.uint8).reshape(-1, 8)
+    return ended.translate(bytes(range(0xFF)) + b"\0", b"\0")[:-1]
 
 
 def feature_names(table: "pd.DataFrame") -> list[str]:

@@ -74,8 +74,8 @@ def read_model(path: Path, model: type[Model]) -> Model:
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Writes a parquet file; categoricals lie in it as the texts that they stand for.
 
-    Columns of which more than half of the first cells differ, such as ids, have no dictionary; whole numbers of that
-    kind lie as differences.
+    Fractions, and columns of which more than half of the first cells differ, such as ids, have no dictionary; whole
+    numbers of that kind lie as differences.
     """
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
@@ -83,6 +83,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     table = _in_use(table)
     rows = pa.Table.from_pandas(table, preserve_index=False)
     differing = _differing(rows)
+    plain = {field.name for field in rows.schema if pa.types.is_floating(field.type)} | differing
     whole = [name for name in differing if pa.types.is_integer(rows.schema.field(name).type)]
     with (
         replacing(path) as temporary,
@@ -91,7 +92,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
             rows.schema,
             compression="lz4",
             write_statistics=False,
-            use_dictionary=[name for name in rows.column_names if name not in differing],
+            use_dictionary=[name for name in rows.column_names if name not in plain],
             column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
             store_schema=False,  # it would have texts read as categoricals
         ) as writer,
@@ -111,9 +112,10 @@ def _of_some(cells: "pd.Series[Any]") -> "pd.Series[Any]":
     import pandas as pd
 
     codes, used = cells.cat.codes.to_numpy(), np.zeros(len(cells.cat.categories) + 1, dtype=bool)
-    used[codes] = True  # the last place is that of the gaps' -1
-    if used[:-1].all():
-        return cells
+    for some in (codes[:LOOKED_AT], codes):  # of few categories the first cells have all
+        used[some] = True  # the last place is that of the gaps' -1
+        if used[:-1].all():
+            return cells
     used[-1] = False
     places = np.where(used, np.cumsum(used) - 1, -1)
     kept = cells.cat.categories[used[:-1]]

@@ -6,14 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import compute
 
 from contracts.errors import MedloopError, listed
 from contracts.study import Study
 from pipelines.rows import Change, drop
-from pipelines.table import Block, Each, Table, as_table, coded
+from pipelines.table import Block, Each, Table, as_table, coded, places_of
 
 Codes = NDArray[np.int32]
 
@@ -122,8 +120,7 @@ def _coded(cells: "pd.Series[Any]") -> tuple[NDArray[np.integer[Any]], "pd.Serie
 def _places(known: "pd.Series[str]", cells: "pd.Series[Any]") -> tuple[NDArray[np.integer[Any]], Codes]:
     """(N,) a number for each cell, and the place among `known` of each number's text, or -1."""
     numbers, texts = _coded(cells)
-    found = compute.index_in(pa.array(texts, pa.large_string()), value_set=pa.array(known, pa.large_string()))
-    return numbers, np.asarray(found.fill_null(-1), dtype=np.int32)
+    return numbers, places_of(texts, known)
 
 
 def _counts(known: "Mapping[str, pd.Series[str]]", block: Block) -> dict[str, NDArray[np.int64]]:

@@ -155,12 +155,18 @@ def _in_order(column: "pd.Series[Any]") -> Array:
 
 
 def _moments(values: Array) -> tuple[float, float]:
-    """Mean and deviation. A power of two takes the values near 1 first: that changes no digit and never overflows."""
+    """Mean and deviation of values in their order, the ends of which the largest is one of.
+
+    A power of two takes the values near 1 first: that changes no digit and never overflows.
+    """
     if values[0] == values[-1]:
         return float(values[0]), 0.0
-    _, exponent = np.frexp(np.abs(values).max())
+    _, exponent = np.frexp(max(abs(values[0]), abs(values[-1])))
     near_1 = np.ldexp(values, -exponent)
-    mean, deviation = np.ldexp([near_1.mean(), near_1.std()], exponent)
+    mean = near_1.mean()
+    near_1 -= mean
+    deviation = np.sqrt(np.square(near_1, out=near_1).mean())
+    mean, deviation = np.ldexp([mean, deviation], exponent)
     return float(mean), float(deviation)
 
 

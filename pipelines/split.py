@@ -15,7 +15,7 @@ from contracts.study import Frozen, Text
 from contracts.tables import PARTS, Schema, rows_seen
 from pipelines.labels import graded
 from pipelines.placement import held_out, placed_by_file
-from pipelines.table import coded
+from pipelines.table import places_among
 
 AT_ONCE = 1 << 16  # patients whose names are Python objects at the same time
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -93,7 +93,7 @@ def split(
     set_before = _set_before(samples, schema, params, placed)
     free = samples if set_before.empty else samples[~samples["@group"].isin(set_before.index)]
     part = pd.concat([set_before, drawn(free, params, set_before, params.seed)])
-    parts = pd.DataFrame({"@id": samples["@id"], "@part": by_row(samples, part).astype("str")})
+    parts = pd.DataFrame({"@id": samples["@id"], "@part": by_row(samples, part.astype("category"))})
     refuse_one_class(samples["@target"], parts["@part"], schema)
     _refuse_another_test_set(parts, params)
     return parts
@@ -106,8 +106,8 @@ def test_hash(parts: pd.DataFrame) -> str:
 
 def by_row(samples: pd.DataFrame, of_patients: "pd.Series[Any]") -> "pd.Series[Any]":
     """What is told of patients, of the patient of each row."""
-    numbers, patients = coded(samples["@group"])
-    return pd.Series(of_patients.reindex(patients).array.take(numbers), index=samples.index)
+    places = places_among(of_patients.index, samples["@group"])
+    return pd.Series(of_patients.array.take(places, allow_fill=True), index=samples.index)
 
 
 def rarest_class(samples: pd.DataFrame) -> "pd.Series[int]":

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pyarrow import compute
 
 from contracts.errors import MedloopError
 from pipelines.sources.raw import Raw
@@ -48,7 +49,7 @@ def settle_pieces(read: Callable[[], Iterator[Raw]], decimal: Literal[".", ","] 
     filled, clear = Counter[str](), Counter[str]()
     for piece in read():
         for name in _texts(piece.table) if decimal is None else ():
-            filled[name] += int((piece.table[name] != "").sum())
+            filled[name] += _filled(piece.table[name])
         for name in _with_commas(piece.table) if decimal is None else ():
             clear[name] += _counts(piece.table[name])[2]
         yield piece
@@ -86,6 +87,10 @@ def _has_comma(column: "pd.Series") -> bool:
     chunks = pa.table({"cells": column.array}).column(0).cast(pa.large_string()).chunks
     texts = (np.frombuffer(chunk.buffers()[2] or b"", dtype=np.uint8) for chunk in chunks)
     return any((text == ord(",")).any() for text in texts) and bool(column.str.contains(",", regex=False).any())
+
+
+def _filled(column: "pd.Series") -> int:
+    return int(np.count_nonzero(compute.binary_length(pa.array(column))))
 
 
 def _counts(column: "pd.Series") -> tuple[int, int, int]:

@@ -49,16 +49,19 @@ def read_delimited(data: bytes, layout: Layout, *, where: str) -> Raw:
     return Raw(table=table, provenance={"encoding": encoding, "separator": separator}, quarantine=quarantine)
 
 
-def _fast(text: bytes, separator: str, header: list[str]) -> pd.DataFrame | None:
-    """The table by Arrow; None when a record may span lines or the lines differ in length."""
+def _fast(text: bytes, separator: str, header: list[str], *, headed: bool = True) -> pd.DataFrame | None:
+    """The table by Arrow; None when a record may span lines or the lines differ in length.
+
+    `headed` says that the header is the first of its lines.
+    """
     lone_returns = b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
     if lone_returns or not _quotes_are_plain(text, separator):
         return None
     table = _parsed(text, separator, [str(position) for position in range(len(header))])
     if table is None or len(table) != line_ends(text) + (not text.endswith(b"\n")):
         return None
-    rows = np.arange(2, len(table) + 1, dtype=np.int64)
-    return _frame(table.slice(1), header, rows)
+    rows = np.arange(1 + headed, len(table) + 1, dtype=np.int64)
+    return _frame(table.slice(int(headed)), header, rows)
 
 
 def _parsed(text: bytes, separator: str, names: list[str]) -> "pa.Table | None":
@@ -101,13 +104,13 @@ def _quotes_are_plain(text: bytes, separator: str) -> bool:
 
 
 def _careful(
-    text: bytes, separator: str, header: list[str], *, where: str, first: int = 1
+    text: bytes, separator: str, header: list[str], *, where: str, first: int = 1, headed: bool = True
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The records of the header's length as a table, and the others with the reason.
 
-    The text begins on line `first`.
+    The text begins on line `first`, with the header where it is `headed`.
     """
-    records = islice(_records(text, separator, where=where, first=first), 1, None)
+    records = islice(_records(text, separator, where=where, first=first), int(headed), None)
     schema = pa.schema([(str(position), pa.large_string()) for position in range(len(header))])
     chunks, rows, ragged = [], [], []
     while chunk := list(islice(records, CHUNK)):

@@ -90,12 +90,10 @@ def _bodies(
     line, parts, size, wanted = 1, list[bytes](), 0, block
     for chunk in chain((shown[at : at + block] for at in range(0, len(shown), block)), text):
         if size >= wanted:
-            body = b"".join(parts)
-            end = record_end(body, separator)
-            if not end and size > max(block, LONGEST):
+            parts = list(_cut(parts, separator))
+            if not parts[0] and size > max(block, LONGEST):
                 raise open_quote(line, where=where)
-            parts, size = [body[:end], body[end:]], size - end
-            del body
+            size = len(parts[1])
             before, line = line, line + _lines(parts[0])
             if parts[0].strip(b"\r\n"):
                 yield parts.pop(0), before  # so that nothing here holds it while it is used
@@ -105,6 +103,17 @@ def _bodies(
         parts.append(chunk)
         size += len(chunk)
     yield b"".join(parts), line
+
+
+def _cut(parts: list[bytes], separator: str) -> tuple[bytes, bytes]:
+    """The records of a text in parts that are surely whole, and what follows them."""
+    *before, last = parts
+    end = last.rfind(b"\n") + 1
+    if end and not any(b'"' in part for part in parts):
+        return b"".join([*before, last[:end]]), last[end:]
+    body = b"".join(parts)
+    end = record_end(body, separator)
+    return body[:end], body[end:]
 
 
 def record_end(text: bytes, separator: str) -> int:
@@ -168,18 +177,15 @@ class _Reader:
         self, first: bytes, line: int, rest: Iterator[tuple[bytes, int]]
     ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
         """The rows and the lines set aside of each piece, of which the first has the header."""
-        yield self._read(first, line)
-        stand_in = self.separator.join("x" * len(self.header)).encode() + b"\n"
+        yield self._read(first, line, headed=True)
         for body, number in rest:
-            text = stand_in + body
+            found = self._read(body, number, headed=False)
             del body
-            found = self._read(text, number - 1)
-            del text
             yield found
 
-    def _read(self, text: bytes, line: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        table = _fast(text, self.separator, self.header)
+    def _read(self, text: bytes, line: int, *, headed: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+        table = _fast(text, self.separator, self.header, headed=headed)
         if table is None:
-            return _careful(text, self.separator, self.header, where=self.where, first=line)
+            return _careful(text, self.separator, self.header, where=self.where, first=line, headed=headed)
         table["@row"] += line - 1
         return table, nothing()

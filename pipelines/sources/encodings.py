@@ -62,6 +62,9 @@ def utf8_chunks(chunks: Iterable[bytes], encoding: str, mark: int, *, where: str
     Of several faults the one is raised that the whole text would show, so on any the rest is read.
     """
     decoding, nul = _Decoding(iter(chunks), encoding, mark, where), None
+    if encoding == "utf-8":  # whose NULs are those of its bytes
+        yield from decoding
+        return
     size, lines, head = 0, 1, b""
     for text in decoding:
         head = head or text[:HEAD]

@@ -232,7 +232,7 @@ def test_faults_of_a_split_file_are_told_with_counts_and_without_ids() -> None:
     faults = {
         "stand in it twice: 1": pd.concat([placed, placed.iloc[:1]]),
         "is none of train, validation, test: 1, like 'xxxx'": placed.assign(
-            **{"@part": placed["@part"].where(placed.index > 0, "tset")}
+            **{"@part": placed["@part"].astype("str").where(placed.index > 0, "tset")}
         ),
         "no sample's: 2 of 1,000": placed.assign(**{"@id": placed["@id"].where(placed.index > 1, "z" + placed["@id"])}),
         "does not place: 3 of 1,000": placed.iloc[3:],
