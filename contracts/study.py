@@ -21,6 +21,7 @@ _BELONGS = {
     **dict.fromkeys(("size", "fit", "colour", "depth", "monochrome1"), "image"),
     **dict.fromkeys(("rate", "channels"), "sequence"),
     "files": "text",
+    "censored": "numeric",
 }
 
 
@@ -32,6 +33,8 @@ class Column(Frozen):
     `format` a datetime's strptime pattern.
     `convert` says of a numeric column which cells are written in another unit; no cell may be meant by two rules.
     `spellings` holds by category the other ways in which it is written.
+    `censored` says of a numeric column what a result beyond the assay's limits, written <4.0 or >1000, is taken as: the
+    limit, half of it (of a lower one; an upper one stays), or missing. Unset, it is unreadable.
 
     Of an image (what is not declared must be alike in all files): `size`, height and width in pixels, to which it is
     brought; `fit` how: padded with black, stretched, or cropped to the middle; `colour`; `depth` in bits; whether DICOM
@@ -48,6 +51,7 @@ class Column(Frozen):
     format: str | None = None
     convert: tuple[UnitRule, ...] = ()
     spellings: dict[Text, tuple[Text, ...]] = Field(default={})
+    censored: Literal["limit", "half", "missing"] | None = Field(default=None, exclude_if=lambda taken: not taken)
     size: tuple[Pixels, Pixels] | None = None
     fit: Literal["pad", "stretch", "crop"] = "pad"
     colour: Literal["grey", "rgb"] | None = None

@@ -24,6 +24,7 @@ LARGEST = 1e300
 SAS_ZERO = 5.397605346934028e-79
 
 _NUMBER = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
+_CENSORED = r"([<>≤≥＜＞])=?\s*(\S+)"
 _WHOLE = r"^([+-]?[0-9]+)\.0+$"
 
 
@@ -38,6 +39,7 @@ class Cells:
         unreadable: something is written, but not a value of the declared type
         infinite: ±inf or beyond ±1e300
         respelled: a declared category, written in another way
+        censored: beyond a limit that is written, and taken as the column says
     No cell is in two masks.
     """
 
@@ -46,6 +48,7 @@ class Cells:
     unreadable: Mask
     infinite: Mask
     respelled: Mask
+    censored: Mask
 
 
 def read_cells(
@@ -61,7 +64,7 @@ def read_cells(
 
     Surrounding space never counts. By type:
         numeric: a plain decimal number, thousands separators refused; missing codes compare as numbers
-            (`-999` is `-999.0`), and the zero of SAS transport files, 5.4e-79, is 0.
+            (`-999` is `-999.0`), and the zero of SAS transport files, 5.4e-79, is 0. `<4.0` as `censored` says.
         categorical, ordinal: compared as text, whole numbers without their `.0` (`1.0` is level `1`);
             where levels are declared anything else is unreadable, and a declared level is never a missing code.
             Declared spellings are read as their level, and where `spelling` is "folded", so is what is the same
@@ -81,7 +84,7 @@ def read_cells(
     else:
         read = _read_distinct(plain, column, without, name, decimal)
         values = pd.Series(read.values.array.take(codes), index=text.index, copy=False)
-    masks = {name: getattr(read, name) for name in ("missing", "unreadable", "infinite", "respelled")}
+    masks = {name: getattr(read, name) for name in ("missing", "unreadable", "infinite", "respelled", "censored")}
     return Cells(
         values=values,
         **{name: mask[codes] if mask.any() else np.zeros(len(codes), dtype=bool) for name, mask in masks.items()},
@@ -107,21 +110,41 @@ def canonical(text: "TextSeries") -> "TextSeries":
 
 def _read_distinct(text: "TextSeries", column: Column, codes: set[str], name: str, decimal: Decimal) -> Cells:
     if column.type == "numeric":
-        return _numbers(text, codes, decimal)
+        return _numbers(text, codes, decimal, column.censored)
     if column.type == "datetime":
         return _moments(text, codes, column.format, name)
     missing = _is_code(text, codes)
     return _cells(text.mask(missing), missing)
 
 
-def _numbers(text: "TextSeries", codes: set[str], decimal: Decimal) -> Cells:
+def _numbers(text: "TextSeries", codes: set[str], decimal: Decimal, censored: str | None) -> Cells:
     numbers = _parse(text, decimal)
+    limits = _limits(text, decimal, censored)
+    beyond = ~np.isnan(limits)
+    numbers[beyond] = limits[beyond]
     numeric_codes = _parse(pd.Series(sorted(codes), dtype="str"), decimal)
-    missing = _is_code(text, codes) | np.isin(numbers, numeric_codes[~np.isnan(numeric_codes)])
+    missing = _is_code(text, codes) | (np.isin(numbers, numeric_codes[~np.isnan(numeric_codes)]) & ~beyond)
     infinite = (np.abs(numbers) > LARGEST) & ~missing
     numbers[np.abs(numbers) == SAS_ZERO] = 0.0
-    numbers[missing | infinite] = np.nan
-    return _cells(pd.Series(numbers), missing, infinite)
+    beyond &= ~missing & ~infinite
+    numbers[missing | infinite | (beyond & (censored == "missing"))] = np.nan
+    return _cells(pd.Series(numbers), missing, infinite, censored=beyond)
+
+
+def _limits(text: "TextSeries", decimal: Decimal, censored: str | None) -> NDArray[np.float64]:
+    """(N,) the limits that results beyond one are taken as; NaN for all others.
+
+    Half of the lower limit: Hornung and Reed, "Estimation of average concentration in the presence of nondetectable
+    values", Applied Occupational and Environmental Hygiene 5, 1990.
+    """
+    limits = np.full(len(text), np.nan)
+    if not censored:
+        return limits
+    written = text.str.extract(f"^{_CENSORED}$")
+    beyond = written[0].notna().to_numpy()
+    limits[beyond] = _parse(written.loc[beyond, 1].reset_index(drop=True), decimal)
+    halved = written[0].isin(["<", "≤", "＜"]).to_numpy() & (limits > 0) & (censored == "half")
+    return np.where(halved, limits / 2, limits)
 
 
 def _parse(text: "TextSeries", decimal: Decimal) -> NDArray[np.float64]:
@@ -164,15 +187,20 @@ def _is_code(text: "TextSeries", codes: Collection[str]) -> Mask:
 
 
 def _cells(
-    values: "pd.Series[Any]", missing: Mask, infinite: Mask | None = None, respelled: Mask | None = None
+    values: "pd.Series[Any]",
+    missing: Mask,
+    infinite: Mask | None = None,
+    respelled: Mask | None = None,
+    censored: Mask | None = None,
 ) -> Cells:
     none = np.zeros(len(values), dtype=bool)
-    infinite = none if infinite is None else infinite
-    unreadable = values.isna().to_numpy(dtype=bool) & ~missing & ~infinite
+    infinite, censored = none if infinite is None else infinite, none if censored is None else censored
+    unreadable = values.isna().to_numpy(dtype=bool) & ~missing & ~infinite & ~censored
     return Cells(
         values=values,
         missing=missing,
         unreadable=unreadable,
         infinite=infinite,
         respelled=none if respelled is None else respelled,
+        censored=censored,
     )

@@ -258,6 +258,8 @@ def _fields(column: Column) -> list[str]:
         fields.append("unit: null")
     if column.range:
         fields.append(f"range: [{', '.join(f'{bound:.12g}' for bound in column.range if bound is not None)}]")
+    if column.censored:
+        fields.append(f"censored: {column.censored}")
     fields += [f"levels: {_sequence(column.levels)}"] if column.levels else []
     fields += [f"size: {list(column.size)}"] if column.size else []
     told = {"colour": column.colour, "depth": column.depth, "monochrome1": column.monochrome1}

@@ -19,8 +19,15 @@ _PROBLEMS = {
     "infinite": "infinite or beyond 1e300",
     "outside": "outside the declared range",
     "clipped": "outside the declared range",
+    **dict.fromkeys(("limit", "half", "undetected"), "beyond a limit of detection"),
     "future": "later than the sample's own time",
     "sparse": "more cells missing than clean.drop_rows_above",
+}
+_KEPT = {
+    "missing": ", taken as missing",
+    "clipped": ", set to its bound",
+    "limit": ", taken as the limit",
+    "half": ", taken as half of the limit",
 }
 
 
@@ -82,7 +89,7 @@ def part_with(table: pd.DataFrame, faults: pd.DataFrame) -> tuple[pd.DataFrame, 
 
 def reasons_by_row(faults: pd.DataFrame) -> "pd.Series[str]":
     """By the row's position, each faulty column with its problem and what became of the cell, where the row stays."""
-    kept = faults["verdict"].map({"missing": ", taken as missing", "clipped": ", set to its bound"}).fillna("")
+    kept = faults["verdict"].map(_KEPT).fillna("")
     texts = faults["column"] + ": " + faults["problem"].replace(_PROBLEMS) + kept
     return texts.groupby(faults["at"]).agg("; ".join)
 

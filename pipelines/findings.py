@@ -30,7 +30,8 @@ ROWS_STAY: tuple[Kind, ...] = (*WHOLE, "duplicate_rows", "suspected_codes", "two
 GRAVITY: tuple[Verdict, ...] = ("pass", "warn", "quarantine", "fail")
 
 MENDS: dict[Kind, str] = {
-    "unreadable": "correct the cells, or declare what means 'no value' under the column's `missing`",
+    "unreadable": "correct the cells, or declare what means 'no value' under the column's `missing`; results "
+    "such as <4.0 are read where the column says `censored: limit`",
     "infinite": "correct the cells, or declare them under the column's `missing`",
     "levels": "correct the cells, add the level to the column's `levels`, or declare it under `missing`",
     "range": "correct the cells (another unit?), or widen the column's `range`",

@@ -60,6 +60,7 @@ TWO_UNITS = "numbers that are perhaps in two units; bring each column into one"
 CODED = "missing codes that only look like codes"
 IDENTIFIERS = "identifiers? decide what becomes of them"
 TEXTS = "texts that need a decision"
+CENSORED = "results beyond a limit of detection, such as <4.0: read as the limit (or `censored: half`, `missing`)"
 MIXED = "numeric columns with cells that are no numbers; such cells fail a run"
 DAY_OR_MONTH = "dates in which day and month can be confused"
 DATES = "dates: with a patient they identify; keep only what the model needs"
@@ -148,8 +149,13 @@ def guess_number(name: str, cells: TextSeries) -> Guess | None:
 
 
 def _numbers(texts: "pd.Series[str]") -> Array:
-    values = read_cells(texts, Column(type="numeric"), missing=(), name="").values
-    return values.to_numpy(dtype=np.float64)
+    return _read(texts)[0]
+
+
+def _read(texts: "pd.Series[str]") -> tuple[Array, Mask]:
+    """(N,) the numbers, and which of them are written as limits, such as <4.0."""
+    cells = read_cells(texts, Column(type="numeric", censored="limit"), missing=(), name="")
+    return cells.values.to_numpy(dtype=np.float64), cells.censored
 
 
 def _moment(name: str, told: Counts, missing: tuple[str, ...], *, is_time: bool = False) -> Guess | None:
@@ -178,7 +184,7 @@ def _parses(texts: "pd.Series[str]", pattern: str) -> bool:
 
 def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
     """Numbers; few whole ones are categories. None when too many cells are something else."""
-    numbers = _numbers(pd.Series(told.index, dtype="str"))
+    numbers, censored = _read(pd.Series(told.index, dtype="str"))
     known = ~np.isnan(numbers)
     others = told[~known]
     if len(others) and (known.sum() <= 2 * FEW or others.sum() > 0.5 * told.sum()):
@@ -188,7 +194,11 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
     codes = (*missing, *in_order(told.index[coded]))
     seen = [f"CHECK: {code} ({told.get(code, 0):,} cells) read as missing" for code in in_order(told.index[coded])]
     matters = [CODED] * bool(seen)
-    if not len(others) and (len(values) <= 2 or (len(values) <= FEW and np.isin(values, range(10)).all())):
+    if (
+        not len(others)
+        and not censored.any()
+        and (len(values) <= 2 or (len(values) <= FEW and np.isin(values, range(10)).all()))
+    ):
         matters += [LEVELS] * (len(values) > 2)
         levels = tuple(in_order(counts.index))
         return Guess(
@@ -201,11 +211,13 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
     if mixed:
         seen.append(f"CHECK: perhaps in two units: {mixed.told()}")
         matters.append(TWO_UNITS)
+    if censored.any():
+        seen.append(f"CHECK: {told[censored].sum():,} cells beyond a limit, like {masked(told.index[censored][0])}")
     if len(others):
         seen.append(f"CHECK: {others.sum():,} cells are no numbers, like {masked(others.index[0])}")
-    matters += [UNITS] + [MIXED] * bool(len(others))
+    matters += [UNITS] + [CENSORED] * bool(censored.any()) + [MIXED] * bool(len(others))
     return Guess(
-        column=Column(type="numeric", range=(low, high), missing=codes),
+        column=Column(type="numeric", range=(low, high), missing=codes, censored="limit" if censored.any() else None),
         note="; ".join([summary, *seen]),
         matters=tuple(matters),
     )

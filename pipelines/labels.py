@@ -174,12 +174,15 @@ def _numbers(cells: Cells, rows: pd.DataFrame, name: str, column: Column, beyond
     rule = "label out of range: clipped" if beyond == "clip" else "label out of range: left out"
     ledger = [Change(rule=f"converted from {unit}", cells=count) for unit, count in converted]
     ledger.append(Change(rule=rule, cells=int(outside.sum())))
+    if column.censored:
+        ledger.append(Change(rule=f"beyond a limit of detection: {column.censored}", cells=int(read.censored.sum())))
     values = read.values
     if beyond == "clip":
         low, high = column.range or (None, None)
         values, outside = values.clip(low, high), np.zeros(len(rows), dtype=bool)
     unreadable = read.unreadable | read.infinite
-    return _Read(values.to_numpy(dtype=np.float64), read.missing, outside, unreadable, ledger)
+    missing = read.missing | (read.censored & (column.censored == "missing"))
+    return _Read(values.to_numpy(dtype=np.float64), missing, outside, unreadable, ledger)
 
 
 def _not_negative(read: _Read) -> _Read:

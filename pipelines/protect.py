@@ -222,7 +222,9 @@ def _coarser(cells: TextSeries, column: Column, protection: Protection) -> TextS
 
     What is plausible stays so, and what is not is coarse and implausible, for validation and cleaning to tell.
     """
-    read = read_cells(cells, Column(type="numeric", missing=column.missing), missing=(), name="")
+    read = read_cells(
+        cells, Column(type="numeric", missing=column.missing, censored=column.censored), missing=(), name=""
+    )
     numbers = read.values.to_numpy()
     low, high = _plausible(column)
     if protection.cap is not None:

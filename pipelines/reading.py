@@ -18,6 +18,8 @@ from pipelines.rows import Change
 if TYPE_CHECKING:
     from pipelines.clean import CleanParams
 
+_TAKEN_AS = {"limit": "limit", "half": "half", "missing": "undetected"}  # problems of `pipelines.faults`
+
 
 def read_columns(
     rows: pd.DataFrame,
@@ -40,6 +42,7 @@ def read_columns(
     for name, column in features.items():
         cells = _cells(rows, name, column, params, ledger)
         faults += faults_in(name, unreadable=cells.unreadable, infinite=cells.infinite)
+        faults += faults_in(name, **{_TAKEN_AS[column.censored]: cells.censored}) if column.censored else []
         values[name], outside = _plausible(cells.values, name, column, params)
         faults += outside
         if column.type == "datetime" and study.time:
@@ -52,7 +55,8 @@ def read_columns(
     ledger += done.ledger
     found = pd.concat([*faults, *done.faults], ignore_index=True)
     asked = {"unreadable": params.unreadable, "infinite": params.infinite, "future": params.future}
-    verdicts = {**asked, "outside": "missing", "clipped": "clipped"}
+    kept = {"outside": "missing", "clipped": "clipped", "undetected": "missing", "limit": "limit", "half": "half"}
+    verdicts = {**asked, **kept}
     return done.table, found.assign(verdict=found["problem"].map(verdicts).fillna("quarantine")), done.payloads
 
 

@@ -195,7 +195,7 @@ def _misses(
         cells = read_cells(texts, column, missing=missing, name=name, spelling=spelling)
         return _mask(cells.values.isna()), Spots()
     declared = study.columns.get(name, Column(type="numeric"))
-    column = Column(type="numeric", missing=declared.missing, convert=declared.convert)
+    column = Column(type="numeric", missing=declared.missing, convert=declared.convert, censored=declared.censored)
     rows = block.read(list(dict.fromkeys(["@row", name, *(rule.by for rule in column.convert if rule.by)])))
     cells = read_cells(rows[name], column, missing=missing, name=name, decimal=decimal)
     unreadable = spots(rows, name, cells.unreadable)

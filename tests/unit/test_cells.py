@@ -37,6 +37,22 @@ def test_a_number_is_read_exactly() -> None:
     assert read(["100.00999999999999"], Column(type="numeric")).values.iloc[0] == 100.00999999999999
 
 
+@pytest.mark.parametrize(("censored", "low"), [("limit", 4.0), ("half", 2.0), ("missing", np.nan)])
+def test_results_beyond_a_limit_are_taken_as_the_column_says(censored: str, low: float) -> None:
+    texts = ["<4.0", "> 1000", "≤4", "<=4", "5", "<", "<x", "-9", "<-9", "4<", "<inf"]
+    cells = read(texts, Column(type="numeric", censored=censored, missing=("-9",)))
+    high, under = (np.nan, np.nan) if censored == "missing" else (1000.0, -9.0)
+    expected = [low, high, low, low, 5, np.nan, np.nan, np.nan, under, np.nan, np.nan]
+    assert np.array_equal(cells.values, expected, equal_nan=True)
+    assert cells.censored.tolist() == [True, True, True, True, False, False, False, False, True, False, False]
+    assert cells.unreadable.tolist() == [False] * 5 + [True, True, False, False, True, False]
+    assert cells.missing.sum() == cells.infinite.sum() == 1
+
+
+def test_results_beyond_a_limit_are_unreadable_unless_declared() -> None:
+    assert kinds(read(["<4.0", "5"], Column(type="numeric"))) == "uv"
+
+
 def test_decimal_comma_refuses_a_point() -> None:
     cells = read(["1,5", "1.5", "1.234,5", "7"], Column(type="numeric"), decimal=",")
     assert kinds(cells) == "vuuv"

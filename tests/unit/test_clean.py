@@ -173,6 +173,21 @@ def test_implausible_values_follow_their_rule(rule: str, expected: list[float | 
     assert any("declared range" in c.rule and c.cells == 1 for c in cleaned.ledger) == (rule != "keep")
 
 
+@pytest.mark.parametrize(
+    ("censored", "taken"), [("limit", "the limit"), ("half", "half of the"), ("missing", "missing")]
+)
+def test_results_beyond_a_limit_are_counted_and_told_of_new_rows(censored: str, taken: str) -> None:
+    limited = Column(type="numeric", range=(0, 120), censored=censored)
+    study = STUDY.model_copy(update={"columns": STUDY.columns | {"age": limited}})
+    found = changed(0, "age", "<20").iloc[:2]
+    cleaned = clean(found, study, CleanParams())
+    first = {"limit": 20.0, "half": 10.0, "missing": None}[censored]
+    assert [None if pd.isna(v) else v for v in cleaned.samples["age"]] == [first, 40]
+    assert ledger(cleaned) == [(f"beyond a limit of detection: {censored}", "age", 0, 1)]
+    remarks = clean_rows(found.drop(columns="sick"), study, cleaned.schema, CleanParams()).remarks
+    assert remarks.tolist()[1] == "" and f"age: beyond a limit of detection, taken as {taken}" in remarks.tolist()[0]
+
+
 def test_empty_and_constant_columns_go_but_one_level_with_gaps_stays() -> None:
     table = GOOD.assign(age="", sex="f", note=["x", "", "x", ""])
     cleaned = clean(table, STUDY, CleanParams())

@@ -16,7 +16,7 @@ from contracts.study import Column, Study, Target
 from flows.draft import draft_file
 from pipelines.draft import SECTIONS, Draft, draft, render
 from pipelines.guard import suspicions
-from pipelines.guess import Guess, guess_column
+from pipelines.guess import CENSORED, Guess, guess_column
 from pipelines.guess_files import guess_files, guess_payloads, kind_of, pattern_of
 from pipelines.sources.raw import Raw
 
@@ -158,9 +158,15 @@ def test_a_date_that_could_be_read_two_ways_is_told() -> None:
 
 
 def test_cells_that_are_no_numbers_are_told_by_their_shape() -> None:
-    guess = guess_column("crp", series([*numbers(1, 90), "<5"]))
+    guess = guess_column("crp", series([*numbers(1, 90), "5+"]))
     assert guess.column is not None and guess.column.type == "numeric"
-    assert "1 cells are no numbers, like <9" in guess.note
+    assert "1 cells are no numbers, like 9+" in guess.note
+
+
+def test_results_beyond_a_limit_are_read_as_the_limit_and_told() -> None:
+    guess = guess_column("crp", series([*numbers(5, 90), "<5", "<5", "> 200"]))
+    assert guess.column is not None and guess.column.censored == "limit" and guess.column.range == (0, 250)
+    assert "3 cells beyond a limit, like <9" in guess.note and CENSORED in guess.matters
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,14 @@ def test_labels_are_read_as_the_column_is_declared() -> None:
     assert clipped.tolist() == [120.0, 40.0, 300.0, 300.0]
 
 
+@pytest.mark.parametrize(("censored", "labels"), [("half", [2, 50]), ("missing", [50])])
+def test_labels_beyond_a_limit_are_taken_as_the_column_says(censored: str, labels: list[float]) -> None:
+    rows = pd.DataFrame({"@row": range(2), "y": ["<4", "50"], "x": "1"}, dtype="str")
+    found = labelled(rows, study(censored=censored), missing=[])
+    assert found.rows["@target"].tolist() == labels
+    assert [c.cells for c in found.ledger if c.rule == f"beyond a limit of detection: {censored}"] == [1]
+
+
 def test_parts_hold_alike_shares_of_every_fifth() -> None:
     samples = pd.DataFrame({"@id": [str(i) for i in range(ROWS)], "@group": GROUP, "@target": TARGET})
     fifth, names = graded(samples["@target"], SCHEMA)
