@@ -13,11 +13,12 @@ from pyarrow import compute
 from contracts.errors import MedloopError
 from pipelines.sources.raw import Raw
 
-NUMBER = r"[-+]?(?:\d+|\d*,\d+)(?:[eE][-+]?\d+)?"
-DECIMAL = r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?"
-AMBIGUOUS = r"[-+]?[1-9]\d{0,2},\d{3}"  # 1,234 may be one thousand
+LIMIT = r"(?:[<>≤≥＜＞]=?\s*)?"  # laboratories write <4,0
+NUMBER = LIMIT + r"[-+]?(?:\d+|\d*,\d+)(?:[eE][-+]?\d+)?"
+DECIMAL = LIMIT + r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?"
+AMBIGUOUS = LIMIT + r"[-+]?[1-9]\d{0,2},\d{3}"  # 1,234 may be one thousand
 CLEAR = 0.1  # the share of cells from which on they are no accident
-GROUPED = r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?"
+GROUPED = LIMIT + r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?"
 
 
 def settle_decimal(table: pd.DataFrame, decimal: Literal[".", ","] | None, *, where: str) -> pd.DataFrame:

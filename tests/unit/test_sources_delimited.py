@@ -131,6 +131,13 @@ def test_decimal_commas_are_noticed_and_turned_into_points_when_declared() -> No
     assert table_of(data, decimal=".")["dose"][0] == "1,5"
 
 
+def test_decimal_commas_of_results_beyond_a_limit_count_as_those_of_others() -> None:
+    data = "id;crp\n1;<4,0\n2;< 0,01\n3;≥1.200,5\n4;7,5\n".encode()
+    assert "crp" in fault(data.replace(b"1.200,5", b"1200,5")).where
+    assert table_of(data, decimal=",")["crp"].tolist() == ["<4.0", "< 0.01", "≥1200.5", "7.5"]
+    assert table_of(b"id;cells\n1;>1,200\n2;15,300\n")["cells"][0] == ">1,200"
+
+
 def test_commas_that_group_thousands_are_not_taken_for_decimals() -> None:
     assert table_of(b"id;cells\n1;1,200\n2;15,300\n")["cells"][0] == "1,200"
 
