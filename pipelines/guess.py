@@ -189,6 +189,8 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
     others = told[~known]
     if len(others) and (known.sum() <= 2 * FEW or others.sum() > 0.5 * told.sum()):
         return None
+    if censored.any() and len(np.unique(numbers[known & ~censored])) <= FEW:
+        return None  # groups such as <30 and >=30, of which the limits alone would be one number
     coded = look_coded(numbers)
     values, counts = numbers[known & ~coded], told[known & ~coded]
     codes = (*missing, *in_order(told.index[coded]))

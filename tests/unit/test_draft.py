@@ -169,6 +169,12 @@ def test_results_beyond_a_limit_are_read_as_the_limit_and_told() -> None:
     assert "3 cells beyond a limit, like <9" in guess.note and CENSORED in guess.matters
 
 
+def test_groups_written_as_limits_are_categories() -> None:
+    for levels in (("<30", ">=30"), ("0", "1", "2", ">2")):
+        guess = guess_column("group", series([*levels] * 20))
+        assert guess.column is not None and guess.column.type == "categorical" and guess.column.levels == levels
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [
