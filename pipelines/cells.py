@@ -40,7 +40,8 @@ class Cells:
         infinite: ±inf or beyond ±1e300
         respelled: a declared category, written in another way
         censored: beyond a limit that is written, and taken as the column says
-    No cell is in two masks.
+        halved: of these the values that are half of what is written
+    No cell is in two masks but the last two.
     """
 
     values: "pd.Series[Any]"
@@ -49,6 +50,7 @@ class Cells:
     infinite: Mask
     respelled: Mask
     censored: Mask
+    halved: Mask
 
 
 def read_cells(
@@ -84,7 +86,8 @@ def read_cells(
     else:
         read = _read_distinct(plain, column, without, name, decimal)
         values = pd.Series(read.values.array.take(codes), index=text.index, copy=False)
-    masks = {name: getattr(read, name) for name in ("missing", "unreadable", "infinite", "respelled", "censored")}
+    names = ("missing", "unreadable", "infinite", "respelled", "censored", "halved")
+    masks = {name: getattr(read, name) for name in names}
     return Cells(
         values=values,
         **{name: mask[codes] if mask.any() else np.zeros(len(codes), dtype=bool) for name, mask in masks.items()},
@@ -119,7 +122,7 @@ def _read_distinct(text: "TextSeries", column: Column, codes: set[str], name: st
 
 def _numbers(text: "TextSeries", codes: set[str], decimal: Decimal, censored: str | None) -> Cells:
     numbers = _parse(text, decimal)
-    limits = _limits(text, decimal, censored)
+    limits, halved = _limits(text, decimal, censored)
     beyond = ~np.isnan(limits)
     numbers[beyond] = limits[beyond]
     numeric_codes = _parse(pd.Series(sorted(codes), dtype="str"), decimal)
@@ -128,23 +131,23 @@ def _numbers(text: "TextSeries", codes: set[str], decimal: Decimal, censored: st
     numbers[np.abs(numbers) == SAS_ZERO] = 0.0
     beyond &= ~missing & ~infinite
     numbers[missing | infinite | (beyond & (censored == "missing"))] = np.nan
-    return _cells(pd.Series(numbers), missing, infinite, censored=beyond)
+    return _cells(pd.Series(numbers), missing, infinite, censored=beyond, halved=halved & beyond)
 
 
-def _limits(text: "TextSeries", decimal: Decimal, censored: str | None) -> NDArray[np.float64]:
-    """(N,) the limits that results beyond one are taken as; NaN for all others.
+def _limits(text: "TextSeries", decimal: Decimal, censored: str | None) -> tuple[NDArray[np.float64], Mask]:
+    """(N,) the limits that results beyond one are taken as, NaN for all others, and which are half of what is written.
 
     Half of the lower limit: Hornung and Reed, "Estimation of average concentration in the presence of nondetectable
     values", Applied Occupational and Environmental Hygiene 5, 1990.
     """
     limits = np.full(len(text), np.nan)
     if not censored:
-        return limits
+        return limits, np.zeros(len(text), dtype=bool)
     written = text.str.extract(f"^{_CENSORED}$")
     beyond = written[0].notna().to_numpy()
     limits[beyond] = _parse(written.loc[beyond, 1].reset_index(drop=True), decimal)
     halved = written[0].isin(["<", "≤", "＜"]).to_numpy() & (limits > 0) & (censored == "half")
-    return np.where(halved, limits / 2, limits)
+    return np.where(halved, limits / 2, limits), halved
 
 
 def _parse(text: "TextSeries", decimal: Decimal) -> NDArray[np.float64]:
@@ -192,6 +195,7 @@ def _cells(
     infinite: Mask | None = None,
     respelled: Mask | None = None,
     censored: Mask | None = None,
+    halved: Mask | None = None,
 ) -> Cells:
     none = np.zeros(len(values), dtype=bool)
     infinite, censored = none if infinite is None else infinite, none if censored is None else censored
@@ -203,4 +207,5 @@ def _cells(
         infinite=infinite,
         respelled=none if respelled is None else respelled,
         censored=censored,
+        halved=none if halved is None else halved,
     )

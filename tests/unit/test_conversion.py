@@ -53,6 +53,16 @@ def test_cells_in_the_other_unit_are_converted_before_the_range_is_asked(
     assert not [c for c in cleaned.ledger if "range" in c.rule]
 
 
+@pytest.mark.parametrize(("censored", "taken"), [("limit", [40, 36.032]), ("half", [20, 18.016])])
+def test_a_limit_is_in_the_unit_in_which_it_is_written(censored: str, taken: list[float]) -> None:
+    declared = study(LOW)
+    glucose = declared.columns["glucose"].model_copy(update={"censored": censored, "range": None})
+    declared = declared.model_copy(update={"columns": {"glucose": glucose}})
+    cleaned = clean(raw(["<40", "<2.0"]), declared, CleanParams())
+    assert cleaned.samples["glucose"].tolist() == pytest.approx(taken)
+    assert converted(cleaned) == [("converted from mmol/L", "glucose", 1)]
+
+
 def test_an_offset_is_added_after_the_factor() -> None:
     rule = {"from": "°C", "factor": 1.8, "offset": 32, "where": {"min": 30, "max": 45}}
     assert clean(raw(["37", "100"]), study(rule), CleanParams()).samples["glucose"].tolist() == pytest.approx(
