@@ -222,9 +222,8 @@ def _coarser(cells: TextSeries, column: Column, protection: Protection) -> TextS
 
     What is plausible stays so, and what is not is coarse and implausible, for validation and cleaning to tell.
     """
-    read = read_cells(
-        cells, Column(type="numeric", missing=column.missing, censored=column.censored), missing=(), name=""
-    )
+    limits = Column(type="numeric", missing=column.missing, censored="limit" if column.censored else None)
+    read = read_cells(cells, limits, missing=(), name="")
     numbers = read.values.to_numpy()
     low, high = _plausible(column)
     if protection.cap is not None:
@@ -235,6 +234,7 @@ def _coarser(cells: TextSeries, column: Column, protection: Protection) -> TextS
     coarse = np.where(numbers > high, np.maximum(coarse, np.floor(high) + 1), coarse)
     coarse = np.where((numbers >= low) & (numbers <= high), np.clip(coarse, low, high), coarse)
     texts = pd.Series(coarse, index=cells.index).map(lambda number: f"{number:.15g}").astype("str")
+    texts = texts.mask(read.censored, cells.str[0] + texts)
     lost = read.unreadable & cells.str.contains(r"\d").to_numpy(dtype=bool)
     return cells.mask(changed, texts).mask(lost, UNREADABLE)
 

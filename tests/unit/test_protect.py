@@ -104,6 +104,16 @@ def test_what_is_implausible_stays_so_and_yet_tells_no_value(treatment: dict[str
     assert protect(cells, open_end)[0]["age"].tolist()[4] in ("90", "131", "300")
 
 
+@pytest.mark.parametrize("censored", ["limit", "half", "missing"])
+@pytest.mark.parametrize(
+    ("treatment", "told"), [({"cap": 89}, ["<18", ">90", "47"]), ({"bin": 10}, ["<10", ">90", "40"])]
+)
+def test_a_limit_is_made_coarser_and_stays_one(treatment: dict[str, object], told: list[str], censored: str) -> None:
+    declared = study({"age": treatment}, columns={"age": {"type": "numeric", "censored": censored}})
+    cells = pd.DataFrame({"@row": range(3), "age": ["<18", "> 95", "47"]})
+    assert protect(cells, declared)[0]["age"].tolist() == told
+
+
 def test_a_text_is_redacted_and_a_column_that_is_none_is_refused() -> None:
     cells = {"mrn": ["Seen by Dr. Smith on 03/04/2020, ada@mail.org.", "no change", ""]}
     assert treated(cells, {"mrn": "redact"})["mrn"].tolist() == [
