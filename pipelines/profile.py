@@ -1,7 +1,7 @@
 """The study's columns as they were read, block by block: typed for checking by row."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -67,7 +67,7 @@ class Profile:
         return self.rows(["@row"])["@row"]
 
     def cells(self, name: str) -> Cells:
-        """(N,) one column as it is declared, numbers in the column's unit."""
+        """(N,) one column as it is declared, numbers in the column's unit; limits that are gaps count as such."""
         if name in self._cells:
             return self._cells[name]
         reading, column = self.reading, self.reading.columns[name]
@@ -77,6 +77,8 @@ class Profile:
             rows[name], column, missing=reading.missing, name=name, decimal=reading.decimal, spelling=reading.spelling
         )
         found = convert(read, rows, name, column)[0]
+        if column.censored == "missing":
+            found = replace(found, missing=found.missing | found.censored)
         if self.is_kept:
             self._cells[name] = found
         return found

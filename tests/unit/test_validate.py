@@ -106,6 +106,15 @@ def test_a_column_without_information_is_found(table: pd.DataFrame, kind: str, t
     assert (finding.kind, finding.column, finding.verdict) == (kind, "glucose", "warn")
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts"), [("empty_columns", ["<5"] * 60), ("missing_share", ["7", "8"] + ["<5"] * 58)]
+)
+def test_limits_taken_as_missing_are_gaps(table: pd.DataFrame, kind: str, texts: list[str]) -> None:
+    glucose = Column(type="numeric", censored="missing")
+    finding = only(checked(table.assign(glucose=texts), study(columns={**COLUMNS, "glucose": glucose})))
+    assert (finding.kind, finding.column, finding.verdict) == (kind, "glucose", "warn")
+
+
 def test_one_answer_and_gaps_is_information(table: pd.DataFrame) -> None:
     table["smoker"] = np.where(np.arange(60) % 2, "yes", "")
     assert checked(table).verdict == "pass"
