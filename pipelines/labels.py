@@ -210,7 +210,8 @@ def _refuse_unreadable(unreadable: Spots, name: str, column: Column, study: Stud
         raise MedloopError(
             f"{unreadable.count} labels are no finite numbers{least}",
             where=places(name, unreadable),
-            mend=f"correct them, or declare codes under columns: {name}: {{type: numeric, missing: [...]}}",
+            mend=f"correct them, or declare codes under columns: {name}: {{type: numeric, missing: [...]}}; results "
+            "such as <4.0 are read where it says `censored: limit`",
         )
     classes = list(column.levels)
     raise MedloopError(

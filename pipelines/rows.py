@@ -212,7 +212,8 @@ def _all_numbers(name: str, found: Sequence[tuple[Mask, Spots]]) -> Mask:
         raise MedloopError(
             f"the cohort asks for numbers in {name}, and {unreadable.count} cells are none",
             where=places(name, unreadable),
-            mend="correct them, declare them as missing codes, or use `among` on texts",
+            mend="correct them, declare them as missing codes, have results such as <4.0 read by `censored: limit` "
+            "of the column, or use `among` on texts",
         )
     return np.concatenate([gone for gone, _ in found])
 
