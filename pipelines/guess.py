@@ -191,7 +191,7 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
         return None
     if censored.any() and len(np.unique(numbers[known & ~censored])) <= FEW:
         return None  # groups such as <30 and >=30, of which the limits alone would be one number
-    coded = look_coded(numbers)
+    coded = look_coded(np.where(censored, np.nan, numbers))  # a limit is no code, >9999 neither
     values, counts = numbers[known & ~coded], told[known & ~coded]
     codes = (*missing, *in_order(told.index[coded]))
     seen = [f"CHECK: {code} ({told.get(code, 0):,} cells) read as missing" for code in in_order(told.index[coded])]

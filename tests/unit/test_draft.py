@@ -169,6 +169,11 @@ def test_results_beyond_a_limit_are_read_as_the_limit_and_told() -> None:
     assert "3 cells beyond a limit, like <9" in guess.note and CENSORED in guess.matters
 
 
+def test_a_limit_that_looks_like_a_code_is_none() -> None:
+    guess = guess_column("d_dimer", series([*numbers(0, 4000), ">9999"]))
+    assert guess.column is not None and guess.column.missing == () and guess.column.range == (0, 12500)
+
+
 def test_groups_written_as_limits_are_categories() -> None:
     for levels in (("<30", ">=30"), ("0", "1", "2", ">2")):
         guess = guess_column("group", series([*levels] * 20))
