@@ -142,10 +142,10 @@ def guess_column(name: str, cells: TextSeries, *, is_time: bool = False) -> Gues
 
 
 def guess_number(name: str, cells: TextSeries) -> Guess | None:
-    """What the column seems to be if its cells are numbers."""
+    """What the column seems to be if its cells are numbers, however few differ."""
     told = filled(cells)
     codes = [text for text in told.index if is_missing_word(text)]
-    return _numeric(name, told.drop(codes), tuple(code for code in codes if code not in SHARED))
+    return _numeric(name, told.drop(codes), tuple(code for code in codes if code not in SHARED), asked=True)
 
 
 def _numbers(texts: "pd.Series[str]") -> Array:
@@ -182,14 +182,14 @@ def _parses(texts: "pd.Series[str]", pattern: str) -> bool:
     return bool(pd.to_datetime(texts, format=pattern, errors="coerce", utc=True).notna().all())
 
 
-def _numeric(name: str, told: Counts, missing: tuple[str, ...]) -> Guess | None:
+def _numeric(name: str, told: Counts, missing: tuple[str, ...], *, asked: bool = False) -> Guess | None:
     """Numbers; few whole ones are categories. None when too many cells are something else."""
     numbers, censored = _read(pd.Series(told.index, dtype="str"))
     known = ~np.isnan(numbers)
     others = told[~known]
     if len(others) and (known.sum() <= 2 * FEW or others.sum() > 0.5 * told.sum()):
         return None
-    if censored.any() and len(np.unique(numbers[known & ~censored])) <= FEW:
+    if censored.any() and not asked and len(np.unique(numbers[known & ~censored])) <= FEW:
         return None  # groups such as <30 and >=30, of which the limits alone would be one number
     coded = look_coded(np.where(censored, np.nan, numbers))  # a limit is no code, >9999 neither
     values, counts = numbers[known & ~coded], told[known & ~coded]

@@ -234,7 +234,7 @@ def _coarser(cells: TextSeries, column: Column, protection: Protection) -> TextS
     coarse = np.where(numbers > high, np.maximum(coarse, np.floor(high) + 1), coarse)
     coarse = np.where((numbers >= low) & (numbers <= high), np.clip(coarse, low, high), coarse)
     texts = pd.Series(coarse, index=cells.index).map(lambda number: f"{number:.15g}").astype("str")
-    texts = texts.mask(read.censored, cells.str[0] + texts)
+    texts = texts.mask(read.censored, cells.str.strip().str[0] + texts)
     lost = read.unreadable & cells.str.contains(r"\d").to_numpy(dtype=bool)
     return cells.mask(changed, texts).mask(lost, UNREADABLE)
 

@@ -16,7 +16,7 @@ from contracts.study import Column, Study, Target
 from flows.draft import draft_file
 from pipelines.draft import SECTIONS, Draft, draft, render
 from pipelines.guard import suspicions
-from pipelines.guess import CENSORED, Guess, guess_column
+from pipelines.guess import CENSORED, Guess, guess_column, guess_number
 from pipelines.guess_files import guess_files, guess_payloads, kind_of, pattern_of
 from pipelines.sources.raw import Raw
 
@@ -178,6 +178,8 @@ def test_groups_written_as_limits_are_categories() -> None:
     for levels in (("<30", ">=30"), ("0", "1", "2", ">2")):
         guess = guess_column("group", series([*levels] * 20))
         assert guess.column is not None and guess.column.type == "categorical" and guess.column.levels == levels
+    asked = guess_number("years", series([*"12345", ">5"] * 30))
+    assert asked is not None and asked.column is not None and asked.column.censored == "limit"
 
 
 @pytest.mark.parametrize(

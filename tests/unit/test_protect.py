@@ -110,7 +110,7 @@ def test_what_is_implausible_stays_so_and_yet_tells_no_value(treatment: dict[str
 )
 def test_a_limit_is_made_coarser_and_stays_one(treatment: dict[str, object], told: list[str], censored: str) -> None:
     declared = study({"age": treatment}, columns={"age": {"type": "numeric", "censored": censored}})
-    cells = pd.DataFrame({"@row": range(3), "age": ["<18", "> 95", "47"]})
+    cells = pd.DataFrame({"@row": range(3), "age": ["<18", " > 95", "47"]})
     assert protect(cells, declared)[0]["age"].tolist() == told
 
 
