@@ -31,9 +31,10 @@ def workers(run: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> list[psut
 
 def in_endless_training(workspace: Workspace) -> "subprocess.Popen[str]":
     workspace.write_study(lambda s: s.update(train={"epochs": 100_000, "patience": 100_000}, models={"mlp": {}}))
-    child = subprocess.Popen([str(MEDLOOP), "run", "tiny"], cwd=workspace.root, stderr=subprocess.PIPE, text=True)
     checkpoints = home(workspace.root) / "checkpoints" / "tiny" / "mlp"
-    wait_for(lambda: any(checkpoints.rglob("*")))
+    left = set(checkpoints.rglob("*"))  # by tests before, which share the home
+    child = subprocess.Popen([str(MEDLOOP), "run", "tiny"], cwd=workspace.root, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: bool(set(checkpoints.rglob("*")) - left))
     return child
 
 
