@@ -77,7 +77,9 @@ def open_table(path: Path, *, coded: bool = False) -> Table:
 
 def placed(samples: Table, split: Path) -> "NDArray[np.intp]":
     """(N,) the part of each sample, as its place among PARTS, by a split that was written; -1 for those set aside."""
-    parts, ids = read_table(split, coded=True), samples["@id"]
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(read_table, split, coded=True)
+        ids, parts = samples["@id"], reading.result()
     if not ids.equals(parts["@id"]):  # rows in the same order, as the stages write them, need no look-up
         parts = parts.set_index("@id").reindex(ids)
     return places_among(PARTS, parts["@part"])

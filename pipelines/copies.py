@@ -65,7 +65,7 @@ def repeated(rows: Table, columns: Sequence[str], each: Each = map) -> NDArray[n
     first = pd.Series(np.arange(len(at))).groupby(hashes[at]).transform("min").to_numpy()
     for one in np.unique(first // COMPARED):
         some = np.sort(at[first // COMPARED == one])
-        alike[some] = rows.take(some, columns).duplicated().to_numpy()
+        alike[some] = rows.take(some, columns, each).duplicated().to_numpy()
     return alike
 
 
@@ -85,7 +85,7 @@ def too_rare_for_chance(
         return np.zeros(len(rows), dtype=bool)
     table = as_table(rows)
     names = list(table.columns if columns is None else columns)
-    copies = table.take(np.flatnonzero(alike), names)
+    copies = table.take(np.flatnonzero(alike), names, each)
     found = {name: _coded(copies[name]) for name in names}
     known = {name: texts for name, (_, texts) in found.items()}
     counts = list(each(partial(_counts, known), table.blocks))

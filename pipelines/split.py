@@ -204,8 +204,7 @@ def refuse_unlearnable(target: "pd.Series[int]", part: "pd.Series[str]", schema:
 
 
 def _refuse_another_test_set(parts: pd.DataFrame, params: SplitParams) -> None:
-    now = test_hash(parts)
-    if params.test_sha256 and now != params.test_sha256:
+    if params.test_sha256 and (now := test_hash(parts)) != params.test_sha256:
         rows = int((parts["@part"] == "test").sum())
         raise MedloopError(
             f"the test set is not the frozen one: its {rows:,} rows hash to {now}; how many of them differ, "

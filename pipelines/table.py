@@ -5,7 +5,7 @@ What looks at whole rows goes block by block, what is fitted on a column reads t
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -109,9 +109,9 @@ class Table:
         """All rows, in memory."""
         return _stacked([block.read(columns) for block in self._filled])
 
-    def take(self, at: Positions, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def take(self, at: Positions, columns: Sequence[str] | None = None, each: Each = map) -> pd.DataFrame:
         """The rows at these positions, which ascend; texts as such: the categories of few rows may be all that are."""
-        return _stacked([_as_texts(block.read(columns)) for block in self._chosen(at)._filled])
+        return _stacked(list(each(partial(_texts, columns), self._chosen(at)._filled)))
 
     def where(self, kept: Mask) -> "Table":
         """The rows marked, (N,), in as many blocks."""
@@ -207,7 +207,8 @@ def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame({name: _joined([table[name] for table in tables]) for name in tables[0]}, copy=False)
 
 
-def _as_texts(table: pd.DataFrame) -> pd.DataFrame:
+def _texts(columns: Sequence[str] | None, block: Block) -> pd.DataFrame:
+    table = block.read(columns)
     return table.astype(dict.fromkeys(table.columns[table.dtypes == "category"], "str"))
 
 
