@@ -24,7 +24,8 @@ LARGEST = 1e300
 SAS_ZERO = 5.397605346934028e-79
 
 _NUMBER = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
-_CENSORED = r"([<>≤≥＜＞])=?\s*(\S+)"
+BELOW, ABOVE = ("<", "≤", "＜"), (">", "≥", "＞")
+_CENSORED = rf"([{''.join(BELOW + ABOVE)}])=?\s*(\S+)"
 _WHOLE = r"^([+-]?[0-9]+)\.0+$"
 
 
@@ -146,7 +147,7 @@ def _limits(text: "TextSeries", decimal: Decimal, censored: str | None) -> tuple
     written = text.str.extract(f"^{_CENSORED}$")
     beyond = written[0].notna().to_numpy()
     limits[beyond] = _parse(written.loc[beyond, 1].reset_index(drop=True), decimal)
-    halved = written[0].isin(["<", "≤", "＜"]).to_numpy() & (limits > 0) & (censored == "half")
+    halved = written[0].isin(BELOW).to_numpy() & (limits > 0) & (censored == "half")
     return np.where(halved, limits / 2, limits), halved
 
 

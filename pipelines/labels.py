@@ -14,7 +14,7 @@ from contracts.follow_up import followed, signed
 from contracts.study import Column, Study, Target
 from contracts.tables import Schema
 from contracts.tags import entities, padded
-from pipelines.cells import Cells, Decimal, Mask, out_of_range, read_cells
+from pipelines.cells import ABOVE, Cells, Decimal, Mask, out_of_range, read_cells
 from pipelines.conversion import convert
 from pipelines.rows import Change, one_of
 from pipelines.spelling import Spelling
@@ -99,6 +99,7 @@ def labelled(
         read[name] = _numbers(cells, rows, name, column, beyond) if column.type == "numeric" else _codes(cells, column)
     if target.event:
         read[target.column] = _not_negative(read[target.column])
+        read[target.event] = _not_yet(read[target.event], rows[target.column], target)
     unknown = np.stack([of.missing | of.outside | of.unreadable for of in read.values()], axis=1)
     without = np.asarray(unknown.all(axis=1) if target.columns else unknown.any(axis=1), dtype=np.bool_)
     label = _told(target, [of.values for of in read.values()], unknown)
@@ -188,6 +189,14 @@ def _numbers(cells: Cells, rows: pd.DataFrame, name: str, column: Column, beyond
 def _not_negative(read: _Read) -> _Read:
     """A time before the start is none."""
     return read._replace(unreadable=read.unreadable | (~read.outside & (read.values < 0)))
+
+
+def _not_yet(read: _Read, times: "pd.Series[str]", target: Target) -> _Read:
+    """Whoever was followed beyond a time that is written, `>60`, had no event by then, whatever came after."""
+    positive = target.classes.index(str(target.positive))
+    later = times.astype("str").str.strip().str.startswith(ABOVE).to_numpy(dtype=bool) & (read.values == positive)
+    told = Change(rule="event after a limit: followed until it", cells=int(later.sum()))
+    return read._replace(values=np.where(later, 1 - positive, read.values), ledger=[*read.ledger, told])
 
 
 def refuse_labels(blocks: Sequence[Faulty], study: Study, missing_label: Literal["exclude", "fail"]) -> None:

@@ -97,6 +97,17 @@ def test_labels_are_read_from_two_columns_neither_of_which_is_a_feature() -> Non
     assert "column died" in error.value.where
 
 
+def test_who_was_followed_beyond_a_limit_had_no_event_by_then() -> None:
+    months = Column(type="numeric", unit="months", censored="limit")
+    limited = study().model_copy(update={"columns": {**COLUMNS, "months": months}})
+    rows = pd.DataFrame(
+        {"@row": list("1234"), "months": ["5", "> 60", "<3", "≥60"], "died": ["yes", "yes", "yes", "no"]}, dtype="str"
+    )
+    read = labelled(rows, limited, missing=[])
+    assert read.rows["@target"].tolist() == [5, -60, 3, -60]
+    assert [c.cells for c in read.ledger if c.rule == "event after a limit: followed until it"] == [1]
+
+
 def test_parts_are_drawn_by_whether_the_event_happened() -> None:
     schema = Schema(features={}, classes=(), task="survival", horizon=HORIZON)
     code, names = graded(pd.Series(TARGET), schema)
