@@ -27,6 +27,9 @@ READERS = (
 LARGEST_WHOLE = 2**53  # of a double
 MEMBER = re.compile(rb"HEADER RECORD\*{7}MEMB(?:ER  |V8  )HEADER RECORD!{7}")  # begins each table of a transport file
 RECORD = 80  # bytes, of which a transport file is made
+VARIABLES = re.compile(rb"HEADER RECORD\*{7}NAM(?:ESTR|STV8) HEADER RECORD!{7}(\d{10})")  # before so many of them
+ROWS = re.compile(rb"HEADER RECORD\*{7}OBS(?: {5}|V8 {3})HEADER RECORD!{7} *(\d+)")  # how many, in version 8 alone
+VARIABLE = 140  # bytes that describe one, its length among them
 
 
 def is_statistical(data: bytes) -> bool:
@@ -75,13 +78,10 @@ def _damaged(said: str, kind: str, *, where: str) -> MedloopError:
 
 
 def _check_transport(data: bytes, *, where: str) -> None:
-    """Whether it is whole and of one table, which ReadStat does not ask: it reads the next table as further rows."""
-    if len(data) % RECORD:
-        raise MedloopError(
-            f"the SAS transport file is cut short: it is made of records of {RECORD} bytes, and the last has fewer",
-            where=where,
-            mend="fetch it again, in binary mode",
-        )
+    """Whether it is whole and of one table, which ReadStat does not ask: it reads the next table as further rows.
+
+    A version 5 file does not tell how many rows it has: one cut where a row ends reads as whole.
+    """
     tables = len(MEMBER.findall(data))
     if tables > 1:
         raise MedloopError(
@@ -89,6 +89,30 @@ def _check_transport(data: bytes, *, where: str) -> None:
             where=where,
             mend="export each to a file of its own (PROC COPY with SELECT), or the table that is needed as CSV",
         )
+    what = "a row of it ends early" if _is_cut(data) else ""
+    if len(data) % RECORD:
+        what = f"it is made of records of {RECORD} bytes, and the last has fewer"
+    if what:
+        raise MedloopError(
+            f"the SAS transport file is cut short: {what}", where=where, mend="fetch it again, in binary mode"
+        )
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether a row has begun that does not end, or fewer are there than a version 8 file says.
+
+    SAS Institute, "The Record Layout of a Data Set in SAS Transport (XPORT) Format", TS-140.
+    """
+    variables = VARIABLES.search(data)
+    header = variables and ROWS.search(data, variables.end())
+    if not variables or not header:
+        return False
+    first = variables.start() + RECORD
+    described = range(first, first + int(variables[1]) * VARIABLE, VARIABLE)
+    width = sum(int.from_bytes(data[at + 4 : at + 6]) for at in described) or 1
+    rows = data[header.start() + RECORD :]
+    whole = len(rows) // width
+    return whole < int(header[1]) or bool(rows[whole * width :].strip(b" \0"))
 
 
 def _read(

@@ -116,6 +116,11 @@ def test_a_transport_file_that_is_cut_short_or_holds_two_tables_loses_and_makes_
     data = path.read_bytes()
     assert "cut short" in fault(data[:-30]).problem
     assert "this holds 2" in fault(data + data[240:]).problem
+    more = tmp_path / "more.xpt"
+    pyreadstat.write_xport(pd.concat([PATIENTS[["id", "sex", "town"]]] * 40), more, file_format_version=version)
+    data = more.read_bytes()
+    assert len(table_of(data)) == 120
+    assert "cut short: a row of it ends early" in fault(data[:-160]).problem
 
 
 def test_texts_in_another_encoding_than_the_file_tells_are_told_and_read_by_its_name(tmp_path: Path) -> None:
