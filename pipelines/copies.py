@@ -16,7 +16,7 @@ from pipelines.table import Block, Each, Table, as_table, coded, places_of
 Codes = NDArray[np.int32]
 
 EXPECTED = 0.1  # coincidences like it, from which on chance explains one
-COMPARED = 200_000  # rows of equal hashes, at a time
+COMPARED = 500_000  # rows of equal hashes, at a time
 LOOKED_AT = 1000  # patterns of cells; of a table of more copies than that, the rest counts as copied too
 
 
