@@ -11,12 +11,13 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 run: .venv/ready
 	$(BIN)/medloop run
 
+# Two workers, a thread each: with two threads each they waste a third of the processors' time waiting for each other.
 test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 # The property tests on examples that were never tried; `make test` repeats the same ones.
 explore: .venv/ready
