@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
 from contracts.study import Frozen
-from pipelines.bootstrap import DEFINED, Interval, bootstrap, interval
+from pipelines.bootstrap import DEFINED, SAME, Interval, bootstrap, interval
 from pipelines.evaluate import Evaluation
 from pipelines.metrics import judge
 from pipelines.results import Entry, Floats, Statistic
@@ -80,6 +80,8 @@ def _both(first: Entry, second: Entry, metrics: Sequence[str]) -> Statistic:
 def _paired(first: Entry, second: Entry, metric: str, here: Floats, drawn: Floats) -> Paired:
     one_by_one, params = np.vstack([here, drawn]), second.evaluation.params
     better = gain(metric, one_by_one[:, 0], one_by_one[:, 1], params.confidence)
+    if better.reason == SAME and not better.value and np.array_equal(first.predicted, second.predicted):
+        better = Interval(value=0.0, low=0.0, high=0.0)  # one model trained twice: no other row would tell them apart
     p, test = _tested(first, second, metric, sign(metric) * (one_by_one[:, 1] - one_by_one[:, 0]))
     one, other = (_number(float(of)) for of in here)
     return Paired(metric=metric, first=one, second=other, gain=better, p=p, test=test)

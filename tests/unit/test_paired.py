@@ -135,6 +135,15 @@ def test_each_metric_has_its_test_and_its_direction() -> None:
         assert one.p is not None and one.adjusted is not None and one.p <= one.adjusted < 0.05
 
 
+def test_what_says_the_same_of_every_row_is_no_worse_and_what_is_right_in_every_row_may_be() -> None:
+    truth, first, _, group = sets(1)[0]
+    (same,) = paired(entry(first, truth, group), entry(first, truth, group), ["auroc"])
+    assert (same.gain.value, same.gain.low, same.gain.high) == (0, 0, 0)
+    right = [entry(np.where(truth == 1, high, 0.1), truth, group) for high in (0.8, 0.9)]
+    (told,) = paired(*right, ["auroc"])
+    assert (told.gain.value, told.gain.low) == (0, None)
+
+
 def test_undefined_is_told_and_does_not_count() -> None:
     """Rows of one class have no AUROC; the other metric's p is that of one test alone."""
     truth, first, second, group = sets(1)[0]
