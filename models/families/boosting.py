@@ -33,7 +33,8 @@ class Config:
     min_samples_leaf: fewest training rows in a leaf
     max_features: share of the columns tried at each split
     l2_regularization: penalty on a leaf's value
-    patience: rounds without a lower validation loss after which it stops; the best round's trees are kept
+    patience: rounds without a lower validation loss after which it stops; the best round's trees are kept. Of classes
+        each weighs in it as it does in training
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (pydantic's name, and no field)
@@ -63,6 +64,8 @@ def fit(
     survival, of which `intervals` (I,) are the numbers of the intervals.
     """
     given: dict[str, Any] = {"config": config, "seed": seed, "threads": threads}
+    if inputs.task in ("classes", "ordinal"):
+        validation = _weighed_as(train, validation, len(inputs.classes))
     if inputs.task not in ("multilabel", "forecasting"):
         return _grown(train, validation, inputs=inputs, **given)
     if inputs.task == "forecasting":
@@ -73,6 +76,21 @@ def fit(
     each = [_grown(*pair, inputs=one, **given) for pair in parts]
     arrays = {f"label/{k}/{name}": array for k, (of, _) in enumerate(each) for name, array in of.items()}
     return arrays, {"rounds": max(facts["rounds"] for _, facts in each)}
+
+
+def _weighed_as(train: Examples, validation: Examples, classes: int) -> Examples:
+    """The validation rows, each class of which has the share of the weight that it has in training.
+
+    As they come, where a class is rare and training is balanced, their loss falls on and on while the model learns its
+    rows by heart: that brings its probabilities, which are too high for the rare class, down again.
+    """
+    assert train.target is not None
+    assert validation.target is not None
+    own = np.ones(len(validation.target)) if validation.weight is None else validation.weight
+    then = np.bincount(train.target, train.weight, minlength=classes)
+    now = np.bincount(validation.target, own, minlength=classes)
+    factor = np.divide(then / then.sum(), now / now.sum(), out=np.ones(classes), where=now > 0)
+    return replace(validation, weight=(own * factor[validation.target]).astype(np.float32))
 
 
 def _ahead(examples: Examples) -> list[Examples]:
