@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.errors import MedloopError, listed
+from contracts.frames import with_columns
 from contracts.study import Column, Study
 from flows.bundle import as_trained
 from flows.store import read_model
@@ -63,7 +64,7 @@ def _unlabelled(source: FileSource, label: str, root: Path, *, instead: MedloopE
     except MedloopError:
         instead.mend = f"name a folder or an archive of files as in training, or without the label: {source.files}"
         raise instead from None
-    return replace(raw, table=raw.table.assign(**{label: ""}).astype({label: "str"}))
+    return replace(raw, table=with_columns(raw.table, {label: ""}).astype({label: "str"}))
 
 
 def without_label(pattern: str, label: str) -> str:

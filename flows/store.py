@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from contracts.errors import MedloopError
+from contracts.frames import with_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +105,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 def _in_use(table: "pd.DataFrame") -> "pd.DataFrame":
     """The table with no category in it that no cell has, such as the patients of rows that it was chosen from."""
     coded = {name: _of_some(table[name]) for name in table.columns[table.dtypes == "category"]}
-    return table.assign(**coded) if coded else table
+    return with_columns(table, coded) if coded else table
 
 
 def _of_some(cells: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -132,7 +133,7 @@ def _told(schema: "pa.Schema", table: "pd.DataFrame") -> dict[bytes, bytes]:
     coded = table.columns[table.dtypes == "category"]
     for name in coded:
         schema = schema.set(schema.get_field_index(name), pa.field(name, pa.large_string()))
-    texts = table.iloc[:0].assign(**{name: pd.Series(dtype="str") for name in coded})
+    texts = with_columns(table.iloc[:0], {name: pd.Series(dtype="str") for name in coded})
     told = pa.Schema.from_pandas(texts, preserve_index=False).metadata
     return {**told, b"ARROW:schema": base64.b64encode(schema.with_metadata(told).serialize())}
 

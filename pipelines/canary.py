@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contracts.frames import with_columns
 from contracts.study import Column, Frozen
 from contracts.tables import Schema, label_names
 
@@ -66,7 +67,7 @@ def changed_outside(samples: pd.DataFrame, train: set[str], schema: Schema) -> p
     columns |= {name: samples[name].mask(away, _other_label(samples[name], schema)) for name in label_names(samples)}
     if "@time" in samples:
         columns["@time"] = samples["@time"].mask(away, samples["@time"] + FAR)
-    return samples.assign(**columns)
+    return with_columns(samples, columns)
 
 
 def _other_label(target: "pd.Series[Any]", schema: Schema) -> "pd.Series[Any]":

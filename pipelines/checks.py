@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from contracts.frames import with_columns
 from contracts.study import Frozen, Study
 from pipelines.cells import Mask
 from pipelines.column_figures import Figures, parted
@@ -86,7 +87,7 @@ def held_against(
 
 def _of_rows(block: Profile, own: pd.DataFrame, checks: Sequence[Check]) -> list[Found]:
     names = dict.fromkeys(check.column for check in checks if check.column)
-    typed = own.assign(**{name: block.checked(name) for name in names})
+    typed = with_columns(own, {name: block.checked(name) for name in names})
     failed = failing_rows(typed, [check.rule for check in checks])
     return [(check, check.column, at) for check, at in zip(checks, failed, strict=True)]
 

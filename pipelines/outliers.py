@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import Field
 
 from contracts.errors import MedloopError
+from contracts.frames import with_columns
 from contracts.study import Column, Frozen
 from pipelines.forest import Tree, mean_of_leaves
 from pipelines.regression import Array
@@ -115,7 +116,7 @@ def mark_outliers(outliers: Outliers, samples: pd.DataFrame) -> pd.DataFrame:
                 columns[name] = values.clip(fence.low, fence.high)
             case "flag":
                 columns[f"{name} outlier"] = beyond.astype(np.float64)
-    return samples.assign(**columns)
+    return with_columns(samples, columns)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from contracts.errors import MedloopError
+from contracts.frames import with_columns
 from contracts.study import Column, Frozen, Protection, Study
 from pipelines.cells import canonical, read_cells
 from pipelines.text.identifiers import redacted
@@ -109,7 +110,7 @@ def treat(table: pd.DataFrame, study: Study, key: bytes = b"") -> tuple[pd.DataF
         treated = _treated(cells, protection, column, _patients(table, study, protection), key)
         new[name] = treated.where(_to_treat(cells, column), cells)
         told[name] = _counted(cells, new[name], protection)
-    return kept.assign(**new), told
+    return with_columns(kept, new), told
 
 
 def _to_treat(cells: TextSeries, column: Column) -> "pd.Series[bool]":

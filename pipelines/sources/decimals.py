@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from contracts.errors import MedloopError
+from contracts.frames import with_columns
 from pipelines.sources.raw import Raw
 
 LIMIT = r"(?:[<>≤≥＜＞]=?\s*)?"  # laboratories write <4,0
@@ -29,7 +30,9 @@ def settle_decimal(table: pd.DataFrame, decimal: Literal[".", ","] | None, *, wh
     if decimal == ".":
         return table
     if decimal == ",":
-        return table.assign(**{name: _with_points(table[name]) for name in _with_commas(table) if _shows(table[name])})
+        return with_columns(
+            table, {name: _with_points(table[name]) for name in _with_commas(table) if _shows(table[name])}
+        )
     for name in _with_commas(table):
         filled, numbers, clear = _counts(table[name])
         if _looks_decimal(filled, numbers, clear):
@@ -45,7 +48,9 @@ def settle_pieces(read: Callable[[], Iterator[Raw]], decimal: Literal[".", ","] 
         showing = {name for piece in read() for name in _with_commas(piece.table) if _shows(piece.table[name])}
         for piece in read():
             names = [name for name in piece.table.columns if name in showing]
-            yield replace(piece, table=piece.table.assign(**{name: _with_points(piece.table[name]) for name in names}))
+            yield replace(
+                piece, table=with_columns(piece.table, {name: _with_points(piece.table[name]) for name in names})
+            )
         return
     filled, clear = Counter[str](), Counter[str]()
     for piece in read():

@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from contracts.errors import MedloopError
+from contracts.frames import with_columns
 from contracts.names import nearest
 from contracts.study import Frozen
 from pipelines.sources.file import FileSource
@@ -91,7 +92,7 @@ def read_query(source: QuerySource, tables: Mapping[str, Raw]) -> Raw:
     own = {name: held for name, held in holder.payloads.items() if name in main} if holder else {}
     quarantines = [_placed(raw.quarantine, name) for name, raw in tables.items()]
     return Raw(
-        table=main.assign(**positions),
+        table=with_columns(main, positions),
         provenance={
             "kind": "query",
             "query": source.query,
