@@ -39,11 +39,16 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Outcome(NamedTuple):
-    """How many rows were scored and could not be, and how many files of DATA are no rows: others lie among them."""
+    """How many rows were scored and could not be, and how many files of DATA are no rows: others lie among them.
+
+    `altered` are scored rows of which cells were not taken as they are written, `mostly` the most frequent reason.
+    """
 
     scored: int
     failed: int
     others: int
+    altered: int
+    mostly: str
 
 
 def predict_rows(model: str, data: str, out: Path) -> None:
@@ -53,6 +58,8 @@ def predict_rows(model: str, data: str, out: Path) -> None:
     done = predict(root, model, data, out)
     if done.others:
         warn(f"{done.others:,} files of {data} were left out: their paths do not match the study's `files`")
+    if done.altered:
+        warn(f"{done.altered:,} scored rows have cells not taken as they are written, most often {done.mostly}")
     console.print(f"[green]✓[/] {done.scored:,} rows scored, {done.failed:,} could not be; all are in {out}")
 
 
@@ -72,8 +79,10 @@ def predict(root: Path, reference: str, data: str, out: Path) -> Outcome:
         scores = score(folder, new.raw, _key(root, folder))
         task = read_model(folder / "schema.json", Schema).task
     _write(a_line_each(scores) if task == "tagging" else scores, out)
-    failed = int(scores["predicted"].isna().sum())
-    return Outcome(len(scores) - failed, failed, new.others)
+    failed = scores["predicted"].isna()
+    altered = scores.loc[~failed & (scores["reason"] != ""), "reason"]
+    mostly = altered.value_counts().index[0] if len(altered) else ""
+    return Outcome(int((~failed).sum()), int(failed.sum()), new.others, len(altered), mostly)
 
 
 def _ready(normalizer: Normalizer, samples: "pd.DataFrame", payloads: Mapping[str, Payloads]) -> dict[str, Payloads]:
