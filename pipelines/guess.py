@@ -55,6 +55,7 @@ DATE_LIKE = r"\d{1,4}([-/. ])(?:\d{1,2}|[A-Za-z]{3,9})\1\d{1,4}(?:[T ].*)?"
 FEW, LISTED, MANY = 5, 20, 100
 MOSTLY = 0.9  # of the cells
 
+YEAR = re.compile(r"\b(year|yr|jahr)\b")
 UNITS = "units and ranges of the numeric columns: the range is what was seen, widened; the unit is yours to fill in"
 TWO_UNITS = "numbers that are perhaps in two units; bring each column into one"
 CODED = "missing codes that only look like codes"
@@ -208,7 +209,7 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...], *, asked: bool =
             note="; ".join(seen),
             matters=tuple(matters),
         )
-    low, high, summary = _range(values, counts.to_numpy())
+    low, high, summary = _years(name, values) or _range(values, counts.to_numpy())
     mixed = two_units(np.repeat(values, counts))
     if mixed:
         seen.append(f"CHECK: perhaps in two units: {mixed.told()}")
@@ -223,6 +224,13 @@ def _numeric(name: str, told: Counts, missing: tuple[str, ...], *, asked: bool =
         note="; ".join([summary, *seen]),
         matters=tuple(matters),
     )
+
+
+def _years(name: str, values: Array) -> tuple[float, float, str] | None:
+    """Bounds that next year's rows lie in too: what was seen, widened, ends a few months after the last year."""
+    if not YEAR.search(words(name)) or not ((values >= 1900) & (values <= 2100) & (values % 1 == 0)).all():
+        return None
+    return 1900.0, 2100.0, f"seen {values.min():g} to {values.max():g}"
 
 
 def _range(values: Array, counts: NDArray[np.integer[Any]]) -> tuple[float, float, str]:

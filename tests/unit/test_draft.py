@@ -107,6 +107,14 @@ def test_numbers_get_a_wide_range_and_no_unit() -> None:
     assert column.range[1] is not None and 160 < column.range[1] < 300
 
 
+def test_the_range_of_calendar_years_holds_the_next_ones() -> None:
+    years = [str(1984 + k % 4) for k in range(40)]
+    assert guess_column("year", pd.Series(years, dtype="str")).note == "seen 1984 to 1987"
+    assert guessed(years, "SurveyYear").range == (1900, 2100)
+    assert guessed(years, "kcal").range == (1983.2, 1987.8)
+    assert guessed([str(60 + k % 12) for k in range(40)], "year").range != (1900, 2100)
+
+
 def test_what_is_grossly_far_off_stays_outside_the_range() -> None:
     column = guessed([*numbers(50, 150), "123456"])
     assert column.range is not None and column.range[1] is not None
