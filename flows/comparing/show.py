@@ -59,7 +59,8 @@ def _show(of: Comparison) -> None:
         console.show_facts({"p": "corrected for all pairs of runs (Bonferroni)"})
     elif of.standing and of.shared:
         rows = [[str(at), *cells] for at, cells in enumerate(_standing(of), start=1)]
-        header = ["", "run", METRICS[of.metric].label, "p", "behind the best by", *_others(of)]
+        header = ["", "run", METRICS[of.metric].label, "p", "behind the best by"]
+        header += [METRICS[name].label for name in _others(of)]
         console.show_table(header, rows, 2)
         console.show_facts({"rows": f"{of.standing.rows:,} shared test rows of {of.standing.patients:,} patients"})
         if len(rows) > 2:
@@ -69,8 +70,8 @@ def _show(of: Comparison) -> None:
 
 
 def _others(of: Comparison) -> list[str]:
-    evaluation = of.judged[of.order[0]].entry.evaluation
-    return [METRICS[name].label for name in evaluation.metrics if name != of.metric]
+    """The other metrics' names, by which the shared rows' are looked up: these stand in another order."""
+    return [name for name in of.judged[of.order[0]].entry.evaluation.metrics if name != of.metric]
 
 
 def _standing(of: Comparison) -> list[list[str]]:
@@ -78,7 +79,7 @@ def _standing(of: Comparison) -> list[list[str]]:
     lines = []
     for place in of.standing.places:
         metrics: Mapping[str, object] = of.shared.entries[place.model].evaluation.metrics
-        others = [str(value).partition(" ")[0] for name, value in metrics.items() if name != of.metric]
+        others = [str(metrics.get(name, "")).partition(" ")[0] for name in _others(of)]
         lead = "best" if place.lead is None else str(place.lead)
         p = "" if place.lead is None else _bare(p_text(place.adjusted))
         lines.append([place.model, str(place.value), p, lead, *others])

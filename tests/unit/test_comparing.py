@@ -3,13 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from contracts.errors import MedloopError
-from flows.comparing import rows
+from flows.comparing import rows, show
 from flows.comparing.files import entry, outputs
 from flows.comparing.rows import Judged, shared
 from flows.comparing.runs import Run, with_names
@@ -186,3 +187,22 @@ def test_stored_runs_are_read_off_the_database(tmp_path: Path, monkeypatch: pyte
     assert list(found) == ["x"] and found["x"].metrics == {"test_auroc": 0.5} and found["x"].study == "a"
     assert list(stored.alike(tmp_path, {"medloop.model": "it's"})) == ["x"]
     assert stored.alike(tmp_path, {"medloop.model": "' or 1=1 --"}) == {}
+
+
+def test_the_terminals_metrics_stand_below_their_names_in_whatever_order_they_were_found() -> None:
+    """Stored ones are sorted by name, those of the shared rows stand as they were computed."""
+
+    def judged(**metrics: float) -> SimpleNamespace:
+        return SimpleNamespace(evaluation=SimpleNamespace(metrics=metrics))
+
+    stored = SimpleNamespace(entry=judged(accuracy=0.1, auroc=0.9, average_precision=0.2))
+    place = SimpleNamespace(model="a", value=0.9, lead=None)
+    of: Any = SimpleNamespace(
+        metric="auroc",
+        order=["a"],
+        judged={"a": stored},
+        standing=SimpleNamespace(places=[place]),
+        shared=SimpleNamespace(entries={"a": judged(auroc=0.9, average_precision=0.25, accuracy=0.15)}),
+    )
+    assert show._others(of) == ["accuracy", "average_precision"]
+    assert show._standing(of) == [["a", "0.9", "", "best", "0.15", "0.25"]]
