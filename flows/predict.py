@@ -59,7 +59,7 @@ def predict_rows(model: str, data: str, out: Path) -> None:
     if done.others:
         warn(f"{done.others:,} files of {data} were left out: their paths do not match the study's `files`")
     if done.altered:
-        warn(f"{done.altered:,} scored rows have cells not taken as they are written, most often {done.mostly}")
+        warn(f"of {done.altered:,} scored rows, cells were not taken as they are written, most often {done.mostly}")
     console.print(f"[green]✓[/] {done.scored:,} rows scored, {done.failed:,} could not be; all are in {out}")
 
 

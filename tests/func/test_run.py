@@ -180,7 +180,7 @@ def test_new_rows_are_scored_and_none_is_lost(finished: Workspace, tmp_path: Pat
     told = medloop(finished, "predict", finished.key, str(tmp_path / "new.csv"), "--out", str(out))
     assert told.code == 0, told.text
     assert "49 rows scored, 1 could not be" in told.text
-    assert "1 scored rows have cells not taken as they are written, most often glucose: outside" in told.text
+    assert "of 1 scored rows, cells were not taken as they are written, most often glucose: outside" in told.text
     scores = pd.read_parquet(out)
     failed = scores[scores["predicted"].isna()]
     assert len(scores) == 50
