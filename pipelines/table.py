@@ -14,6 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
 
+from contracts.frames import with_columns
+
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.intp]
 LOOKED_AT = 1 << 12  # rows that tell whether a column's texts repeat
@@ -187,7 +189,7 @@ def places_of(texts: Any, among: Any) -> NDArray[np.int32]:
 
 def encoded(table: pd.DataFrame) -> pd.DataFrame:
     """The table with its texts as categoricals, but those of which more than half of the first cells differ."""
-    return table.assign(**{str(name): _encoded(cells) for name, cells in table.items() if _repeats(cells)})
+    return with_columns(table, {str(name): _encoded(cells) for name, cells in table.items() if _repeats(cells)})
 
 
 def _repeats(cells: "pd.Series[Any]") -> bool:
