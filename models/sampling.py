@@ -1,10 +1,12 @@
 """Which training rows an epoch takes, in which order, and what shares of the classes a network thus sees."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.examples import Examples
 from models.params import TrainParams
 
 
@@ -33,6 +35,21 @@ def class_shares(
     if params.sampler == "balanced":
         total /= np.bincount(target)
     return np.asarray(total / total.sum(), dtype=np.float64)
+
+
+def weighed_as(train: Examples, validation: Examples, classes: int) -> Examples:
+    """The validation rows, each class of which has the share of the weight that it has in training.
+
+    As they come, where a class is rare and training is balanced, their loss falls on and on while a model learns its
+    rows by heart: that brings its probabilities, which are too high for the rare class, down again.
+    """
+    assert train.target is not None
+    assert validation.target is not None
+    own = np.ones(len(validation.target)) if validation.weight is None else validation.weight
+    then = np.bincount(train.target, train.weight, minlength=classes)
+    now = np.bincount(validation.target, own, minlength=classes)
+    factor = np.divide(then / then.sum(), now / now.sum(), out=np.ones(classes), where=now > 0)
+    return replace(validation, weight=(own * factor[validation.target]).astype(np.float32))
 
 
 def mixed(*numbers: int) -> int:

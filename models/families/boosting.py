@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
 from models.hazards import courses
+from models.sampling import weighed_as
 from models.tasks import multilabel
 
 READS: tuple[Kind, ...] = ("table",)
@@ -65,7 +66,7 @@ def fit(
     """
     given: dict[str, Any] = {"config": config, "seed": seed, "threads": threads}
     if inputs.task in ("classes", "ordinal"):
-        validation = _weighed_as(train, validation, len(inputs.classes))
+        validation = weighed_as(train, validation, len(inputs.classes))
     if inputs.task not in ("multilabel", "forecasting"):
         return _grown(train, validation, inputs=inputs, **given)
     if inputs.task == "forecasting":
@@ -76,21 +77,6 @@ def fit(
     each = [_grown(*pair, inputs=one, **given) for pair in parts]
     arrays = {f"label/{k}/{name}": array for k, (of, _) in enumerate(each) for name, array in of.items()}
     return arrays, {"rounds": max(facts["rounds"] for _, facts in each)}
-
-
-def _weighed_as(train: Examples, validation: Examples, classes: int) -> Examples:
-    """The validation rows, each class of which has the share of the weight that it has in training.
-
-    As they come, where a class is rare and training is balanced, their loss falls on and on while the model learns its
-    rows by heart: that brings its probabilities, which are too high for the rare class, down again.
-    """
-    assert train.target is not None
-    assert validation.target is not None
-    own = np.ones(len(validation.target)) if validation.weight is None else validation.weight
-    then = np.bincount(train.target, train.weight, minlength=classes)
-    now = np.bincount(validation.target, own, minlength=classes)
-    factor = np.divide(then / then.sum(), now / now.sum(), out=np.ones(classes), where=now > 0)
-    return replace(validation, weight=(own * factor[validation.target]).astype(np.float32))
 
 
 def _ahead(examples: Examples) -> list[Examples]:

@@ -13,6 +13,7 @@ from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
 from models import linear
 from models.linear import best, check_candidates
+from models.sampling import weighed_as
 from models.tasks import multilabel
 from models.tasks.classes import predicted
 
@@ -22,7 +23,7 @@ TASKS: tuple[Task, ...] = ("classes", "ordinal", "multilabel")
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The penalty is the one of `strengths` with the smallest log loss on validation rows.
+    """The penalty is the one of `strengths` with the smallest log loss on validation rows, weighed as in training.
 
     strengths: candidates for C, the inverse of the penalty; one alone is taken as it is
     max_iter: most iterations of the solver (L-BFGS)
@@ -50,6 +51,8 @@ def fit(
 
     with threadpool_limits(threads):
         candidates = [(c, _fitted(train, c, config, inputs)) for c in config.strengths]
+    if inputs.task != "multilabel":
+        validation = weighed_as(train, validation, len(inputs.classes))
     losses = [_log_loss(arrays, validation, inputs) for _, arrays in candidates]
     arrays, strength = best(candidates, losses, "logistic regression", "normalise the columns, or lower `strengths`")
     return arrays, {"strength": strength}
