@@ -22,7 +22,7 @@ def test_classes_weigh_in_validation_as_they_do_in_training() -> None:
 
 
 def test_the_penalty_is_chosen_by_classes_that_weigh_as_in_training() -> None:
-    """By the rows as they come a rare class that weighs as much as the other asks for a larger strength than it bears."""
+    """By rows as they come, a rare class that weighs as much as the other asks for more strength than it bears."""
     rng = np.random.default_rng(0)
     table = rng.normal(size=(600, 60)).astype(np.float32)
     target = (rng.random(600) < 1 / (1 + np.exp(3 - 0.7 * table[:, 0]))).astype(np.int64)
