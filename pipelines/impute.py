@@ -145,9 +145,7 @@ def fit_impute(train: pd.DataFrame | Table, schema: Schema, params: ImputeParams
     outliers = _outliers(table, schema, params, each)
     if outliers and outliers.action != "flag":
         table = Table((Marked(table, outliers),))
-    learning = each(partial(_learn, table, schema, params), schema.features)
-    seen = rows_seen(table["@id"])  # while threads look at the columns
-    learnt = dict(zip(schema.features, learning, strict=True))
+    learnt = dict(zip(schema.features, each(partial(_learn, table, schema, params), schema.features), strict=True))
     dropped = {name: one.dropped for name, one in learnt.items() if one.dropped}
     kept = {name: column for name, column in schema.features.items() if name not in dropped}
     methods = {name: _method(name, column, params) for name, column in kept.items()}
@@ -164,7 +162,7 @@ def fit_impute(train: pd.DataFrame | Table, schema: Schema, params: ImputeParams
         after=schema.model_copy(
             update={"features": kept | dict.fromkeys([*made, *indicators], Column(type="numeric"))}
         ),
-        seen=seen,
+        seen=rows_seen(table["@id"]),
         **fit_models(table, kept, methods, fills, params),
     )
 

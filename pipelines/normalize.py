@@ -89,9 +89,7 @@ def fit_normalize(
     table, relative = as_table(train), "@time" in as_table(train)
     leveled = any(_is_leveled(column, _method(name, column, params)) for name, column in schema.tabular.items())
     learn = partial(_learn, table, schema, params, patient_numbers(table) if leveled else None)
-    learning = each(learn, schema.tabular)
-    seen = rows_seen(table["@id"])  # while threads look at the columns
-    learnt = dict(zip(schema.tabular, learning, strict=True))
+    learnt = dict(zip(schema.tabular, each(learn, schema.tabular), strict=True))
     scalings = {part: scaling for one in learnt.values() for part, (scaling, _) in one.parts.items()}
     numbers = {part: scaler for one in learnt.values() for part, (_, scaler) in one.parts.items()}
     encodings = {name: one.encoding for name, one in learnt.items() if one.encoding}
@@ -110,7 +108,7 @@ def fit_normalize(
         relative=relative,
         before=schema,
         names=(*tabular, *(encoding.names if encoding else ())),
-        seen=seen,
+        seen=rows_seen(table["@id"]),
     )
     refuse_twins(normalizer.names)
     _refuse_idle(normalizer, table)
