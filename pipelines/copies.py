@@ -59,7 +59,7 @@ def row_hashes(columns: Sequence[str], block: Block) -> NDArray[np.uint64]:
 def repeated(rows: Table, columns: Sequence[str], each: Each = map) -> NDArray[np.bool_]:
     """(N,) rows equal to one before them in these columns; only those of equal hashes are compared cell by cell."""
     hashes = np.concatenate(list(each(partial(row_hashes, columns), rows.blocks)))
-    alike = _twice(hashes)
+    alike = twice(hashes)
     at = np.flatnonzero(alike)
     at = at[np.argsort(hashes[at], kind="stable")]
     first = pd.Series(np.arange(len(at))).groupby(hashes[at]).transform("min").to_numpy()
@@ -104,7 +104,7 @@ def too_rare_for_chance(
     return rare
 
 
-def _twice(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def twice(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """(N,) those that occur more than once; sorting numbers is the fastest way to tell."""
     ordered = np.sort(hashes)
     again = ordered[1:][ordered[1:] == ordered[:-1]]

@@ -99,7 +99,8 @@ def look_coded(numbers: Array) -> Mask:
         return np.zeros(len(numbers), dtype=bool)
     beyond = rest.max() + 0.5 * (rest.max() - rest.min())
     high = np.isin(numbers, CODES) & (numbers > beyond)
-    high &= ~np.isin(numbers - 1, numbers[~high])  # after 7 comes 8: a count that goes on
+    if high.any():
+        high[high] = ~np.isin(numbers[high] - 1, numbers[~high])  # after 7 comes 8: a count that goes on
     low = np.isin(numbers, NEGATIVE_CODES) & (rest.min() >= 0)
     found: Mask = high | low
     return found

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from contracts.study import Study
 from pipelines.cells import Mask
-from pipelines.copies import row_hashes
+from pipelines.copies import row_hashes, twice
 from pipelines.profile import Profile
+from pipelines.table import coded
 
 
 def repeated_rows(blocks: Sequence[Profile], source: Sequence[str]) -> tuple[Mask, Mask]:
@@ -46,12 +47,20 @@ def contradicting_labels(blocks: Sequence[Profile], study: Study) -> Mask:
         return np.zeros(sum(map(len, blocks)), dtype=bool)
     used = list(dict.fromkeys([group, *study.features(), *([study.time] if study.time else [])]))
     content = np.concatenate([row_hashes(used, profile.block) for profile in blocks])
-    classes = np.concatenate([profile.cells(label).values.astype("str").fillna("").to_numpy() for profile in blocks])
-    known = (classes != "") & np.concatenate([(profile.texts(group) != "").to_numpy() for profile in blocks])
-    pairs = pd.DataFrame({"content": content, "class": classes})[known].drop_duplicates()
-    twice = pairs["content"][pairs["content"].duplicated()]
-    found: Mask = known & np.isin(content, twice)
+    classes = np.concatenate([_classes(profile, label, group) for profile in blocks])
+    at = np.flatnonzero(classes)
+    at = at[twice(content[at])]
+    several = pd.Series(classes[at]).groupby(content[at]).transform("nunique").to_numpy() > 1
+    found = np.zeros(len(content), dtype=bool)
+    found[at[several]] = True
     return found
+
+
+def _classes(profile: Profile, label: str, group: str) -> NDArray[np.uint64]:
+    """(N,) a hash of each row's class; 0 where it, or the patient, is not told."""
+    numbers, classes = coded(profile.cells(label).values.astype("str"))
+    hashes = np.where(classes == "", 0, pd.util.hash_array(classes.to_numpy(dtype=object), categorize=False))
+    return np.where(profile.texts(group) == "", 0, hashes.astype(np.uint64)[numbers])
 
 
 def _texts(blocks: Sequence[Profile], name: str, at: NDArray[np.int64]) -> "pd.Series[str]":
