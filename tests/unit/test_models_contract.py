@@ -11,7 +11,6 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.errors import MedloopError
-from contracts.examples import Examples
 from contracts.ordinal import median_class
 from contracts.tasks import Task
 from models import store
@@ -319,22 +318,6 @@ def test_boosting_scores_as_scikit_learn_does() -> None:
         model = HistGradientBoostingClassifier(max_iter=15, early_stopping=False).fit(table, target)
         ours = classes.predicted(boosting.outputs(boosting._arrays(model, 15), table), inputs(["table"], 2))
         np.testing.assert_allclose(ours, model.predict_proba(table), rtol=0, atol=1e-14)
-
-
-def test_boosting_stops_where_classes_weigh_as_in_training() -> None:
-    """By the loss of the rows as they come, a rare class that weighs as much as the other is learnt by heart."""
-    from models.families import boosting
-
-    rng = np.random.default_rng(0)
-    table = rng.normal(size=(4000, 6)).astype(np.float32)
-    target = (rng.random(4000) < 1 / (1 + np.exp(3 - 0.7 * table[:, 0]))).astype(np.int64)
-    weight = np.where(target == 1, 0.5 / target.mean(), 0.5 / (1 - target.mean())).astype(np.float32)
-    train = Examples(table=table[:3000], target=target[:3000], weight=weight[:3000])
-    held = Examples(table=table[3000:], target=target[3000:])
-    config = boosting.Config(max_iter=300)
-    given = {"config": config, "inputs": inputs(["table"], 2), "seed": 0, "threads": 1}
-    assert boosting.fit(train, held, **given)[1]["rounds"] < 60
-    assert boosting._grown(train, held, **given)[1]["rounds"] > 100  # as they come
 
 
 @pytest.mark.parametrize("name", sorted(set(names()) - set(NETWORKS) - set(COMPOSED)))
