@@ -56,7 +56,7 @@ def facts(root: Path, reference: str) -> Facts:
         balance=f"Imbalance: {said.get('balance.method', 'none')}, in training rows only.",
         training=_training(run.model, said, trained.epochs),
         threshold=_threshold(model, said),
-        calibration=_calibration(evaluation, said),
+        calibration=_calibration(evaluation, model),
         numbers="" if trained.numbers is None else f"It holds {trained.numbers:,} numbers.",
         answer=FIGURES[evaluation.task].answer(evaluation),
         metrics=tuple((METRICS[name].label, str(value)) for name, value in evaluation.metrics.items()),
@@ -151,10 +151,10 @@ def _threshold(model: Mapping[str, Any], said: Mapping[str, str]) -> str:
     return f"Threshold {value:.3f}, chosen on validation rows{f' by {by}' if by and by != 'null' else ''}."
 
 
-def _calibration(evaluation: Any, said: Mapping[str, str]) -> str:
+def _calibration(evaluation: Any, model: Mapping[str, Any]) -> str:
     told = getattr(evaluation, "calibration", None)
     verdict = getattr(told, "verdict", "")
-    how = said.get("train.calibration", "none")
+    how = (model.get("calibration") or {}).get("method", "none")
     return f"Recalibration: {how}. Probabilities are {verdict}." if verdict else ""
 
 

@@ -54,7 +54,8 @@ class TrainParams:
         where left and right mean the same, shift, affine (images); intensity, noise (both); `models/augment.py` says
         by how much. It changes nothing for a model that reads neither
     calibration: how probabilities are mended after training (`models/calibration.py`): none; prior, in closed form
-        what balancing, sampler and logit_adjusted shifted; temperature, platt or isotonic, learnt on validation rows
+        what balancing, sampler and logit_adjusted shifted; temperature, platt or isotonic, learnt on validation rows;
+        auto, prior of two classes, whose threshold is chosen after it, none of more, where another may then be called
     monitor: the validation metric by which the best epoch is chosen; of numbers mae, rmse or
         loss, of classes in order qwk, mae (steps) or loss, of survival concordance or loss, of tagging f1 or loss
     patience: epochs without a better one after which training stops
@@ -107,7 +108,7 @@ class TrainParams:
     coverage: float = 0.9
     sampler: Literal["shuffled", "balanced"] = "shuffled"
     augment: tuple[str, ...] = ()
-    calibration: Literal["none", Method] = "none"
+    calibration: Literal["auto", "none", Method] = "auto"
     monitor: Literal["auroc", "average_precision", "loss", "qwk", "mae", "rmse", "concordance", "f1"] = "auroc"
     patience: int = 15
     min_delta: float = 0.0

@@ -28,11 +28,15 @@ def epoch_rows(target: NDArray[np.int64], params: TrainParams, epoch: int) -> ND
 
 
 def class_shares(
-    target: NDArray[np.int64], weight: NDArray[np.float32] | None, params: TrainParams
+    target: NDArray[np.int64], weight: NDArray[np.float32] | None, *, balanced: bool = False, classes: int = 0
 ) -> NDArray[np.float64]:
-    """Each class's share in what the sampler shows a network, by weight. Shape: target (N,), weight (N,) -> (C,)."""
-    total = np.bincount(target, weights=weight).astype(np.float64)
-    if params.sampler == "balanced":
+    """Each class's share in what a sampler shows a network, by weight. Shape: target (N,), weight (N,) -> (C,).
+
+    balanced: by the balanced sampler; every class then occurs
+    classes: how many there are at least, beside those that occur
+    """
+    total = np.bincount(target, weight, minlength=classes).astype(np.float64)
+    if balanced:
         total /= np.bincount(target)
     return np.asarray(total / total.sum(), dtype=np.float64)
 
@@ -45,11 +49,11 @@ def weighed_as(train: Examples, validation: Examples, classes: int) -> Examples:
     """
     assert train.target is not None
     assert validation.target is not None
-    own = np.ones(len(validation.target)) if validation.weight is None else validation.weight
-    then = np.bincount(train.target, train.weight, minlength=classes)
-    now = np.bincount(validation.target, own, minlength=classes)
-    factor = np.divide(then / then.sum(), now / now.sum(), out=np.ones(classes), where=now > 0)
-    return replace(validation, weight=(own * factor[validation.target]).astype(np.float32))
+    then = class_shares(train.target, train.weight, classes=classes)
+    now = class_shares(validation.target, validation.weight, classes=classes)
+    factor = np.divide(then, now, out=np.ones(classes), where=now > 0)[validation.target]
+    own = 1 if validation.weight is None else validation.weight
+    return replace(validation, weight=(own * factor).astype(np.float32))
 
 
 def mixed(*numbers: int) -> int:

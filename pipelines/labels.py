@@ -99,6 +99,7 @@ def labelled(
         read[name] = _numbers(cells, rows, name, column, beyond) if column.type == "numeric" else _codes(cells, column)
     if target.event:
         read[target.column] = _not_negative(read[target.column])
+    if target.event and label_columns(study)[target.column].censored:
         read[target.event] = _not_yet(read[target.event], rows[target.column], target)
     unknown = np.stack([of.missing | of.outside | of.unreadable for of in read.values()], axis=1)
     without = np.asarray(unknown.all(axis=1) if target.columns else unknown.any(axis=1), dtype=np.bool_)

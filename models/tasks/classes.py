@@ -1,7 +1,6 @@
 """Which of several classes a row is of: a probability each."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "loss": ("cross_entropy", "focal", "logit_adjusted"),
     "monitor": ("auroc", "average_precision", "loss"),
     "sampler": ("shuffled", "balanced"),
-    "calibration": ("none", "prior", "temperature", "platt", "isotonic"),
+    "calibration": ("auto", "none", "prior", "temperature", "platt", "isotonic"),
 }
 HEADLINE = ("AUROC", "validation_auroc")
 
@@ -72,7 +71,7 @@ def loss(inputs: Inputs, params: TrainParams, target: "Tensor", weight: "Tensor"
 
     from models.losses import ClassLoss
 
-    shares = class_shares(target.numpy(), weight.numpy(), params)
+    shares = class_shares(target.numpy(), weight.numpy(), balanced=params.sampler == "balanced")
     return ClassLoss(params, from_numpy(shares).float().log())
 
 
@@ -108,13 +107,14 @@ def answers(predicted: Floats, inputs: Inputs, threshold: Threshold) -> list[NDA
 
 
 def calibrated(held: HeldOut) -> Calibration | None:
-    """How probabilities are mended; None where nothing was asked for."""
+    """How probabilities are mended; None where nothing was asked for, or `auto` finds nothing to mend."""
     asked, probabilities = held.params.calibration, held.predicted
-    if asked == "none":
+    if asked == "none" or (asked == "auto" and len(held.inputs.classes) > 2):
         return None
-    if asked == "prior":
+    if asked == "auto" or asked == "prior":
         factor = np.ones(probabilities.shape[1]) if held.correction is None else np.array(held.correction, np.float64)
-        return calibration.prior(factor * _own_shift(held.params, held.train) if held.network else factor)
+        shift = factor * _own_shift(held.params, held.train) if held.network else factor
+        return None if asked == "auto" and np.allclose(shift, shift[0]) else calibration.prior(shift)
     assert held.validation.target is not None
     return calibration.fit(probabilities, held.validation.target, asked)
 
@@ -125,8 +125,8 @@ def _own_shift(params: TrainParams, train: Examples) -> Floats:
     The balanced sampler shows other shares than the rows have; logit adjustment divides by the shares shown.
     """
     assert train.target is not None
-    rows = class_shares(train.target, train.weight, replace(params, sampler="shuffled"))
-    shown = class_shares(train.target, train.weight, params)
+    rows = class_shares(train.target, train.weight)
+    shown = class_shares(train.target, train.weight, balanced=params.sampler == "balanced")
     adjusted = params.adjustment if params.loss == "logit_adjusted" else 0.0
     return np.asarray(rows / shown * shown**adjusted, dtype=np.float64)
 

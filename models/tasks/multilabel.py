@@ -25,7 +25,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "loss": ("binary", "binary_balanced"),
     "monitor": ("auroc", "average_precision", "loss"),
     "sampler": ("shuffled",),
-    "calibration": ("none",),
+    "calibration": ("auto", "none"),
 }
 HEADLINE = ("AUROC", "validation_auroc")
 NONE = "none"

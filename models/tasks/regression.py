@@ -27,7 +27,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "loss": ("squared", "huber"),
     "monitor": ("mae", "rmse", "loss"),
     "sampler": ("shuffled",),
-    "calibration": ("none",),
+    "calibration": ("auto", "none"),
 }
 HEADLINE = ("MAE", "validation_mae")
 

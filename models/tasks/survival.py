@@ -29,7 +29,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "loss": ("hazard",),
     "monitor": ("loss", "concordance"),
     "sampler": ("shuffled",),
-    "calibration": ("none",),
+    "calibration": ("auto", "none"),
 }
 HEADLINE = ("concordance", "validation_concordance")
 

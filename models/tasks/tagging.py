@@ -25,7 +25,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "loss": ("cross_entropy",),
     "monitor": ("f1", "loss"),
     "sampler": ("shuffled",),
-    "calibration": ("none", "temperature"),
+    "calibration": ("auto", "none", "temperature"),
 }
 HEADLINE = ("F1", "validation_f1")
 
@@ -93,7 +93,7 @@ def losses(predicted: Floats, examples: Examples) -> Floats:
 
 def finished(held: HeldOut) -> tuple[Calibration | None, Threshold]:
     """The temperature of words' tags, where it is asked for: each word keeps its most probable tag."""
-    if held.params.calibration == "none":
+    if held.params.calibration != "temperature":
         return None, None
     assert held.validation.target is not None
     tags = held.validation.target[:, : held.predicted.shape[1]]

@@ -12,9 +12,10 @@ from pyarrow import compute
 
 from contracts.errors import MedloopError
 from contracts.frames import with_columns
+from pipelines.cells import ABOVE, BELOW
 from pipelines.sources.raw import Raw
 
-LIMIT = r"(?:[<>≤≥＜＞]=?\s*)?"  # laboratories write <4,0
+LIMIT = rf"(?:[{''.join(BELOW + ABOVE)}]=?\s*)?"  # laboratories write <4,0
 NUMBER = LIMIT + r"[-+]?(?:\d+|\d*,\d+)(?:[eE][-+]?\d+)?"
 DECIMAL = LIMIT + r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?"
 AMBIGUOUS = LIMIT + r"[-+]?[1-9]\d{0,2},\d{3}"  # 1,234 may be one thousand

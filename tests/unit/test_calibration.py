@@ -20,7 +20,9 @@ from flows.stages import Context, evaluate, train
 from flows.store import read_json, read_model, read_table, write_json, write_payloads, write_table
 from models import store
 from models.calibration import FEWEST_ROWS, Calibration, Method, apply, fit, prior
+from models.held_out import HeldOut
 from models.params import TrainParams
+from models.tasks.classes import calibrated
 from models.training import fit as train_model
 from pipelines.balance import BalanceParams, balance
 from pipelines.evaluate import EvaluateParams, Evaluation
@@ -214,6 +216,26 @@ def test_the_damage_of_class_weights_is_mended(family: str, method: str, tmp_pat
     raw, mended = model.predict(new, raw=True)[:, 1], model.predict(new)[:, 1]
     assert raw.mean() > new.target.mean() + 0.15
     assert mended.mean() == pytest.approx(new.target.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("classes", "correction", "method"), [(2, [1.8, 0.2], "prior"), (2, [1, 1], None), (3, [2, 1, 0.1], None)]
+)
+def test_unless_told_otherwise_two_classes_are_mended_where_balancing_shifted_them(
+    classes: int, correction: list[float], method: str | None
+) -> None:
+    rows = Examples(table=np.zeros((6, 0), dtype=np.float32), target=np.arange(6) % classes)
+    held = HeldOut(
+        params=TrainParams(),
+        inputs=Inputs(columns=[], classes=[str(c) for c in range(classes)], positive=1),
+        train=rows,
+        validation=rows,
+        predicted=np.full((6, classes), 1 / classes),
+        correction=correction,
+        network=False,
+    )
+    mend = calibrated(held)
+    assert (mend and mend.method) == method
 
 
 def test_the_threshold_is_of_calibrated_probabilities(tmp_path: Path) -> None:

@@ -79,11 +79,10 @@ def test_a_shuffled_epoch_takes_every_row_once() -> None:
 
 def test_shares_count_weights_and_the_sampler() -> None:
     target, weight = np.array([0, 0, 0, 1]), np.array([1, 1, 1, 3], dtype=np.float32)
-    balanced = TrainParams(sampler="balanced")
-    assert class_shares(target, None, TrainParams()).tolist() == [0.75, 0.25]
-    assert class_shares(target, weight, TrainParams()).tolist() == [0.5, 0.5]
-    assert class_shares(target, None, balanced).tolist() == [0.5, 0.5]
-    assert class_shares(target, weight, balanced).tolist() == [0.25, 0.75]
+    assert class_shares(target, None).tolist() == [0.75, 0.25]
+    assert class_shares(target, weight).tolist() == [0.5, 0.5]
+    assert class_shares(target, None, balanced=True).tolist() == [0.5, 0.5]
+    assert class_shares(target, weight, balanced=True).tolist() == [0.25, 0.75]
 
 
 def rare(rows: int, seed: int) -> Examples:
