@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.errors import MedloopError
 from contracts.tables import PARTS
+from flows.memory import available
 from flows.store import blocks, read_table, write_table
 from pipelines.table import Block, Each, Held, Table, places_among
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 CLUSTER = "MEDLOOP_DASK"  # the environment variable that holds the address of a Dask scheduler
 PATIENCE = "20s"
-HELD = 128 << 20  # bytes of a table in blocks that stay in memory, since the steps read a table several times
+HELD = 1 << 30  # most bytes of a table in blocks that stay in memory, since the steps read a table several times
+SHARE = 8  # and they are at most this part of the memory that there is
 AT_ONCE = 2  # blocks or columns that threads work on here: what they hold is in memory at once
 
 
@@ -60,14 +62,14 @@ def stored(path: Path, *, coded: bool = False) -> Table:
 
 
 def open_table(path: Path, *, coded: bool = False) -> Table:
-    """A table in one piece is read; of one in blocks, as many as HELD bytes hold, and each other when it is asked for.
+    """A table in one piece is read; of one in blocks, as many as memory may hold, and each other when it is asked for.
 
-    Raises MedloopError when it is missing or damaged.
+    Raises MedloopError when it is missing or damaged, and as `flows.memory.available`.
     """
     if not path.is_dir():
         return Table((Held(read_table(path, coded=coded)),))
     opened: list[Block] = []
-    room = 0 if os.environ.get(CLUSTER) else HELD  # the workers of a cluster read for themselves
+    room = 0 if os.environ.get(CLUSTER) else min(HELD, available() // SHARE)  # a cluster's workers read for themselves
     for block in stored(path, coded=coded).blocks:
         table = block.read() if room > 0 else None
         room -= 0 if table is None else int(table.memory_usage(deep=True).sum())

@@ -21,7 +21,7 @@ from pipelines.normalizer import Normalizer, feature_names, numeric_parts
 from pipelines.scaling import Scaler, Scaling, fit_scaling
 from pipelines.signal.fill import Filling
 from pipelines.suitable import ACROSS, ENCODERS, SCALINGS, refuse_twins, refuse_unfitting
-from pipelines.table import Each, Table, as_table, patient_numbers
+from pipelines.table import LOOKED_AT, Each, Table, as_table, patient_numbers
 
 
 class NormalizeParams(PayloadParams):
@@ -149,7 +149,7 @@ def _learn(train: Table, schema: Schema, params: NormalizeParams, patients: Numb
     column, method = schema.features[name], _method(name, schema.features[name], params)
     parts: dict[str, tuple[Scaling, Scaler]] = {}
     for part, values in numeric_parts(train, name, column, "@time" in train):
-        flag = name not in params.columns and np.isin(values, (0, 1)).all()
+        flag = name not in params.columns and all(np.isin(some, (0, 1)).all() for some in (values[:LOOKED_AT], values))
         scaling = "none" if flag else cast(Scaling, method)
         parts[part] = scaling, fit_scaling(values, scaling, clip=params.clip, name=part)
     if patients is None or not _is_leveled(column, method):

@@ -12,6 +12,7 @@ from contracts.errors import listed
 from flows import environment
 from flows.disk import told
 from flows.doctor.finding import Asked, Finding, fault, note, well
+from flows.memory import free
 
 INSTALL = "make .venv/ready, or: uv pip install -r requirements.lock"
 LEAST_MEMORY = 1 << 30
@@ -84,9 +85,7 @@ def accelerator(devices: Sequence[str], torch: str, sees: object) -> Finding:
 
 def memory(available: int | None = None, cores: int | None = None) -> Iterator[Finding]:
     """Memory that is free, and threads that libraries are told to take."""
-    import psutil  # type: ignore[import-untyped]
-
-    left, count = available or int(psutil.virtual_memory().available), cores or os.cpu_count() or 1
+    left, count = available or free(), cores or os.cpu_count() or 1
     set_to = {key: os.environ.get(key, "") for key in environment.THREADS}
     over = {key: value for key, value in set_to.items() if value.isdigit() and int(value) > count}
     if left < LEAST_MEMORY:

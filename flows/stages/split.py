@@ -1,5 +1,8 @@
 """samples.parquet, schema.json, perhaps a split file → split.parquet, split.json"""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.errors import MedloopError
@@ -21,8 +24,7 @@ def run(context: Context) -> str:
     params, folder = context.settings.split, context.folder("split")
     path = context.folder("clean") / "samples.parquet"
     schema = read_model(context.folder("clean") / "schema.json", Schema)
-    samples = read_table(path, ["@id", "@time", "@target", *filter(None, [params.site])])
-    samples["@group"] = stored(path, coded=True)["@group"]
+    samples = known(path, ["@id", "@time", "@target", *filter(None, [params.site])])
     graduated = samples.assign(**{"@target": graded(samples["@target"], schema)[0]})
     parts = with_folds(split(samples, schema, params, _placed(context)), graduated, params)
     parts = with_fold_tested(parts, graduated, schema, params)
@@ -39,6 +41,14 @@ def run(context: Context) -> str:
             f"which is fold {params.fold} of {params.folds}; test set of {counts.get(ASIDE, 0):,} rows set aside"
         )
     return ", ".join(told)
+
+
+def known(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
+    """These columns of the samples, and their patients, whose names repeat, as categoricals."""
+    with ThreadPoolExecutor(1) as reader:
+        patients = reader.submit(stored(path, coded=True).read, ["@group"])
+        samples = read_table(path, columns)
+        return samples.assign(**{"@group": patients.result()["@group"]})
 
 
 def _placed(context: Context) -> "pd.DataFrame | None":

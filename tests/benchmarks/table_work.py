@@ -82,10 +82,11 @@ def by_medloop(source: Path, folder: Path) -> None:
     import pipelines.split
     from contracts.study import Study
     from contracts.tables import PARTS as NAMES
-    from flows.blocks import ahead, open_table, placed, places, stored, workers, write_block
+    from flows.blocks import ahead, open_table, placed, places, workers, write_block
     from flows.stages.impute import _fill
     from flows.stages.normalize import _write_parts
-    from flows.store import read_table, write_blocks, write_table
+    from flows.stages.split import known
+    from flows.store import write_blocks, write_table
     from pipelines.sources import FileSource, read_pieces
 
     part("imports")
@@ -99,11 +100,10 @@ def by_medloop(source: Path, folder: Path) -> None:
         schema = pipelines.clean.clean(raw, study, pipelines.clean.CleanParams(), each=each, keep=keep).schema
         del raw
         part("clean")
-        known = read_table(folder / "samples.parquet", ["@id", "@target"])
-        known["@group"] = stored(folder / "samples.parquet", coded=True)["@group"]
-        parts = pipelines.split.split(known, schema, pipelines.split.SplitParams(method="patient"))
+        samples = known(folder / "samples.parquet", ["@id", "@target"])
+        parts = pipelines.split.split(samples, schema, pipelines.split.SplitParams(method="patient"))
         write_table(folder / "split.parquet", parts)
-        del known, parts
+        del samples, parts
         part("split")
         samples = open_table(folder / "samples.parquet", coded=True)
         train = samples.where(placed(samples, folder / "split.parquet") == NAMES.index("train"))

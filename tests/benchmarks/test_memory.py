@@ -35,7 +35,8 @@ def test_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def _run(stage: str, root: Path) -> dict[str, float]:
     script = [sys.executable, "-m", "tests.benchmarks.large_table", stage, str(root)]
-    done = subprocess.run(script, cwd=REPOSITORY, capture_output=True, text=True)
+    set_to = os.environ | {"MEDLOOP_MEMORY": str(LIMIT)}
+    done = subprocess.run(script, cwd=REPOSITORY, env=set_to, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
