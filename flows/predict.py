@@ -17,6 +17,7 @@ from flows.home import find_root, scratch
 from flows.new_rows import read_new
 from flows.pseudonyms import same_key
 from flows.store import read_json, read_model, replacing, write_table
+from pipelines.beyond import cut_off
 from pipelines.clean import clean_rows
 from pipelines.decode import DecodedColumns, decode
 from pipelines.encode_payloads import ready_payloads
@@ -106,8 +107,8 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     Of tagging `predicted` is a list [[start, end, label, probability], …] as JSON, by the characters of the text as it
     is written, from 0, the end not included.
     Of an ensemble `spread` too, the deviation over its members of the predicted class's probability, or number.
-    The reason says why a row was not scored, or which columns of a scored one were not taken as they are written; no
-    value. A line that could not be read has a row and a reason only.
+    The reason says why a row was not scored, or which columns of a scored one were not taken as they are written, or
+    lie far beyond the training rows'; no value. A line that could not be read has a row and a reason only.
     What identifies people is treated as it was in training, with the same `key`.
     """
     import pandas as pd
@@ -134,13 +135,19 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
             said["predicted"] = located(said["predicted"], scorable.samples["@row"], treated, study, params.texts)
         if schema.task == "forecasting":
             said |= {name: said[name] + scorable.samples["@last"].to_numpy() for name in told}
-        parts.append(scorable.samples[["@row", "@id"]].assign(**said, reason=scorable.remarks))
+        reason = _joined(scorable.remarks, cut_off(normalizer, features))
+        parts.append(scorable.samples[["@row", "@id"]].assign(**said, reason=reason))
     scores = pd.concat(parts, ignore_index=True).rename(columns={"@row": "row", "@id": "id"})
     more = [*(["unusual"] if trained.pretrained else []), *(["spread"] if trained.is_ensemble else [])]
     columns = ["row", "id", *told, *more, "reason"]
     scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)
     texts = [name for name, kind in told.items() if kind == "string"]
     return scores.fillna({"id": ""}).astype(dict.fromkeys(["row", "id", *texts, "reason"], "str"))
+
+
+def _joined(remarks: "pd.Series[str]", more: "pd.Series[str]") -> "pd.Series[str]":
+    between = ((remarks != "") & (more != "")).map({True: "; ", False: ""})
+    return remarks + between + more
 
 
 def _undecoded(treated: "pd.DataFrame", faults: Mapping[int, str], study: Study) -> "pd.DataFrame":

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from contracts.errors import MedloopError, listed
 from contracts.payloads import Payloads
@@ -39,12 +40,25 @@ class Normalizer(Frozen):
     names: tuple[str, ...]
     seen: RowsSeen
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        """JSON sorts the columns of `before`: names in another order would be given to each other's numbers."""
+        told = tuple(name for names in self._tabular.values() for name in names)
+        if self.names[: len(told)] != told:
+            raise ValueError("the features are not in the order of the columns that they are made of")
+        return self
+
     @property
     def sources(self) -> tuple[str, ...]:
         """The column of `before` that each of `names` tells of."""
-        tabular = self.before.tabular.items()
-        own = [name for name, column in tabular for _ in feature_names(name, column, self.encodings, self.before)]
+        own = [column for column, names in self._tabular.items() for _ in names]
         return (*own, *(self.payloads.sources if self.payloads else ()))
+
+    @property
+    def _tabular(self) -> dict[str, list[str]]:
+        """The features that each column of the table becomes."""
+        tabular = self.before.tabular.items()
+        return {name: feature_names(name, column, self.encodings, self.before) for name, column in tabular}
 
 
 def apply_normalize(

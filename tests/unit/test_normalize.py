@@ -68,6 +68,13 @@ def test_each_feature_tells_of_a_column() -> None:
     assert normalizer.sources == ("dose", "flag", "race", "race", "race", "stage", "born", "born", "born")
 
 
+def test_names_that_would_be_given_to_another_columns_numbers_are_refused() -> None:
+    told = fit_normalize(train(), SCHEMA, NormalizeParams()).model_dump(mode="json")
+    told["before"]["features"] = dict(reversed(told["before"]["features"].items()))
+    with pytest.raises(ValidationError, match="not in the order of the columns"):
+        Normalizer.model_validate(told)
+
+
 def test_standard_has_mean_0_and_deviation_1() -> None:
     dose = features(NormalizeParams(clip=100))["dose"]
     assert (dose.mean(), dose.std(ddof=0)) == pytest.approx((0, 1), abs=1e-5)

@@ -18,9 +18,11 @@ from flows.bundle import _layout, _placeless, as_read, as_trained, forms
 from flows.new_rows import read_new, without_label
 from flows.predict import _write, predict, score
 from flows.store import read_model, read_table, write_json
+from pipelines.beyond import cut_off
 from pipelines.clean import CleanParams, clean
 from pipelines.impute import ImputeParams, apply_impute, fit_impute
 from pipelines.normalize import NormalizeParams, fit_normalize
+from pipelines.normalizer import apply_normalize
 from pipelines.protect import protect
 from pipelines.sources import FileSource, Layout, QuerySource, Raw, SqlSource, read
 
@@ -40,11 +42,13 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     numbers = [str(n) for n in range(10)]
     raw = pd.DataFrame({"@row": numbers, "id": numbers, "né": numbers, "dose": numbers, "sick": ["no", "yes"] * 5})
     cleaned = clean(raw, STUDY, CleanParams())
-    imputer = fit_impute(cleaned.samples, cleaned.schema, ImputeParams())
-    normalizer = fit_normalize(apply_impute(imputer, cleaned.samples), imputer.after, NormalizeParams())
     folder = tmp_path / "bundle"
-    parts = {"declaration": STUDY, "clean": CleanParams(), "schema": cleaned.schema}
-    for name, part in {**parts, "imputer": imputer, "normalizer": normalizer}.items():
+    write_json(folder / "schema.json", cleaned.schema)
+    schema = read_model(folder / "schema.json", Schema)  # its columns sorted, as the stages take it
+    imputer = fit_impute(cleaned.samples, schema, ImputeParams())
+    normalizer = fit_normalize(apply_impute(imputer, cleaned.samples), imputer.after, NormalizeParams())
+    parts = {"declaration": STUDY, "clean": CleanParams(), "imputer": imputer, "normalizer": normalizer}
+    for name, part in parts.items():
         write_json(folder / f"{name}.json", part)
 
     def predict(examples: Examples) -> np.ndarray:
@@ -100,7 +104,7 @@ def test_rows_of_a_folder_are_told_by_file_and_columns_stay_where_none_is_scored
 
 
 def test_a_scored_row_names_what_was_not_taken_as_written(bundle: Path, tmp_path: Path) -> None:
-    dose = Column(type="numeric", range=(0, 100))
+    dose = Column(type="numeric", range=(0, 20))
     declared = STUDY.model_copy(update={"columns": {**STUDY.columns, "dose": dose}})
     schema = read_model(bundle / "schema.json", Schema)
     write_json(bundle / "declaration.json", declared)
@@ -115,6 +119,28 @@ def test_a_scored_row_names_what_was_not_taken_as_written(bundle: Path, tmp_path
     assert "4711" not in scores.to_csv()
     write_json(bundle / "clean.json", CleanParams(out_of_range="clip"))
     assert scored(bundle, tmp_path / "new.csv")["reason"][1] == "dose: outside the declared range, set to its bound"
+
+
+def test_a_number_in_another_unit_is_told_where_no_range_is_declared(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("id,né,dose\na,1,2\nb,1,4711\nc,-4711,4711\n")
+    scores = scored(bundle, tmp_path / "new.csv")
+    cut = "far beyond the training rows, and cut"
+    assert scores["reason"].tolist() == ["", f"dose: {cut}", f"dose: {cut}; né: {cut}"]
+    assert scores["predicted"].notna().all()
+
+
+def test_a_recording_in_another_unit_is_told_by_its_figures() -> None:
+    def recordings(rows: pd.DataFrame, unit: float) -> dict[str, Payloads]:
+        beats = (np.random.default_rng(0).normal(size=(len(rows), 40, 1)) * unit).astype(np.float32)
+        return {"ecg": ragged(list(beats), channels=("v1",), like=beats[0])}
+
+    rows = pd.DataFrame({"@id": [f"{n:02}" for n in range(20)], "ecg": pd.array(range(20), dtype="Int64")})
+    rows["@group"], rows["@target"] = rows["@id"], [0, 1] * 10
+    schema = Schema(features={"ecg": Column(type="sequence")}, classes=("no", "yes"))
+    normalizer = fit_normalize(rows, schema, NormalizeParams(), recordings(rows, 1))
+    reasons = [cut_off(normalizer, apply_normalize(normalizer, rows, recordings(rows, unit))) for unit in (1, 1000)]
+    assert set(reasons[0]) == {""}
+    assert reasons[1].str.match(r"ecg: far beyond the training rows by its v1 .* more, and cut").all()
 
 
 def test_new_rows_are_protected_as_the_training_rows_were(bundle: Path, tmp_path: Path) -> None:
