@@ -214,7 +214,7 @@
   // The threshold that moves them all.
   const slider = document.getElementById("threshold");
   const at = () => data.runs.map((run) => (own ? run.threshold : Number(slider.value)));
-  let own = false;
+  let own = true; // risks that are honest seldom reach a half: there is little to see at 0.5
   const told = (band, k, unit) => {
     const [value, low, high] = [band.value[k], band.low[k], band.high[k]];
     if (value === null) return "– (few patients)";

@@ -104,9 +104,9 @@ def curves_section(evaluations: Mapping[str, Evaluation], decided: Mapping[str, 
     said += f" Drawn are {len(decided)} of {len(decided) + others} runs." if others else ""
     slider = (
         '<div class="threshold"><label for="threshold">Threshold</label>'
-        '<input id="threshold" type="range" min="1" max="99" step="1" value="50">'
-        '<output id="threshold-now" for="threshold">0.50</output>'
-        '<button type="button" id="threshold-own" aria-pressed="false">Each run at its own</button></div>'
+        f'<input id="threshold" type="range" min="1" max="99" step="1" value="{_place(first.prevalence)}">'
+        '<output id="threshold-now" for="threshold">each its own</output>'
+        '<button type="button" id="threshold-own" aria-pressed="true">Each run at its own</button></div>'
     )
     figures = [
         ("roc", "ROC", "how many of the positive are found, at what false alarms; bands are pointwise"),
@@ -117,6 +117,11 @@ def curves_section(evaluations: Mapping[str, Evaluation], decided: Mapping[str, 
     ]
     drawn = "".join(figure(*one) for one in figures)
     return note(said) + slider + _decision_table(decided) + f'<div class="figures">{drawn}</div>' + _matrices(decided)
+
+
+def _place(threshold: float) -> int:
+    """Where a threshold stands on the slider."""
+    return min(99, max(1, round(100 * threshold)))
 
 
 def _decision_table(decided: Mapping[str, Decisions]) -> str:
@@ -158,7 +163,7 @@ def curves_data(evaluations: Mapping[str, Evaluation], decided: Mapping[str, Dec
     return [
         {
             "name": name,
-            "threshold": min(99, max(1, round(100 * (of.threshold if of.threshold is not None else 0.5)))),
+            "threshold": _place(0.5 if of.threshold is None else of.threshold),
             "curve": of.curves[0].model_dump(mode="json", exclude={"label", "prevalence"}),
             "bins": [
                 {

@@ -93,22 +93,29 @@ def test_the_slider_moves_every_figure_by_keyboard(page) -> None:
     row, cells = page.locator("#decision-0"), page.locator("#decision-0 td")
     before, first = page.evaluate(MARKS), row.inner_text()
     page.focus("#threshold")
+    now = f"{(int(page.input_value('#threshold')) - 20) / 100:.2f}"
     for _ in range(20):
         page.keyboard.press("ArrowLeft")
-    page.wait_for_function("document.getElementById('threshold-now').textContent === '0.30'")
+    page.wait_for_function(f"document.getElementById('threshold-now').textContent === '{now}'")
     after = page.evaluate(MARKS)
     assert all(one != other for one, other in zip(before, after, strict=True)), "each figure has moved"
-    assert after[3] == after[4] == 0.3
-    assert row.inner_text() != first and cells.first.inner_text() == "0.30"
+    assert after[3] == after[4] == float(now)
+    assert row.inner_text() != first and cells.first.inner_text() == now
     assert "(" in cells.nth(1).inner_text(), "with its interval"
     found, missed = (int(page.inner_text(f"#{name}-0")) for name in ("true_positives", "false_negatives"))
     assert cells.nth(1).inner_text().startswith(f"{100 * found / (found + missed):.0f}%")
 
 
-def test_each_run_at_its_own_threshold(page) -> None:
+def test_each_run_stands_at_its_own_threshold_until_the_slider_is_moved(page) -> None:
+    own = "document.getElementById('threshold-now').textContent === 'each its own'"
+    pressed = [page.evaluate(own), page.get_attribute("#threshold-own", "aria-pressed")]
+    page.focus("#threshold")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"!({own})")
+    pressed.append(page.get_attribute("#threshold-own", "aria-pressed"))
     page.click("#threshold-own")
-    page.wait_for_function("document.getElementById('threshold-now').textContent === 'each its own'")
-    assert page.get_attribute("#threshold-own", "aria-pressed") == "true"
+    page.wait_for_function(own)
+    assert [*pressed, page.get_attribute("#threshold-own", "aria-pressed")] == [True, "true", "false", "true"]
 
 
 def test_hostile_names_are_shown_and_do_nothing(page) -> None:
