@@ -17,7 +17,8 @@ class HeldOut:
     predicted: (N, …) of the rows of `validation`, as the task's `predicted` gives them
     correction: what a class's probability is multiplied by to undo the balancing of the training rows, a number a
         class; None for ones
-    network: whether the model was trained by the loss and with the sampler of `params`
+    network: whether the model was trained by the loss and with the sampler of `params`; an ensemble's members are
+        put right before their mean
     """
 
     params: TrainParams

@@ -2,23 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.errors import MedloopError
 from contracts.examples import Examples, Inputs
 from models.family import COMPOSED, check_reads, check_task, configured, is_network
 from models.family import load as load_family
 from models.held_out import HeldOut
-from models.members import Fitted, members
+from models.members import Fitted, Member, members
 from models.params import Progress, TrainParams, Watch
 from models.store import Trained, check_features, score
-from models.tasks import check_params, task_of
+from models.tasks import check_params, classes, task_of
 
 __all__ = ["Progress", "TrainParams", "fit"]
 
@@ -114,7 +115,10 @@ def _fitted(
         start = module.start(parts) if parts else {}
         return Fitted(*fit_network(module, settings, params, **rows, watch=replace(watch, recipe=recipe), start=start))
     if parts:
-        arrays, facts, ran_on = module.fit(parts, validation, config=settings, inputs=inputs, monitor=params.monitor)
+        shifts = _shifts(made, params, inputs, train)
+        arrays, facts, ran_on = module.fit(
+            parts, validation, config=settings, inputs=inputs, monitor=params.monitor, shifts=shifts
+        )
     else:
         ran_on = {"device": "cpu"}
         arrays, facts = module.fit(
@@ -122,6 +126,22 @@ def _fitted(
         )
     found = task_of(inputs).scores(score(family, settings, inputs, arrays, validation), validation, inputs)
     return Fitted(arrays, {**facts, **found}, ran_on)
+
+
+def _shifts(
+    made: Mapping[str, Member], params: TrainParams, inputs: Inputs, train: Examples
+) -> NDArray[np.float64] | None:
+    """`own_shift` of each member of a mean: networks heed sampler and loss, others do not.
+
+    None where there is nothing to take back, or it is not asked for. Shape: (M, C).
+    """
+    if not inputs.classes or not classes.in_closed_form(params, inputs):
+        return None
+    owed = [
+        classes.own_shift(of.params, train) if is_network(load_family(of.family)) else np.ones(len(inputs.classes))
+        for of in made.values()
+    ]
+    return None if all(np.allclose(of, of[0]) for of in owed) else np.stack(owed)
 
 
 def _of_member(name: str, watch: Watch) -> Watch:

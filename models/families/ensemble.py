@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from contracts.examples import Examples, Inputs, Kind
 from contracts.tasks import Task
+from models.calibration import apply, prior
 from models.members import Fitted, arrays_of, members, named
 from models.params import LOWER_IS_BETTER, TrainParams
 from models.tasks import task_of
@@ -47,9 +48,22 @@ class Config:
         members(self.models, TrainParams())
 
 
-def fit(fitted: Mapping[str, Fitted], validation: Examples, *, config: Config, inputs: Inputs, monitor: str) -> Fitted:
-    """The members' arrays under their names, and `weights` (M,), which sum to 1."""
+def fit(
+    fitted: Mapping[str, Fitted],
+    validation: Examples,
+    *,
+    config: Config,
+    inputs: Inputs,
+    monitor: str,
+    shifts: Floats | None = None,
+) -> Fitted:
+    """The members' arrays under their names, and `weights` (M,), which sum to 1.
+
+    shifts: (M, C) what each member's classes are multiplied by before the mean; kept where it is given
+    """
     arrays = {key: array for name, of in fitted.items() for key, array in named(name, of.arrays).items()}
+    if shifts is not None:
+        arrays["shifts"] = shifts
     weights = np.full(len(fitted), 1 / len(fitted))
     if config.weights == "greedy":
         given = each(arrays, validation, config=config, inputs=inputs)
@@ -63,13 +77,16 @@ def fit(fitted: Mapping[str, Fitted], validation: Examples, *, config: Config, i
 
 
 def each(arrays: Mapping[str, NDArray[Any]], examples: Examples, *, config: Config, inputs: Inputs) -> Floats:
-    """What each member says. Shape: N rows -> (M, N, K), K as the task says."""
+    """What each member says, its own shift taken back. Shape: N rows -> (M, N, K), K as the task says."""
     from models.store import score
 
     made = members(config.models, TrainParams())
-    return np.stack(
+    given = np.stack(
         [score(of.family, of.config, inputs, arrays_of(name, arrays), examples) for name, of in made.items()]
     )
+    if "shifts" not in arrays:
+        return given
+    return np.stack([apply(prior(shift), of) for shift, of in zip(arrays["shifts"], given, strict=True)])
 
 
 def chosen(each: Floats, merit: Callable[[Floats], float]) -> Floats:

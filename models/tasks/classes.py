@@ -109,20 +109,26 @@ def answers(predicted: Floats, inputs: Inputs, threshold: Threshold) -> list[NDA
 def calibrated(held: HeldOut) -> Calibration | None:
     """How probabilities are mended; None where nothing was asked for, or `auto` finds nothing to mend."""
     asked, probabilities = held.params.calibration, held.predicted
-    if asked == "none" or (asked == "auto" and len(held.inputs.classes) > 2):
-        return None
-    if asked == "auto" or asked == "prior":
+    if in_closed_form(held.params, held.inputs):
         factor = np.ones(probabilities.shape[1]) if held.correction is None else np.array(held.correction, np.float64)
-        shift = factor * _own_shift(held.params, held.train) if held.network else factor
+        shift = factor * own_shift(held.params, held.train) if held.network else factor
         return None if asked == "auto" and np.allclose(shift, shift[0]) else calibration.prior(shift)
+    if asked == "none" or asked == "auto":
+        return None
     assert held.validation.target is not None
     return calibration.fit(probabilities, held.validation.target, asked)
 
 
-def _own_shift(params: TrainParams, train: Examples) -> Floats:
-    """What a class's probability owes to sampler and loss, beside the training rows' own balance. Shape: (C,).
+def in_closed_form(params: TrainParams, inputs: Inputs) -> bool:
+    """Whether what balancing, sampler and loss shifted is to be taken back."""
+    return params.calibration == "prior" or (params.calibration == "auto" and len(inputs.classes) == 2)
 
-    The balanced sampler shows other shares than the rows have; logit adjustment divides by the shares shown.
+
+def own_shift(params: TrainParams, train: Examples) -> Floats:
+    """What a network's probability of a class is multiplied by to undo what it owes to sampler and loss. Shape: (C,).
+
+    The training rows' own balance comes beside it. The balanced sampler shows other shares than the rows have; logit
+    adjustment divides by the shares shown.
     """
     assert train.target is not None
     rows = class_shares(train.target, train.weight)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contracts.errors import MedloopError
-from contracts.examples import Kind
+from contracts.examples import Examples, Kind
 from contracts.tasks import Task
 from models import loop, store
 from models.families.ensemble import chosen
@@ -28,7 +28,7 @@ NEW = problem(READS, 2, 60, seed=3)
 
 
 def trained(name: str, folder: Path, config: dict[str, Any], task: Task = "classes", **changes: Any) -> store.Trained:
-    made = numbers if task == "regression" else partial(problem, classes=2)
+    made = changes.pop("rows", numbers if task == "regression" else partial(problem, classes=2))
     return fit(
         name,
         config,
@@ -40,6 +40,14 @@ def trained(name: str, folder: Path, config: dict[str, Any], task: Task = "class
         history=lambda row: None,
         **changes,
     )
+
+
+def scarce(*given: Any, **settings: Any) -> Examples:
+    """The problem of two classes of which one has a quarter of the other's rows."""
+    rows = problem(*given, classes=2, **settings)
+    assert rows.target is not None
+    kept = np.flatnonzero((rows.target == 0) | (np.arange(len(rows)) % 8 == 1))
+    return dataclasses.replace(rows, table=rows.table[kept], target=rows.target[kept], at=kept)
 
 
 def test_the_families_made_of_others_are_those_whose_settings_name_models() -> None:
@@ -111,6 +119,25 @@ def test_the_spread_is_of_recalibrated_probabilities(tmp_path: Path) -> None:
     spread = model.told(NEW)[1]
     assert spread is not None
     np.testing.assert_allclose(spread, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("calibration", "shifted"), [("auto", False), ("prior", False), ("none", True)])
+@pytest.mark.parametrize("rare", [{"sampler": "balanced"}, {"loss": "logit_adjusted"}])
+def test_what_sampler_or_loss_shifted_is_taken_back_of_each_member(
+    rare: dict[str, Any], calibration: Any, shifted: bool, tmp_path: Path
+) -> None:
+    """Of a simple model nothing was shifted, of a network all."""
+    params = dataclasses.replace(PARAMS, calibration=calibration, **rare)
+    config = {"models": {"logistic": {}, "mlp": {"width": 16}}}
+    model = trained("ensemble", tmp_path, config, params=params, rows=scarce)
+    alone = [
+        trained(name, tmp_path, settings, params=params, rows=scarce) for name, settings in config["models"].items()
+    ]
+    assert [member.calibration is None for member in alone] == [calibration != "prior", shifted]
+    each = np.stack([member.predict(NEW) for member in alone])
+    np.testing.assert_allclose(model.predict(NEW), each.mean(axis=0), atol=1e-9)
+    store.save(model, tmp_path / "model")
+    np.testing.assert_array_equal(store.load(tmp_path / "model").predict(NEW), model.predict(NEW))
 
 
 def test_an_ensemble_of_numbers_is_the_mean_of_its_members_with_an_interval_of_its_own(tmp_path: Path) -> None:
