@@ -23,6 +23,8 @@ from pipelines.tasks import METRICS
 
 Draws = Mapping[str, Mapping[str, Floats]]
 MOST = 12  # models of which every pair is tested
+ORDERED = ("auroc", "average_precision")  # what a recalibration of two classes leaves as it was
+SHIFTED = 1e-6  # log-odds that differ by less differ by what rounding leaves
 DISCORDANT = 25  # from so many discordant rows on the chi-squared of McNemar's test is close
 
 
@@ -80,11 +82,23 @@ def _both(first: Entry, second: Entry, metrics: Sequence[str]) -> Statistic:
 def _paired(first: Entry, second: Entry, metric: str, here: Floats, drawn: Floats) -> Paired:
     one_by_one, params = np.vstack([here, drawn]), second.evaluation.params
     better = gain(metric, one_by_one[:, 0], one_by_one[:, 1], params.confidence)
-    if better.reason == SAME and not better.value and np.array_equal(first.predicted, second.predicted):
-        better = Interval(value=0.0, low=0.0, high=0.0)  # one model trained twice: no other row would tell them apart
+    if better.reason == SAME and not better.value and _one_model(first, second, metric):
+        better = Interval(value=0.0, low=0.0, high=0.0)  # no other row would tell them apart
     p, test = _tested(first, second, metric, sign(metric) * (one_by_one[:, 1] - one_by_one[:, 0]))
     one, other = (_number(float(of)) for of in here)
     return Paired(metric=metric, first=one, second=other, gain=better, p=p, test=test)
+
+
+def _one_model(first: Entry, second: Entry, metric: str) -> bool:
+    """Whether both say the same of every row; of what goes by the order alone, but for one shift of all log-odds."""
+    said = first.predicted, second.predicted
+    if np.array_equal(said[0], said[1]):
+        return True
+    if metric not in ORDERED or second.evaluation.task != "classes" or {of.shape[1:] for of in said} != {(2,)}:
+        return False
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one, other = (np.log(of[:, 1]) - np.log(of[:, 0]) for of in said)
+        return bool(np.ptp(other - one) < SHIFTED)
 
 
 def _number(value: float) -> float | None:

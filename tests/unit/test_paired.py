@@ -139,6 +139,10 @@ def test_what_says_the_same_of_every_row_is_no_worse_and_what_is_right_in_every_
     truth, first, _, group = sets(1)[0]
     (same,) = paired(entry(first, truth, group), entry(first, truth, group), ["auroc"])
     assert (same.gain.value, same.gain.low, same.gain.high) == (0, 0, 0)
+    shifted = first / (first + 9 * (1 - first))
+    order, calls = paired(entry(first, truth, group), entry(shifted, truth, group), ["auroc", "accuracy"])
+    assert (order.gain.value, order.gain.low, order.gain.high) == (0, 0, 0), "recalibrated, it ranks as it did"
+    assert calls.gain.value != 0
     right = [entry(np.where(truth == 1, high, 0.1), truth, group) for high in (0.8, 0.9)]
     (told,) = paired(*right, ["auroc"])
     assert (told.gain.value, told.gain.low) == (0, None)
