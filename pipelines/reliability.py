@@ -47,7 +47,9 @@ class Reliability(Frozen):
         told = []
         if _off(gap, 0, TOO_HIGH):
             told.append(f"too {'high' if (gap.value or 0) > 0 else 'low'} by {abs(gap.value or 0):.2f} on average")
-        if _off(slope, 1, TOO_SPREAD):
+        if slope.high is not None and slope.high < 0:
+            told.append(f"the wrong way round (slope {slope.value:.2f}): the higher, the less often they come true")
+        elif _off(slope, 1, TOO_SPREAD):
             told.append(f"too {'extreme' if (slope.value or 0) < 1 else 'cautious'} (slope {slope.value:.2f})")
         return " and ".join(told) or CALIBRATED
 

@@ -73,6 +73,13 @@ def test_a_wrong_spread_is_found(slope: float, word: str) -> None:
     assert f"too {word} (slope {found.slope.value:.2f})" in found.verdict
 
 
+def test_probabilities_that_rank_backwards_are_called_so() -> None:
+    target, probability = data(6000)
+    found = judged(target, probability[:, ::-1]).calibration
+    assert found.slope.value is not None and found.slope.value < -0.5
+    assert f"the wrong way round (slope {found.slope.value:.2f})" in found.verdict and "extreme" not in found.verdict
+
+
 def test_a_calibrated_model_is_called_so() -> None:
     verdicts = [judged(*data(500, seed)).calibration.verdict for seed in range(10)]
     assert verdicts.count(CALIBRATED) >= 7
