@@ -13,7 +13,7 @@ LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.
 def available() -> int:
     """Bytes that a stage may reckon with. Raises MedloopError when MEDLOOP_MEMORY is no number of MiB."""
     told = os.environ.get(SET)
-    if told is None:
+    if not told:
         return free()
     if not told.isdecimal() or not int(told):
         mend = "give a whole number, such as 1024, or unset it: a stage then goes by what is free"

@@ -32,6 +32,7 @@ MEND = (
     "Class weights, resampling and losses for rare classes may do this; "
     "train.calibration mends it (prior, platt, temperature, isotonic)."
 )
+LEFT = "What is left can be learnt from validation rows (train.calibration: platt or isotonic), if that was not done."
 # The notes under the headings for two classes, and for more.
 NOTES = {
     "roc": (
@@ -115,11 +116,10 @@ def _calibrated(evaluation: Evaluation) -> str:
     """Whether a probability can be taken at its word, and what to do where it cannot."""
     now, before = evaluation.calibration.verdict, evaluation.uncalibrated
     whose = "Probabilities of the likeliest class" if _many(evaluation) else "Probabilities"
-    if before:
-        return f"{whose} are {now}; before recalibration: {before.verdict}."
+    told = f"{whose} are {now}; before recalibration: {before.verdict}." if before else f"{whose} are {now}."
     if now == CALIBRATED:
-        return f"{whose} are {now}."
-    return f"{whose} are {now}. {MEND}"
+        return told
+    return f"{told} {LEFT if before else MEND}"
 
 
 def _calibration_table(evaluation: Evaluation) -> str:

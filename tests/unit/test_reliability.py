@@ -122,3 +122,5 @@ def test_the_page_shows_both_curves_and_says_what_was_mended() -> None:
     page = report(both, "both")
     assert f"Probabilities are {CALIBRATED}; before recalibration: too high by 0.2" in page
     assert '"name":"before recalibration"' in page and '"name":"after recalibration"' in page
+    assert "train.calibration" not in page
+    assert "What is left can be learnt" in report(judged(target, data(2000, shift=0.7)[1], raw=raw), "half")
