@@ -75,7 +75,7 @@ def _share_home(root: Path, clone: Path) -> None:
 
 def _remove_abandoned(folder: Path) -> None:
     """Clones of processes that are gone."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     for clone in folder.glob("*-*"):
         if not psutil.pid_exists(int(clone.name.rpartition("-")[2])):

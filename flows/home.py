@@ -52,7 +52,7 @@ def checkpoints(root: Path) -> Path:
 @contextmanager
 def scratch(root: Path) -> Iterator[Path]:
     """A folder that is gone after the block; one that a killed process left goes when the next is made."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     place = home(root) / "scratch"
     place.mkdir(parents=True, exist_ok=True)

@@ -236,7 +236,7 @@ def _sole(root: Path, name: str, problem: str, mend: str) -> Iterator[None]:
 
 def _named(held: TextIO) -> str:
     """Who holds a lock, once that process has said so, a moment after it took it; one that is gone is not named."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     deadline = time.monotonic() + NAMED_LIMIT_S
     while True:

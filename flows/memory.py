@@ -23,7 +23,7 @@ def available() -> int:
 
 def free() -> int:
     """Bytes that are free here."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     limits = [path.read_text().strip() for path in LIMITS if path.is_file()]
     return min([int(psutil.virtual_memory().available), *(int(limit) for limit in limits if limit.isdecimal())])

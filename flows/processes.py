@@ -30,7 +30,7 @@ def reap(pid: int) -> None:
 
 def started(pid: int) -> float | None:
     """When a process started, in seconds since 1970; None for one that is gone or dead and not yet cleared."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     try:
         process = psutil.Process(pid)

@@ -41,7 +41,7 @@ def _sha256(path: Path) -> str:
 
 def _clear_drafts(root: Path) -> None:
     """Files that processes that are gone had not finished, as `flows.store.replacing` names them."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     places = [root, root / "studies", home(root), *home(root).glob("*/"), *home(root).glob("*/*/")]
     for draft in (draft for place in places for draft in place.glob(".*.*.tmp")):

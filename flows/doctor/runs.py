@@ -128,7 +128,7 @@ def _crash(root: Path, runs: int) -> str:
 
 def orphans(root: Path) -> Finding:
     """Processes that medloop started for this workspace and that nobody waits for."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     found, known = list[str](), _known(root)
     for process in psutil.process_iter(["cmdline", "cwd"]):
