@@ -135,7 +135,8 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
             said["predicted"] = located(said["predicted"], scorable.samples["@row"], treated, study, params.texts)
         if schema.task == "forecasting":
             said |= {name: said[name] + scorable.samples["@last"].to_numpy() for name in told}
-        reason = _joined(scorable.remarks, cut_off(normalizer, features))
+        remarks = zip(scorable.remarks, cut_off(normalizer, features), strict=True)
+        reason = ["; ".join(filter(None, both)) for both in remarks]
         parts.append(scorable.samples[["@row", "@id"]].assign(**said, reason=reason))
     scores = pd.concat(parts, ignore_index=True).rename(columns={"@row": "row", "@id": "id"})
     more = [*(["unusual"] if trained.pretrained else []), *(["spread"] if trained.is_ensemble else [])]
@@ -143,11 +144,6 @@ def score(folder: Path, raw: Raw, key: bytes = b"") -> "pd.DataFrame":
     scores = scores.sort_values("row", key=lambda row: row.map(_place), ignore_index=True).reindex(columns=columns)
     texts = [name for name, kind in told.items() if kind == "string"]
     return scores.fillna({"id": ""}).astype(dict.fromkeys(["row", "id", *texts, "reason"], "str"))
-
-
-def _joined(remarks: "pd.Series[str]", more: "pd.Series[str]") -> "pd.Series[str]":
-    between = ((remarks != "") & (more != "")).map({True: "; ", False: ""})
-    return remarks + between + more
 
 
 def _undecoded(treated: "pd.DataFrame", faults: Mapping[int, str], study: Study) -> "pd.DataFrame":
