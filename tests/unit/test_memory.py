@@ -25,6 +25,6 @@ def test_a_container_has_no_more_than_its_limit(
     limit: str, bound: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "memory.max").write_text(limit)
-    monkeypatch.delenv("MEDLOOP_MEMORY", raising=False)
+    monkeypatch.setenv("MEDLOOP_MEMORY", "")
     monkeypatch.setattr(memory, "LIMITS", (tmp_path / "memory.max", tmp_path / "none"))
     assert (memory.available() == 4096) is bound
